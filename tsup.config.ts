@@ -1,0 +1,23 @@
+import { defineConfig, type Options } from 'tsup';
+
+// One entry for each subpath export; shared code goes into chunks, so that an error or a type is the same
+// object whichever subpath it came from.
+const config: Options = {
+  entry: {
+    index: 'src/index.ts',
+    postgres: 'src/postgres/index.ts',
+    d1: 'src/d1/index.ts',
+    memory: 'src/memory/index.ts',
+    testing: 'src/testing/index.ts',
+  },
+  format: ['esm'],
+  target: 'es2023',
+  platform: 'neutral',
+  dts: { compilerOptions: { isolatedDeclarations: false, paths: {}, allowImportingTsExtensions: true } },
+  splitting: true,
+  sourcemap: true,
+  clean: true,
+};
+
+const exported: ReturnType<typeof defineConfig> = defineConfig(config);
+export default exported;
