@@ -1,0 +1,110 @@
+import type { Key, KeyRange } from './rows.ts';
+import type { CheckpointFailure, Progress, RunResult } from './results.ts';
+
+/** A run begins; nothing is claimed yet. */
+export interface RunStartEvent {
+  readonly migration: string;
+  readonly runId: string;
+  readonly source: string;
+  readonly sink: string;
+  readonly delivery: 'exactly-once' | 'at-least-once';
+  readonly concurrency: number;
+}
+
+/** The plan stands. */
+export interface PlanEvent {
+  readonly migration: string;
+  readonly checkpointSize: number;
+  /** Checkpoints that this run added to the plan: all of them on the first run. */
+  readonly added: number;
+  readonly progress: Progress;
+}
+
+/** Something happened to a checkpoint. */
+export interface CheckpointEvent {
+  readonly migration: string;
+  readonly seq: number;
+  readonly range: KeyRange;
+  readonly cursor: Key | null;
+  /** Rows of this checkpoint that are durably in the sink. */
+  readonly rows: number;
+}
+
+/** A checkpoint failed, and the run goes on with the others. */
+export interface CheckpointFailedEvent extends CheckpointFailure {
+  readonly migration: string;
+}
+
+/** A batch is durably in the sink. */
+export interface BatchEvent {
+  readonly migration: string;
+  readonly seq: number;
+  readonly cursor: Key;
+  readonly rows: number;
+  readonly bytes: number;
+  /** From sending the batch to knowing that it is in. */
+  readonly milliseconds: number;
+  /** Rows of this checkpoint that are durably in the sink, this batch included. */
+  readonly checkpointRows: number;
+}
+
+/** Where the run stands. At most about ten a second, and one at the end. */
+export interface ProgressEvent {
+  readonly migration: string;
+  /** Rows in the sink: those of earlier runs and of this one. */
+  readonly rows: number;
+  /** Rows that this run wrote. */
+  readonly runRows: number;
+  /** The source's estimate of all rows; never less than `rows`. */
+  readonly totalRows: number;
+  readonly completedCheckpoints: number;
+  readonly totalCheckpoints: number;
+  /** 0 to 100. */
+  readonly percent: number;
+  /** Over the last seconds of this run, not over the rows of earlier ones. */
+  readonly rowsPerSecond: number;
+  /** Estimated milliseconds left; null while unknown. */
+  readonly remainingMs: number | null;
+}
+
+/** Something failed and will be tried again. */
+export interface RetryEvent {
+  readonly migration: string;
+  readonly operation: string;
+  readonly attempt: number;
+  readonly delayMs: number;
+  readonly code: string;
+  readonly message: string;
+}
+
+/** Only checkpoints that others hold are left; the run waits for their leases. */
+export interface WaitEvent {
+  readonly migration: string;
+  readonly waitMs: number;
+}
+
+/** A listener threw. The run goes on. */
+export interface ListenerErrorEvent {
+  readonly event: string;
+  readonly error: unknown;
+}
+
+/**
+ * The events of a migrator. Listeners watch: they run synchronously, their result is not waited for, and one that
+ * throws (or whose promise rejects) cannot break the run.
+ */
+export interface MigrationEvents {
+  'run:start': RunStartEvent;
+  'plan:ready': PlanEvent;
+  'checkpoint:claimed': CheckpointEvent;
+  'checkpoint:completed': CheckpointEvent;
+  'checkpoint:failed': CheckpointFailedEvent;
+  /** Another worker took the checkpoint over, or someone reset it. Its rows are theirs now. */
+  'checkpoint:lost': CheckpointEvent;
+  'batch:committed': BatchEvent;
+  progress: ProgressEvent;
+  retry: RetryEvent;
+  wait: WaitEvent;
+  'run:end': RunResult;
+  'listener:error': ListenerErrorEvent;
+}

@@ -1,0 +1,47 @@
+import type { Key, KeyRange } from './rows.ts';
+
+/** A checkpoint that failed, and why. */
+export interface CheckpointFailure {
+  readonly seq: number;
+  readonly range: KeyRange;
+  readonly cursor: Key | null;
+  readonly code: string;
+  readonly message: string;
+}
+
+/** Durable progress of a migration. */
+export interface Progress {
+  readonly migration: string;
+  readonly checkpoints: {
+    readonly total: number;
+    readonly completed: number;
+    readonly inProgress: number;
+    readonly pending: number;
+    readonly failed: number;
+  };
+  /** Rows that are durably in the sink. */
+  readonly rows: number;
+  /** Completed checkpoints, 0 to 100. */
+  readonly percent: number;
+  readonly lastCompleted: { readonly seq: number; readonly range: KeyRange } | null;
+  /** Where a run goes on; null where everything is completed, or nothing is planned. */
+  readonly next: { readonly seq: number; readonly range: KeyRange; readonly cursor: Key | null } | null;
+  readonly failures: readonly CheckpointFailure[];
+}
+
+/** What a run did. A rejection that follows from failed checkpoints carries the same as `error.result`. */
+export interface RunResult {
+  readonly migration: string;
+  /** `paused`: the signal or the budget ended the run; the next goes on. `failed` is found on errors alone. */
+  readonly status: 'completed' | 'paused' | 'failed';
+  /** Why it paused. */
+  readonly reason: 'signal' | 'budget' | null;
+  /** Rows, batches and checkpoints of this run alone. */
+  readonly rows: number;
+  readonly batches: number;
+  readonly completedCheckpoints: number;
+  readonly milliseconds: number;
+  readonly failures: readonly CheckpointFailure[];
+  /** Durable progress when the run ended, other runs' work included. */
+  readonly progress: Progress;
+}

@@ -1,0 +1,85 @@
+import type { CallContext, ColumnDescriptor, Key, KeyBound, KeyRange, TextRow } from './rows.ts';
+
+/** What a source says of itself before anything is read. */
+export interface SourceDescription {
+  /** The table's plain name; the migration's name unless the host gives another. */
+  readonly name: string;
+  /** Says which table of which database this is, without credentials. Enters the fingerprint. */
+  readonly identity: string;
+  /** The columns that travel, in the order of the values in a row. */
+  readonly columns: readonly ColumnDescriptor[];
+  /** The key's columns, in key order. */
+  readonly key: readonly ColumnDescriptor[];
+  /** For each key column its index in a {@link TextRow}; a key that does not travel stands behind the columns. */
+  readonly keyIndexes: readonly number[];
+  /** Further settings that decide which rows are read (a filter, for example). They enter the fingerprint. */
+  readonly settings: Readonly<Record<string, string>>;
+  /** Rows, from statistics where the table is large: good to a few percent, not a count. */
+  readonly estimatedRows: number;
+  /** Bytes of text an average row is expected to have. */
+  readonly estimatedRowBytes: number;
+}
+
+/** Asks for the ranges of a plan. */
+export interface RangeRequest {
+  /** Rows a range should hold; ids a range, where ids are dense integers. */
+  readonly size: number;
+  /** Only keys after this one: the end of the plan so far. Null: from the first key on. */
+  readonly after: Key | null;
+}
+
+/** Asks for the next rows of a range, in key order. */
+export interface PageRequest {
+  readonly lower: KeyBound | null;
+  readonly upper: Key;
+  /** Rows at the most. */
+  readonly limit: number;
+}
+
+/** Rows in key order, and whether the range is exhausted with them. */
+export interface Page {
+  readonly rows: readonly TextRow[];
+  /** True: no row of the range comes after these. */
+  readonly done: boolean;
+}
+
+/**
+ * Where rows come from: something ordered that can be read from any key on.
+ *
+ * Every method may be called again after it failed; none of them changes the source.
+ *
+ * @typeParam Row - an object type whose properties are the columns that travel; used by the compiler alone.
+ */
+export interface Source<Row extends object = Record<string, unknown>> {
+  /** Never set; ties the row type to the value. */
+  readonly rowType?: Row;
+
+  /**
+   * Reads names, types and key from the database and checks that they can serve.
+   *
+   * @throws MigratorError with a `SOURCE_...` code where the table, a column or the key cannot serve.
+   */
+  describe(context?: CallContext): Promise<SourceDescription>;
+
+  /**
+   * Cuts the keys after `after` into ranges, in key order and without a gap between them. The ranges come in
+   * portions, so that copying can begin before the last is known.
+   */
+  ranges(request: RangeRequest, context?: CallContext): AsyncIterable<readonly KeyRange[]>;
+
+  /** Reads the next rows of a range. */
+  readPage(request: PageRequest, context?: CallContext): Promise<Page>;
+
+  /** Counts the rows of a range, or of everything that the source would copy. */
+  countRows(range?: KeyRange, context?: CallContext): Promise<number>;
+
+  /**
+   * The key of a row whose values need more than `maxBytes`, or null. Called before anything is written, where a
+   * new plan is made. A source that cannot tell at a bearable cost leaves it out; such a row is then refused when
+   * its turn comes.
+   */
+  findOversizedRow?(maxBytes: number, context?: CallContext): Promise<Key | null>;
+
+  /** Ends what the source itself opened. What the host passed in stays open. */
+  close?(): Promise<void>;
+}

@@ -1,0 +1,114 @@
+import type { CheckpointStore, Sink, Source } from '../contract/index.ts';
+import { MigratorError } from '../errors.ts';
+import type { RetryPolicy } from './retry.ts';
+
+/** Limits of one run: whichever is reached first ends it between two batches, as `paused`. */
+export interface Budget {
+  readonly milliseconds?: number | undefined;
+  readonly rows?: number | undefined;
+  readonly batches?: number | undefined;
+}
+
+/** What the engine works with, once the host's options are checked and completed. */
+export interface EngineOptions {
+  readonly source: Source<object>;
+  readonly sink: Sink<object>;
+  readonly store: CheckpointStore;
+  readonly name: string | null;
+  readonly checkpointSize: number | 'auto';
+  readonly concurrency: number;
+  readonly batchSize: number | undefined;
+  readonly batchDelayMs: number;
+  readonly pageSize: number;
+  readonly leaseMs: number;
+  readonly graceMs: number;
+  readonly retry: RetryPolicy;
+}
+
+/** The tuning options of a migrator; every one has a default. */
+export interface TuningOptions {
+  /** The migration's name, `table_name` in the checkpoint table. Default: the source table's name. */
+  readonly name?: string | undefined;
+  /**
+   * Rows a checkpoint; ids a checkpoint where ids are dense integers. `auto` chooses by the size of the table: 10,000
+   * below 100,000 rows, 25,000 below 500,000, 50,000 below 2 million, else 100,000. Default 50,000.
+   */
+  readonly checkpointSize?: number | 'auto' | undefined;
+  /** Checkpoints that are copied at the same time. Default 4. */
+  readonly concurrency?: number | undefined;
+  /** Rows a batch at the most. Default: as many as fit into one request. */
+  readonly batchSize?: number | undefined;
+  /** Milliseconds between two batches of a checkpoint. Default 0. */
+  readonly batchDelayMs?: number | undefined;
+  /** Rows a source query returns at the most; wide rows make it fewer. Default 20,000. */
+  readonly pageSize?: number | undefined;
+  /** Milliseconds that a claim holds without news of its worker. Each batch renews it. Default 10,000. */
+  readonly leaseMs?: number | undefined;
+  /** Milliseconds that a batch in flight is waited for after the signal. Default 30,000. */
+  readonly graceMs?: number | undefined;
+  /** Default: 3 retries, 500 ms base, 30 s at most. */
+  readonly retry?: Partial<RetryPolicy> | undefined;
+}
+
+/** Checks the host's options and fills in the defaults. Throws `INVALID_OPTION`; reads and writes nothing. */
+export function resolveOptions(
+  tuning: TuningOptions,
+  parts: { readonly source: Source<object>; readonly sink: Sink<object>; readonly checkpoints?: CheckpointStore | undefined },
+): EngineOptions {
+  if (!parts.source) throw missingPart('source', 'a Source, for example a PostgresKeysetSource');
+  if (!parts.sink) throw missingPart('sink', 'a Sink, for example a D1RestSink');
+  const { checkpointSize = 50_000, name = null } = tuning;
+  if (name !== null && (typeof name !== 'string' || name === '')) {
+    throw new MigratorError('INVALID_OPTION', `name must be a text that is not empty, not ${show(name)}.`, {
+      help: 'Leave it out to use the source table\'s name.',
+    });
+  }
+  return {
+    source: parts.source,
+    sink: parts.sink,
+    store: parts.checkpoints ?? parts.sink.checkpoints,
+    name,
+    checkpointSize:
+      checkpointSize === 'auto'
+        ? 'auto'
+        : wholeNumber('checkpointSize', checkpointSize, 1, 'It is the number of rows a checkpoint, or "auto".'),
+    concurrency: wholeNumber('concurrency', tuning.concurrency ?? 4, 1, 'It is the number of checkpoints at a time.'),
+    batchSize:
+      tuning.batchSize === undefined
+        ? undefined
+        : wholeNumber('batchSize', tuning.batchSize, 1, 'Leave it out to fill each request.'),
+    batchDelayMs: wholeNumber('batchDelayMs', tuning.batchDelayMs ?? 0, 0, 'It is in milliseconds.'),
+    pageSize: wholeNumber('pageSize', tuning.pageSize ?? 20_000, 1, 'It is the number of rows a source query.'),
+    leaseMs: wholeNumber('leaseMs', tuning.leaseMs ?? 10_000, 100, 'It is in milliseconds.'),
+    graceMs: wholeNumber('graceMs', tuning.graceMs ?? 30_000, 0, 'It is in milliseconds.'),
+    retry: {
+      retries: wholeNumber('retry.retries', tuning.retry?.retries ?? 3, 0, 'It is the number of tries after the first.'),
+      baseMs: wholeNumber('retry.baseMs', tuning.retry?.baseMs ?? 500, 0, 'It is in milliseconds.'),
+      maxMs: wholeNumber('retry.maxMs', tuning.retry?.maxMs ?? 30_000, 0, 'It is in milliseconds.'),
+    },
+  };
+}
+
+/** Checks the limits of one run. */
+export function checkBudget(budget: Budget): Budget {
+  for (const limit of ['milliseconds', 'rows', 'batches'] as const) {
+    const value = budget[limit];
+    if (value !== undefined) wholeNumber(`budget.${limit}`, value, 1, 'Leave it out for no limit.');
+  }
+  return budget;
+}
+
+function wholeNumber(option: string, value: unknown, least: number, help: string): number {
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least) return value;
+  throw new MigratorError('INVALID_OPTION', `${option} must be a whole number of at least ${least}, not ${show(value)}.`, {
+    help,
+  });
+}
+
+function missingPart(option: string, what: string): MigratorError {
+  return new MigratorError('INVALID_OPTION', `${option} is missing.`, { help: `Pass ${what}.` });
+}
+
+function show(value: unknown): string {
+  return typeof value === 'string' ? `"${value.slice(0, 80)}"` : String(value);
+}

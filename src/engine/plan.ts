@@ -1,0 +1,159 @@
+import type {
+  CallContext,
+  Delivery,
+  Fingerprint,
+  Key,
+  KeyRange,
+  PlanSettings,
+  SinkTarget,
+  SourceDescription,
+  StoredPlan,
+} from '../contract/index.ts';
+import { MigratorError, rowTooLarge } from '../errors.ts';
+import type { EngineOptions } from './options.ts';
+
+/** Both sides, described and checked against each other and against the stored plan. Nothing is written yet. */
+export interface Prepared {
+  readonly migration: string;
+  readonly description: SourceDescription;
+  readonly target: SinkTarget;
+  readonly delivery: Delivery;
+  readonly settings: PlanSettings;
+  readonly stored: StoredPlan | null;
+}
+
+/** Reads both sides and refuses everything that cannot work. Writes nothing on either side. */
+export async function prepare(options: EngineOptions, context: CallContext): Promise<Prepared> {
+  const { source, sink, store } = options;
+  const description = await source.describe(context);
+  const migration = options.name ?? description.name;
+  const { columns, key } = description;
+  const target = await sink.prepare({ migration, columns, key }, context);
+  const delivery = target.delivery(store);
+  if (delivery === 'at-least-once' && target.mode === 'insert') {
+    throw new MigratorError('DELIVERY_REFUSED', `${target.identity} has no key to find a row by, and rows and checkpoints cannot be written in one transaction here.`, {
+      migration,
+      help: 'Give the sink table a primary key or a unique index on the key columns, or keep the checkpoints in the sink\'s own database, behind an endpoint whose batches are atomic.',
+    });
+  }
+  const stored = await store.readPlan(migration, context);
+  const settings: PlanSettings = {
+    fingerprint: fingerprintOf(options, description, target),
+    checkpointSize:
+      stored?.settings?.checkpointSize ??
+      (options.checkpointSize === 'auto' ? checkpointSizeFor(description.estimatedRows) : options.checkpointSize),
+    integerKey: key.length === 1 && key[0]?.type === 'integer',
+  };
+  if (stored) checkStoredPlan(migration, stored, settings.fingerprint);
+  else await checkNewPlan(migration, options, target, context);
+  return { migration, description, target, delivery, settings, stored };
+}
+
+/** The guide's table: checkpoints of a bearable number and size. */
+export function checkpointSizeFor(rows: number): number {
+  if (rows < 100_000) return 10_000;
+  if (rows < 500_000) return 25_000;
+  return rows < 2_000_000 ? 50_000 : 100_000;
+}
+
+/**
+ * Makes the tables and the plan, or lengthens the plan by what came after its end. Safe beside other processes that
+ * do the same. Returns how many checkpoints were added here.
+ */
+export async function ensurePlan(options: EngineOptions, prepared: Prepared, context: CallContext): Promise<number> {
+  const { store, source } = options;
+  const { migration, settings } = prepared;
+  await store.prepare(context);
+  await prepared.target.create(context);
+  if (prepared.stored && prepared.stored.settings === null) await store.adopt(migration, settings, context);
+
+  let lastSeq = prepared.stored?.lastSeq ?? 0;
+  let after: Key | null = prepared.stored?.end ?? null;
+  let added = 0;
+  for (;;) {
+    let overtaken = false;
+    for await (const ranges of source.ranges({ size: settings.checkpointSize, after }, context)) {
+      if (ranges.length === 0) continue;
+      if (!(await store.append(migration, { settings, afterSeq: lastSeq, ranges }, context))) {
+        overtaken = true;
+        break;
+      }
+      lastSeq += ranges.length;
+      added += ranges.length;
+      after = ranges.at(-1)?.upper ?? after;
+    }
+    if (!overtaken) return added;
+    // Another process plans too, or an answer was lost after our own append: go on from what is stored.
+    const stored = await store.readPlan(migration, context);
+    if (stored) checkStoredPlan(migration, stored, settings.fingerprint);
+    lastSeq = stored?.lastSeq ?? 0;
+    after = stored?.end ?? null;
+  }
+}
+
+/** The ranges that a run would add to the plan, without adding them. */
+export async function previewRanges(
+  options: EngineOptions,
+  prepared: Prepared,
+  context: CallContext,
+): Promise<{ readonly count: number; readonly first: KeyRange | null; readonly last: KeyRange | null }> {
+  let count = 0;
+  let first: KeyRange | null = null;
+  let last: KeyRange | null = null;
+  const request = { size: prepared.settings.checkpointSize, after: prepared.stored?.end ?? null };
+  for await (const ranges of options.source.ranges(request, context)) {
+    count += ranges.length;
+    first ??= ranges[0] ?? null;
+    last = ranges.at(-1) ?? last;
+  }
+  return { count, first, last };
+}
+
+function fingerprintOf(options: EngineOptions, description: SourceDescription, target: SinkTarget): Fingerprint {
+  const names = (columns: SourceDescription['columns']): string =>
+    columns.map((column) => `${column.name} ${column.nativeType}`).join(', ');
+  return {
+    source: description.identity,
+    sink: target.identity,
+    key: names(description.key),
+    columns: names(description.columns),
+    checkpointSize: String(options.checkpointSize),
+    ...description.settings,
+  };
+}
+
+function checkStoredPlan(migration: string, stored: StoredPlan, fingerprint: Fingerprint): void {
+  if (stored.settings !== null && stored.lastSeq !== stored.checkpoints) {
+    const missing = stored.lastSeq - stored.checkpoints;
+    throw new MigratorError('PLAN_INCOMPLETE', `The plan ends at checkpoint ${stored.lastSeq}, but ${missing} of its checkpoints are not there any more; their rows would never be copied.`, {
+      migration,
+      help: 'Delete all checkpoints of this migration (reset(), or RESUME_MODE=false) to plan it anew. To copy a range again, set its status to \'pending\' and its cursor to NULL instead of deleting it.',
+    });
+  }
+  const before = stored.settings?.fingerprint;
+  if (!before) return;
+  const changes = [...new Set([...Object.keys(before), ...Object.keys(fingerprint)])]
+    .filter((setting) => before[setting] !== fingerprint[setting])
+    .map((setting) => `${setting} was ${before[setting] ?? 'not set'}, now ${fingerprint[setting] ?? 'not set'}`);
+  if (changes.length === 0) return;
+  throw new MigratorError('PLAN_MISMATCH', `The stored plan was made with other settings: ${changes.join('; ')}.`, {
+    migration,
+    help: 'Run with the former settings to go on with it, give this migration another name, or forget the plan with reset() (RESUME_MODE=false) and start anew.',
+  });
+}
+
+async function checkNewPlan(
+  migration: string,
+  options: EngineOptions,
+  target: SinkTarget,
+  context: CallContext,
+): Promise<void> {
+  if (target.mode === 'insert' && !(await target.isEmpty(context))) {
+    throw new MigratorError('SINK_NOT_EMPTY', `${target.identity} has rows already, and no key to find a row by: copying from the start could double them.`, {
+      migration,
+      help: 'Empty the table, or give it a primary key or a unique index on the key columns, so that rows are upserted.',
+    });
+  }
+  const key = await options.source.findOversizedRow?.(target.maxRowBytes, context);
+  if (key) throw rowTooLarge(target.maxRowBytes).with({ migration, key });
+}

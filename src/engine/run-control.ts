@@ -1,0 +1,84 @@
+import type { Budget } from './options.ts';
+
+/**
+ * Decides when a run ends: by the host's signal, by its budget, or by an error after which nothing can succeed.
+ *
+ * `stop` ends reading and waiting at once. `abort` ends a write in flight, and follows the host's signal after the
+ * grace time.
+ */
+export class RunControl {
+  readonly #stop = new AbortController();
+  readonly #abort = new AbortController();
+  readonly #budget: Budget;
+  readonly #started = performance.now();
+  readonly #signal: AbortSignal | undefined;
+  readonly #onSignal: () => void;
+  readonly #timers: ReturnType<typeof setTimeout>[] = [];
+  #rows = 0;
+  #batches = 0;
+  #reason: 'signal' | 'budget' | null = null;
+  #fatal: unknown = null;
+
+  constructor(run: { readonly signal?: AbortSignal | undefined; readonly budget?: Budget | undefined }, graceMs: number) {
+    this.#budget = run.budget ?? {};
+    this.#signal = run.signal;
+    this.#onSignal = () => {
+      this.#end('signal');
+      this.#timers.push(setTimeout(() => this.#abort.abort(this.#stop.signal.reason), graceMs));
+    };
+    if (this.#signal?.aborted) this.#onSignal();
+    else this.#signal?.addEventListener('abort', this.#onSignal, { once: true });
+  }
+
+  get stop(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  get abort(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  get stopped(): boolean {
+    return this.#stop.signal.aborted;
+  }
+
+  get reason(): 'signal' | 'budget' | null {
+    return this.#reason;
+  }
+
+  get fatal(): unknown {
+    return this.#fatal;
+  }
+
+  /** Asks for one more batch. The first is always granted, so that the smallest budget makes progress. */
+  admit(rows: number): boolean {
+    if (this.stopped) return false;
+    const { milliseconds = Infinity, rows: maxRows = Infinity, batches = Infinity } = this.#budget;
+    const spent =
+      this.#batches > 0 &&
+      (this.#batches >= batches || this.#rows >= maxRows || performance.now() - this.#started >= milliseconds);
+    if (spent) {
+      this.#end('budget');
+      return false;
+    }
+    this.#batches += 1;
+    this.#rows += rows;
+    return true;
+  }
+
+  fail(error: unknown): void {
+    this.#fatal ??= error;
+    this.#end(null);
+  }
+
+  dispose(): void {
+    this.#signal?.removeEventListener('abort', this.#onSignal);
+    for (const timer of this.#timers) clearTimeout(timer);
+  }
+
+  #end(reason: 'signal' | 'budget' | null): void {
+    if (this.stopped) return;
+    this.#reason = reason;
+    this.#stop.abort(new DOMException('The run was asked to stop.', 'AbortError'));
+  }
+}

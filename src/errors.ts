@@ -1,0 +1,154 @@
+import type { Key } from './contract/rows.ts';
+import type { RunResult } from './contract/results.ts';
+
+/**
+ * Every code, and what it means in one line. `docs/errors.md` lists the same; a test compares the two.
+ */
+export const errorCodes = {
+  INVALID_OPTION: 'An option has a value that cannot work.',
+  SOURCE_UNREACHABLE: 'The source database did not answer, or the connection broke.',
+  SOURCE_CREDENTIALS: 'The source database refused the user or the password.',
+  SOURCE_TABLE_NOT_FOUND: 'The source table or view does not exist, or the user may not read it.',
+  SOURCE_COLUMN_NOT_FOUND: 'A column that the options name does not exist in the source table.',
+  SOURCE_KEY_REQUIRED: 'The source table has no primary key and no key was given.',
+  SOURCE_KEY_NULLABLE: 'A key column can be null, so rows could be passed over.',
+  SOURCE_KEY_NOT_UNIQUE: 'The key is not unique, so rows could be passed over.',
+  SOURCE_FAILED: 'The source database answered with an error.',
+  SINK_UNREACHABLE: 'The sink did not answer, or its answer was lost.',
+  SINK_CREDENTIALS: 'The sink refused the credentials.',
+  SINK_DATABASE_NOT_FOUND: 'The sink knows no database of this id.',
+  SINK_TABLE_NOT_FOUND: 'The sink table does not exist.',
+  SINK_COLUMN_MISSING: 'The sink table lacks columns, or needs some that the source does not have.',
+  SINK_NOT_EMPTY: 'Rows would be added to a table that has rows already and no key to find them by.',
+  SINK_RATE_LIMITED: 'The sink asks to slow down.',
+  SINK_OVERLOADED: 'The sink is overloaded, or a statement took too long or too much memory.',
+  SINK_QUOTA_EXHAUSTED: 'A daily or storage limit of the sink is used up.',
+  SINK_PROTOCOL: 'The sink answered in a form that is not understood.',
+  SINK_FAILED: 'The sink answered with an error.',
+  DELIVERY_REFUSED: 'The sink cannot promise exactly-once here, and rows without a key need it.',
+  ROW_TOO_LARGE: 'A row is larger than the sink can store.',
+  VALUE_REFUSED: 'The sink has no exact form for a value.',
+  PLAN_MISMATCH: 'The stored plan was made with other settings.',
+  PLAN_INCOMPLETE: 'Checkpoints are missing in the middle of the stored plan.',
+  PLAN_MISSING: 'There is no plan yet.',
+  LEASE_LOST: 'Another worker holds the checkpoint now.',
+  CHECKPOINTS_FAILED: 'The run ended with failed checkpoints.',
+  VERIFY_UNSUPPORTED: 'The two sides cannot be compared in this way.',
+  INTERNAL: 'Something that should not happen: please report it.',
+} as const;
+
+/** One of {@link errorCodes}. */
+export type MigratorErrorCode = keyof typeof errorCodes;
+
+/** Where an error happened. */
+export interface ErrorPlace {
+  readonly migration?: string | undefined;
+  /** The checkpoint's `seq`. */
+  readonly checkpoint?: number | undefined;
+  readonly key?: Key | undefined;
+}
+
+/** The facts of a {@link MigratorError}. */
+export interface MigratorErrorFacts extends ErrorPlace {
+  /** What to do next, in a sentence or two. */
+  readonly help: string;
+  /** True: the same call may succeed later. Default false. */
+  readonly retryable?: boolean | undefined;
+  /** True: a write may have taken effect although it is reported as failed. Default false. */
+  readonly ambiguous?: boolean | undefined;
+  /** True: the call asked for too much at once; a smaller one may succeed. Default false. */
+  readonly shrink?: boolean | undefined;
+  /** Milliseconds to wait before the next try, where the other side said so. */
+  readonly retryAfterMs?: number | undefined;
+  readonly cause?: unknown;
+  readonly result?: RunResult | undefined;
+}
+
+const brand = Symbol.for('resumable-migrator.error');
+
+/**
+ * The one class of errors that this package throws on purpose.
+ *
+ * @example
+ * ```ts
+ * try {
+ *   await migrator.run();
+ * } catch (error) {
+ *   if (!isMigratorError(error)) throw error;
+ *   console.error(error.code, error.message, error.help);
+ * }
+ * ```
+ */
+export class MigratorError extends Error {
+  override readonly name: string = 'MigratorError';
+  readonly code: MigratorErrorCode;
+  readonly help: string;
+  readonly retryable: boolean;
+  readonly ambiguous: boolean;
+  readonly shrink: boolean;
+  readonly retryAfterMs: number | undefined;
+  readonly place: ErrorPlace;
+  /** The run's summary, on errors that `run()` rejects with. */
+  readonly result: RunResult | undefined;
+  /** The message without its place. */
+  readonly summary: string;
+
+  constructor(code: MigratorErrorCode, summary: string, facts: MigratorErrorFacts) {
+    super(summary + describePlace(facts), facts.cause === undefined ? undefined : { cause: facts.cause });
+    this.code = code;
+    this.summary = summary;
+    this.help = facts.help;
+    this.retryable = facts.retryable ?? false;
+    this.ambiguous = facts.ambiguous ?? false;
+    this.shrink = facts.shrink ?? false;
+    this.retryAfterMs = facts.retryAfterMs;
+    this.place = { migration: facts.migration, checkpoint: facts.checkpoint, key: facts.key };
+    this.result = facts.result;
+    Object.defineProperty(this, brand, { value: true });
+  }
+
+  /** The same error with more facts: its place, or the run's result. */
+  with(facts: Partial<MigratorErrorFacts>): MigratorError {
+    const copy = new MigratorError(this.code, this.summary, {
+      help: this.help,
+      retryable: this.retryable,
+      ambiguous: this.ambiguous,
+      shrink: this.shrink,
+      retryAfterMs: this.retryAfterMs,
+      cause: this.cause,
+      result: this.result,
+      ...this.place,
+      ...facts,
+    });
+    if (this.stack) copy.stack = this.stack.replace(this.message, () => copy.message);
+    return copy;
+  }
+}
+
+/** True for a {@link MigratorError}, of this or of another installed copy of the package. */
+export function isMigratorError(error: unknown): error is MigratorError {
+  return typeof error === 'object' && error !== null && brand in error;
+}
+
+function describePlace(place: ErrorPlace): string {
+  const parts: string[] = [];
+  if (place.migration !== undefined) parts.push(`migration "${place.migration}"`);
+  if (place.checkpoint !== undefined) parts.push(`checkpoint ${place.checkpoint}`);
+  if (place.key !== undefined) parts.push(`key ${showKey(place.key)}`);
+  return parts.length === 0 ? '' : ` (${parts.join(', ')})`;
+}
+
+/** A key as messages show it: `42`, or `(eu, 42)`; long values are cut. */
+export function showKey(key: Key): string {
+  const shown = key.map((part) => (part.length > 80 ? `${part.slice(0, 77)}...` : part));
+  return shown.length === 1 ? String(shown[0]) : `(${shown.join(', ')})`;
+}
+
+/** What a row that no batch of the sink can hold is refused with. */
+export function rowTooLarge(maxRowBytes: number): MigratorError {
+  return new MigratorError(
+    'ROW_TOO_LARGE',
+    `A row is larger than the ${maxRowBytes.toLocaleString('en')} bytes that the sink can store.`,
+    { help: 'Shorten the row at the source, leave its large column out, or leave the row out with a filter.' },
+  );
+}

@@ -1,0 +1,24 @@
+/**
+ * Moves large tables so that the move can be killed at any instant and goes on where it stopped: nothing lost,
+ * nothing twice.
+ *
+ * @module
+ */
+export {
+  type ColumnsFit,
+  type PlanOptions,
+  type PlanPreview,
+  type RepairResult,
+  ResumableMigrator,
+  type ResumableMigratorOptions,
+} from './migrator.ts';
+export type { Budget, CountDifference, RetryPolicy, RunOptions, TuningOptions, VerifyResult } from './engine/index.ts';
+export {
+  errorCodes,
+  type ErrorPlace,
+  isMigratorError,
+  MigratorError,
+  type MigratorErrorCode,
+  type MigratorErrorFacts,
+} from './errors.ts';
+export type * from './contract/index.ts';

@@ -1,0 +1,63 @@
+import type { Checkpoint, Key, KeyRange, PlanSettings, TextRow } from '../contract/index.ts';
+
+/** A table: its columns, its key, and rows by their key's text (or by their order, without a key). */
+export interface MemoryTable {
+  readonly columns: readonly string[];
+  /** Empty: rows are only added. */
+  readonly key: readonly string[];
+  readonly rows: Map<string, TextRow>;
+}
+
+/** A stored checkpoint, with what only the store looks at. */
+export type MemoryCheckpoint = { -readonly [Field in keyof Checkpoint]: Checkpoint[Field] } & {
+  readonly migration: string;
+  owner: string | null;
+  leaseUntil: number;
+};
+
+/**
+ * Tables and checkpoints that outlive the adapters on them, as a database outlives its clients.
+ *
+ * @example
+ * ```ts
+ * const database = new MemoryDatabase();
+ * database.createTable('t', ['id', 'name'], ['id']);
+ * const sink = new MemorySink({ database, table: 't' });
+ * ```
+ */
+export class MemoryDatabase {
+  readonly tables: Map<string, MemoryTable> = new Map();
+  readonly checkpoints: MemoryCheckpoint[] = [];
+  readonly plans: Map<string, PlanSettings> = new Map();
+  /** The database's clock, in milliseconds. Tests move it to let a lease end. */
+  now: () => number = () => Date.now();
+
+  createTable(name: string, columns: readonly string[], key: readonly string[]): MemoryTable {
+    const table: MemoryTable = { columns, key, rows: new Map() };
+    this.tables.set(name, table);
+    return table;
+  }
+}
+
+/** Orders keys column by column: by value where both are integers, else by code units. */
+export function compareKeys(a: Key, b: Key): number {
+  for (const [index, left] of a.entries()) {
+    const right = b[index] ?? '';
+    if (left === right) continue;
+    if (isInteger(left) && isInteger(right)) return BigInt(left) < BigInt(right) ? -1 : 1;
+    return left < right ? -1 : 1;
+  }
+  return 0;
+}
+
+/** True for a key inside the range. */
+export function inRange(key: Key, range: KeyRange): boolean {
+  if (compareKeys(key, range.upper) > 0) return false;
+  if (range.lower === null) return true;
+  const order = compareKeys(key, range.lower.key);
+  return order > 0 || (order === 0 && range.lower.inclusive);
+}
+
+function isInteger(text: string): boolean {
+  return /^-?\d+$/.test(text);
+}

@@ -1,0 +1,158 @@
+import type {
+  Advance,
+  BatchEncoder,
+  CallContext,
+  CheckpointStore,
+  CommitOutcome,
+  Delivery,
+  EncodedBatch,
+  KeyRange,
+  RowShape,
+  Sink,
+  SinkTarget,
+  TextRow,
+} from '../contract/index.ts';
+import { MigratorError, rowTooLarge } from '../errors.ts';
+import { MemoryCheckpointStore } from './checkpoint-store.ts';
+import { inRange, type MemoryDatabase, type MemoryTable } from './database.ts';
+
+/** The options of a {@link MemorySink}. */
+export interface MemorySinkOptions {
+  readonly database: MemoryDatabase;
+  readonly table: string;
+  /** The largest row in characters. Default 1,000,000. */
+  readonly maxRowBytes?: number | undefined;
+  /** Rows a batch at the most, whatever the migrator asks for. Default 1,000. */
+  readonly maxBatchRows?: number | undefined;
+  /** False: rows and checkpoint are written one after the other. Default true. */
+  readonly atomic?: boolean | undefined;
+}
+
+interface MemoryBatch extends EncodedBatch {
+  readonly values: readonly TextRow[];
+}
+
+/** Rows into a table of a {@link MemoryDatabase}. */
+export class MemorySink<Row extends object = Record<string, unknown>> implements Sink<Row> {
+  declare readonly rowType?: Row;
+  readonly checkpoints: MemoryCheckpointStore;
+  readonly #options: MemorySinkOptions;
+
+  constructor(options: MemorySinkOptions) {
+    this.#options = options;
+    this.checkpoints = new MemoryCheckpointStore({ database: options.database });
+  }
+
+  prepare(shape: RowShape, context?: CallContext): Promise<SinkTarget<MemoryBatch>> {
+    context?.signal?.throwIfAborted();
+    const { database, table: name } = this.#options;
+    const table = database.tables.get(name);
+    const refuse = (code: 'SINK_TABLE_NOT_FOUND' | 'SINK_COLUMN_MISSING', message: string, help: string) =>
+      Promise.reject(new MigratorError(code, message, { migration: shape.migration, help }));
+    if (!table) return refuse('SINK_TABLE_NOT_FOUND', `There is no table ${name}.`, 'Create it with createTable().');
+    const missing = shape.columns.filter((column) => !table.columns.includes(column.name)).map(({ name: c }) => c);
+    if (missing.length > 0) {
+      return refuse('SINK_COLUMN_MISSING', `${name} lacks ${missing.join(', ')}.`, 'Add these columns to the table.');
+    }
+    return Promise.resolve(new MemoryTarget(this.#options, table, shape, this.checkpoints));
+  }
+}
+
+class MemoryTarget implements SinkTarget<MemoryBatch> {
+  readonly identity: string;
+  readonly mode: 'upsert' | 'insert';
+  readonly maxRowBytes: number;
+  readonly #options: MemorySinkOptions;
+  readonly #table: MemoryTable;
+  readonly #shape: RowShape;
+  readonly #store: MemoryCheckpointStore;
+
+  constructor(options: MemorySinkOptions, table: MemoryTable, shape: RowShape, store: MemoryCheckpointStore) {
+    this.identity = `memory ${options.table}`;
+    this.mode = table.key.length > 0 ? 'upsert' : 'insert';
+    this.maxRowBytes = options.maxRowBytes ?? 1_000_000;
+    this.#options = options;
+    this.#table = table;
+    this.#shape = shape;
+    this.#store = store;
+  }
+
+  delivery(store: CheckpointStore): Delivery {
+    const together = store instanceof MemoryCheckpointStore && store.database === this.#options.database;
+    return together && this.#options.atomic !== false ? 'exactly-once' : 'at-least-once';
+  }
+
+  create(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  encoder(maxRows?: number): BatchEncoder<MemoryBatch> {
+    return new MemoryEncoder(Math.min(maxRows ?? Infinity, this.#options.maxBatchRows ?? 1_000), this.maxRowBytes);
+  }
+
+  commit(batch: MemoryBatch, advance: Advance, context?: CallContext): Promise<CommitOutcome> {
+    context?.signal?.throwIfAborted();
+    const outcome = this.#store.advanceNow(advance);
+    if (outcome === 'committed') this.#put(batch);
+    return Promise.resolve(outcome);
+  }
+
+  write(batch: MemoryBatch, context?: CallContext): Promise<void> {
+    context?.signal?.throwIfAborted();
+    this.#put(batch);
+    return Promise.resolve();
+  }
+
+  isEmpty(): Promise<boolean> {
+    return Promise.resolve(this.#table.rows.size === 0);
+  }
+
+  countRows(range?: KeyRange): Promise<number> {
+    const indexes = this.#shape.key.map((column) => this.#table.columns.indexOf(column.name));
+    const rows = [...this.#table.rows.values()];
+    const inside = range ? rows.filter((row) => inRange(indexes.map((i) => row[i] as string), range)) : rows;
+    return Promise.resolve(inside.length);
+  }
+
+  #put(batch: MemoryBatch): void {
+    const { columns, key, rows } = this.#table;
+    const positions = columns.map((name) => this.#shape.columns.findIndex((column) => column.name === name));
+    for (const value of batch.values) {
+      const row = positions.map((position) => value[position] ?? null);
+      const identity = key.map((name) => row[columns.indexOf(name)]);
+      rows.set(key.length > 0 ? JSON.stringify(identity) : `row ${rows.size}`, row);
+    }
+  }
+}
+
+class MemoryEncoder implements BatchEncoder<MemoryBatch> {
+  #values: TextRow[] = [];
+  #bytes = 0;
+  readonly #maxRows: number;
+  readonly #maxRowBytes: number;
+
+  constructor(maxRows: number, maxRowBytes: number) {
+    this.#maxRows = maxRows;
+    this.#maxRowBytes = maxRowBytes;
+  }
+
+  get rows(): number {
+    return this.#values.length;
+  }
+
+  add(row: TextRow): boolean {
+    if (this.#values.length >= this.#maxRows) return false;
+    const bytes = row.reduce((sum, value) => sum + (value?.length ?? 0), 0);
+    if (bytes > this.#maxRowBytes) throw rowTooLarge(this.#maxRowBytes);
+    this.#values.push(row);
+    this.#bytes += bytes;
+    return true;
+  }
+
+  take(): MemoryBatch {
+    const batch = { rows: this.#values.length, bytes: this.#bytes, values: this.#values };
+    this.#values = [];
+    this.#bytes = 0;
+    return batch;
+  }
+}

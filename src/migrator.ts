@@ -1,0 +1,236 @@
+import { EventEmitter } from 'eventemitter3';
+import type {
+  CallContext,
+  CheckpointStore,
+  ColumnDescriptor,
+  Delivery,
+  KeyRange,
+  MigrationEvents,
+  Progress,
+  RunResult,
+  Sink,
+  Source,
+} from './contract/index.ts';
+import {
+  checkBudget,
+  emptyProgress,
+  type EngineOptions,
+  prepare,
+  previewRanges,
+  readProgress,
+  reopenDifferences,
+  resolveOptions,
+  runMigration,
+  type RunOptions,
+  type TuningOptions,
+  verifyCounts,
+  type VerifyResult,
+} from './engine/index.ts';
+
+/** A compile error that names the columns of the source which the sink table does not have. */
+export type ColumnsFit<SourceRow extends object, SinkRow extends object> = string extends keyof SourceRow
+  ? unknown
+  : string extends keyof SinkRow
+    ? unknown
+    : [Exclude<keyof SourceRow, keyof SinkRow>] extends [never]
+      ? unknown
+      : { readonly 'the sink table lacks columns of the source': Exclude<keyof SourceRow, keyof SinkRow> };
+
+/** The options of a {@link ResumableMigrator}. */
+export interface ResumableMigratorOptions<SourceRow extends object, SinkRow extends object> extends TuningOptions {
+  readonly source: Source<SourceRow>;
+  readonly sink: Sink<SinkRow> & ColumnsFit<SourceRow, SinkRow>;
+  /** Where checkpoints are kept. Default: the sink's own store, in the sink's database. */
+  readonly checkpoints?: CheckpointStore | undefined;
+}
+
+/** Options of {@link ResumableMigrator.plan}. */
+export interface PlanOptions extends CallContext {
+  /** Counts the source's rows instead of estimating them. Default false. */
+  readonly exactCount?: boolean | undefined;
+}
+
+/** What a run would do. */
+export interface PlanPreview {
+  readonly migration: string;
+  readonly source: string;
+  readonly sink: string;
+  readonly delivery: Delivery;
+  /** `upsert`: a row that is in the sink already is overwritten. `insert`: rows are only added. */
+  readonly mode: 'upsert' | 'insert';
+  readonly columns: readonly ColumnDescriptor[];
+  readonly key: readonly ColumnDescriptor[];
+  readonly checkpointSize: number;
+  readonly totalRows: number;
+  /** False: `totalRows` is an estimate. */
+  readonly totalRowsExact: boolean;
+  /** Checkpoints that a run would add to the plan. */
+  readonly newCheckpoints: number;
+  /** The ends of the new checkpoints; null where there are none. */
+  readonly newRange: KeyRange | null;
+  /** What earlier runs have done. */
+  readonly progress: Progress;
+}
+
+/** What {@link ResumableMigrator.repair} did. */
+export interface RepairResult {
+  readonly before: VerifyResult;
+  /** Null: nothing had to be mended. */
+  readonly run: RunResult | null;
+  readonly after: VerifyResult;
+}
+
+/**
+ * Copies one table so that the copy can be stopped at any instant and goes on where it stopped.
+ *
+ * @example
+ * ```ts
+ * const migrator = new ResumableMigrator({ source, sink, checkpointSize: 50_000 });
+ * migrator.on('progress', ({ rows, totalRows }) => console.log(`${rows} of ${totalRows}`));
+ * const result = await migrator.run({ signal: AbortSignal.timeout(60_000) });
+ * console.log(result.status); // 'completed', or 'paused' after a minute
+ * ```
+ */
+export class ResumableMigrator<SourceRow extends object, SinkRow extends object> implements AsyncDisposable {
+  readonly #options: EngineOptions;
+  readonly #events = new EventEmitter();
+  readonly #guards = new Map<string, Map<unknown, ((payload: unknown) => void)[]>>();
+
+  /** @throws MigratorError `INVALID_OPTION`; nothing is read or written here. */
+  constructor(options: ResumableMigratorOptions<SourceRow, SinkRow>) {
+    this.#options = resolveOptions(options, options);
+  }
+
+  /** Calls `listener` at every event of this name. A listener that throws cannot break the run. */
+  on<Name extends keyof MigrationEvents>(event: Name, listener: (payload: MigrationEvents[Name]) => void): this {
+    this.#events.on(event, this.#guard(event, listener));
+    return this;
+  }
+
+  /** Like {@link on}, for the next event only. */
+  once<Name extends keyof MigrationEvents>(event: Name, listener: (payload: MigrationEvents[Name]) => void): this {
+    this.#events.once(event, this.#guard(event, listener));
+    return this;
+  }
+
+  /** Removes a listener. */
+  off<Name extends keyof MigrationEvents>(event: Name, listener: (payload: MigrationEvents[Name]) => void): this {
+    for (const guarded of this.#guards.get(event)?.get(listener) ?? []) this.#events.off(event, guarded);
+    this.#guards.get(event)?.delete(listener);
+    return this;
+  }
+
+  /**
+   * Shows what {@link run} would do, and changes nothing on either side.
+   *
+   * @throws MigratorError where the two sides, or the stored plan and the options, do not fit.
+   */
+  async plan(options: PlanOptions = {}): Promise<PlanPreview> {
+    const context = { signal: options.signal };
+    const prepared = await prepare(this.#options, context);
+    const { migration, description, target, delivery, settings, stored } = prepared;
+    const ranges = await previewRanges(this.#options, prepared, context);
+    const progress = stored ? await readProgress(this.#options.store, migration, context) : emptyProgress(migration);
+    const totalRows = options.exactCount
+      ? await this.#options.source.countRows(undefined, context)
+      : description.estimatedRows;
+    return {
+      migration,
+      source: description.identity,
+      sink: target.identity,
+      delivery,
+      mode: target.mode,
+      columns: description.columns,
+      key: description.key,
+      checkpointSize: settings.checkpointSize,
+      totalRows,
+      totalRowsExact: options.exactCount === true,
+      newCheckpoints: ranges.count,
+      newRange: ranges.first && ranges.last && { lower: ranges.first.lower, upper: ranges.last.upper },
+      progress,
+    };
+  }
+
+  /**
+   * Copies what is not copied yet. Resolves `completed`, or `paused` where the signal or the budget ended the run.
+   *
+   * @throws MigratorError `CHECKPOINTS_FAILED` where checkpoints failed (the others were copied), or the error that
+   * stopped the run; `error.result` holds the same summary that a run resolves with.
+   */
+  async run(options: RunOptions = {}): Promise<RunResult> {
+    checkBudget(options.budget ?? {});
+    return await runMigration(this.#options, options, (event, payload) => this.#emit(event, payload));
+  }
+
+  /** Reads durable progress. Needs the store alone, and the source where the migration has no name of its own. */
+  async status(context: CallContext = {}): Promise<Progress> {
+    const migration = await this.#name(context);
+    const stored = await this.#options.store.readPlan(migration, context);
+    return stored ? await readProgress(this.#options.store, migration, context) : emptyProgress(migration);
+  }
+
+  /** Compares the number of rows of each completed checkpoint on both sides, and of the two tables. */
+  async verify(context: CallContext = {}): Promise<VerifyResult> {
+    return await verifyCounts(this.#options, context);
+  }
+
+  /**
+   * Copies the checkpoints again in which `verify()` finds another number of rows, and compares once more. Rows that
+   * only the sink has stay there, and are still reported.
+   */
+  async repair(options: RunOptions = {}): Promise<RepairResult> {
+    const context = { signal: options.signal };
+    const before = await this.verify(context);
+    if (before.equal) return { before, run: null, after: before };
+    await reopenDifferences(this.#options, before, context);
+    const run = await this.run(options);
+    return { before, run, after: await this.verify(context) };
+  }
+
+  /** Forgets the checkpoints. The rows stay; the next run plans anew and copies from the start. */
+  async reset(context: CallContext = {}): Promise<void> {
+    const { store } = this.#options;
+    const migration = await this.#name(context);
+    if (await store.readPlan(migration, context)) await store.clear(migration, context);
+  }
+
+  /** Ends what source and sink opened themselves. Pools and bindings that the host passed in stay open. */
+  async close(): Promise<void> {
+    await this.#options.source.close?.();
+    await this.#options.sink.close?.();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #name(context: CallContext): Promise<string> {
+    return this.#options.name ?? (await this.#options.source.describe(context)).name;
+  }
+
+  #emit<Name extends keyof MigrationEvents>(event: Name, payload: MigrationEvents[Name]): void {
+    this.#events.emit(event, payload);
+  }
+
+  #guard<Name extends keyof MigrationEvents>(
+    event: Name,
+    listener: (payload: MigrationEvents[Name]) => void,
+  ): (payload: unknown) => void {
+    const report = (error: unknown): void => {
+      // An error of an error listener has no one left to hear it.
+      if (event !== 'listener:error') this.#emit('listener:error', { event, error });
+    };
+    const guarded = (payload: unknown): void => {
+      try {
+        const returned: unknown = listener(payload as MigrationEvents[Name]);
+        if (returned instanceof Promise) returned.catch(report);
+      } catch (error) {
+        report(error);
+      }
+    };
+    const ofEvent = this.#guards.get(event) ?? new Map<unknown, ((payload: unknown) => void)[]>();
+    this.#guards.set(event, ofEvent);
+    ofEvent.set(listener, [...(ofEvent.get(listener) ?? []), guarded]);
+    return guarded;
+  }
+}
