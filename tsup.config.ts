@@ -11,7 +11,7 @@ const config: Options = {
     testing: 'src/testing/index.ts',
   },
   format: ['esm'],
-  target: 'es2023',
+  target: 'es2024',
   platform: 'neutral',
   dts: { compilerOptions: { isolatedDeclarations: false, paths: {}, allowImportingTsExtensions: true } },
   splitting: true,

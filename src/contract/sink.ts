@@ -46,13 +46,15 @@ export interface BatchEncoder<Batch extends EncodedBatch = EncodedBatch> {
 
 /** A sink's table, checked against the rows that will come. */
 export interface SinkTarget<Batch extends EncodedBatch = EncodedBatch> {
-  /** Says which table of which database this is, without credentials. Enters the fingerprint. */
+  /** Says which table this is, without credentials. Enters the fingerprint. */
   readonly identity: string;
+  /** Says which database, where that is known. Enters the fingerprint where the checkpoints are kept elsewhere. */
+  readonly database?: string | undefined;
   /** `upsert`: a row that is there already is overwritten, found by its key. `insert`: rows are only added. */
   readonly mode: 'upsert' | 'insert';
   /** The largest row that the sink can take, in bytes of its values. */
   readonly maxRowBytes: number;
-  /** What this target promises together with the given store. */
+  /** What this target promises together with the given store; {@link commit} then moves that store's checkpoints. */
   delivery(store: CheckpointStore): Delivery;
   /** Makes the table where it is missing. Called once every check has passed. */
   create(context?: CallContext): Promise<void>;

@@ -38,7 +38,7 @@ export async function prepare(options: EngineOptions, context: CallContext): Pro
   }
   const stored = await store.readPlan(migration, context);
   const settings: PlanSettings = {
-    fingerprint: fingerprintOf(options, description, target),
+    fingerprint: fingerprintOf(options, description, target, delivery),
     checkpointSize:
       stored?.settings?.checkpointSize ??
       (options.checkpointSize === 'auto' ? checkpointSizeFor(description.estimatedRows) : options.checkpointSize),
@@ -65,7 +65,7 @@ export async function ensurePlan(options: EngineOptions, prepared: Prepared, con
   const { migration, settings } = prepared;
   await store.prepare(context);
   await prepared.target.create(context);
-  if (prepared.stored && prepared.stored.settings === null) await store.adopt(migration, settings, context);
+  if (prepared.stored?.settings === null) await adopt(options, prepared, context);
 
   let lastSeq = prepared.stored?.lastSeq ?? 0;
   let after: Key | null = prepared.stored?.end ?? null;
@@ -91,6 +91,14 @@ export async function ensurePlan(options: EngineOptions, prepared: Prepared, con
   }
 }
 
+/** Takes over checkpoints that have no settings: an earlier system made them, or someone deleted the first. */
+async function adopt(options: EngineOptions, { migration, settings }: Prepared, context: CallContext): Promise<void> {
+  if (await options.store.adopt(migration, settings, context)) return;
+  const stored = await options.store.readPlan(migration, context);
+  if (!stored?.settings) throw planIncomplete(migration, 'The stored checkpoints do not cover the keys without a gap');
+  checkStoredPlan(migration, stored, settings.fingerprint);
+}
+
 /** The ranges that a run would add to the plan, without adding them. */
 export async function previewRanges(
   options: EngineOptions,
@@ -109,12 +117,18 @@ export async function previewRanges(
   return { count, first, last };
 }
 
-function fingerprintOf(options: EngineOptions, description: SourceDescription, target: SinkTarget): Fingerprint {
+function fingerprintOf(
+  options: EngineOptions,
+  description: SourceDescription,
+  target: SinkTarget,
+  delivery: Delivery,
+): Fingerprint {
   const names = (columns: SourceDescription['columns']): string =>
     columns.map((column) => `${column.name} ${column.nativeType}`).join(', ');
   return {
     source: description.identity,
     sink: target.identity,
+    ...(delivery === 'at-least-once' && target.database ? { database: target.database } : {}),
     key: names(description.key),
     columns: names(description.columns),
     checkpointSize: String(options.checkpointSize),
@@ -125,10 +139,7 @@ function fingerprintOf(options: EngineOptions, description: SourceDescription, t
 function checkStoredPlan(migration: string, stored: StoredPlan, fingerprint: Fingerprint): void {
   if (stored.settings !== null && stored.lastSeq !== stored.checkpoints) {
     const missing = stored.lastSeq - stored.checkpoints;
-    throw new MigratorError('PLAN_INCOMPLETE', `The plan ends at checkpoint ${stored.lastSeq}, but ${missing} of its checkpoints are not there any more; their rows would never be copied.`, {
-      migration,
-      help: 'Delete all checkpoints of this migration (reset(), or RESUME_MODE=false) to plan it anew. To copy a range again, set its status to \'pending\' and its cursor to NULL instead of deleting it.',
-    });
+    throw planIncomplete(migration, `The plan ends at checkpoint ${stored.lastSeq}, but ${missing} of its checkpoints are not there any more`);
   }
   const before = stored.settings?.fingerprint;
   if (!before) return;
@@ -139,6 +150,13 @@ function checkStoredPlan(migration: string, stored: StoredPlan, fingerprint: Fin
   throw new MigratorError('PLAN_MISMATCH', `The stored plan was made with other settings: ${changes.join('; ')}.`, {
     migration,
     help: 'Run with the former settings to go on with it, give this migration another name, or forget the plan with reset() (RESUME_MODE=false) and start anew.',
+  });
+}
+
+function planIncomplete(migration: string, what: string): MigratorError {
+  return new MigratorError('PLAN_INCOMPLETE', `${what}; the rows between them would never be copied.`, {
+    migration,
+    help: "Delete all checkpoints of this migration (reset(), or RESUME_MODE=false) to plan it anew. To copy a range again, set its status to 'pending' and its cursor to NULL instead of deleting it.",
   });
 }
 

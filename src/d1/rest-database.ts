@@ -1,0 +1,219 @@
+import { MigratorError, Redactor } from '../errors.ts';
+import type { D1DatabaseLike, D1ResultLike, D1StatementLike } from './database.ts';
+import { fromRest } from './errors.ts';
+
+/** The options of a {@link D1RestDatabase}. */
+export interface D1RestOptions {
+  /** The Cloudflare account's id. */
+  readonly accountId: string;
+  /** The database's UUID. */
+  readonly databaseId: string;
+  /** A token with the permission "D1: Edit". Appears in no error and no event. */
+  readonly apiToken: string;
+  /** Default `https://api.cloudflare.com/client/v4`. */
+  readonly baseUrl?: string | undefined;
+  /** Milliseconds after which an answer is given up. Default 60,000; D1 itself stops at 30,000. */
+  readonly timeoutMs?: number | undefined;
+  /** Default: the global `fetch`. */
+  readonly fetch?: typeof fetch | undefined;
+}
+
+/**
+ * A D1 database over Cloudflare's REST API, in the shape of a Worker's binding: what takes `env.DB` takes this, Kysely
+ * with `kysely-d1` included. Parameters are texts, numbers and booleans; a batch is one request.
+ *
+ * @example
+ * ```ts
+ * const database = new D1RestDatabase({ accountId, databaseId, apiToken });
+ * const { results } = await database.prepare('SELECT * FROM t WHERE id = ?').bind('1').all();
+ * ```
+ */
+export class D1RestDatabase implements D1DatabaseLike {
+  /** Says which database this is, without credentials. */
+  readonly identity: string;
+  readonly #options: D1RestOptions;
+  readonly #url: string;
+  readonly #redact: Redactor;
+  readonly #signal: AbortSignal | undefined;
+
+  /** @throws MigratorError `INVALID_OPTION` where an id, the token or the address is missing or malformed. */
+  constructor(options: D1RestOptions, signal?: AbortSignal) {
+    for (const name of ['accountId', 'databaseId', 'apiToken'] as const) {
+      const value: unknown = options[name];
+      if (typeof value === 'string' && value.trim() !== '' && !/[\s\p{Cc}]/u.test(value)) continue;
+      throw new MigratorError('INVALID_OPTION', `${name} is missing, or holds blanks.`, {
+        help: 'Pass the account id, the database id and an API token with the permission "D1: Edit".',
+      });
+    }
+    const base = (options.baseUrl ?? 'https://api.cloudflare.com/client/v4').replace(/\/+$/, '');
+    if (!URL.canParse(base) || !/^https?:/.test(base)) {
+      throw new MigratorError('INVALID_OPTION', 'baseUrl is not an http address.', {
+        help: 'Leave it out for Cloudflare itself: https://api.cloudflare.com/client/v4.',
+      });
+    }
+    this.#options = options;
+    this.#url = `${base}/accounts/${encodeURIComponent(options.accountId)}/d1/database/${encodeURIComponent(options.databaseId)}/raw`;
+    this.#redact = new Redactor([options.apiToken]);
+    this.#signal = signal;
+    this.identity = `${new URL(base).host} ${options.accountId}/${options.databaseId}`;
+  }
+
+  /** The same database; its requests end with the signal. */
+  withSignal(signal: AbortSignal): D1RestDatabase {
+    return new D1RestDatabase(this.#options, signal);
+  }
+
+  prepare(sql: string): D1RestStatement {
+    return new D1RestStatement((statement) => this.#send([statement], false), sql, []);
+  }
+
+  async batch(statements: D1StatementLike[]): Promise<D1ResultLike[]> {
+    if (statements.length === 0) return [];
+    const own = statements.filter((statement) => statement instanceof D1RestStatement);
+    return await this.#send(own, true);
+  }
+
+  async #send(statements: readonly D1RestStatement[], batch: boolean): Promise<D1ResultLike[]> {
+    const queries = statements.map(({ sql, params }) => ({ sql, params }));
+    const body = JSON.stringify(batch ? { batch: queries } : queries[0]);
+    const { response, text } = await this.#post(body);
+    const envelope = parseEnvelope(text);
+    const failed = envelope?.result?.find((result) => result.success === false);
+    if (!response.ok || envelope?.success !== true || failed) {
+      throw this.#failure(response, envelope, text);
+    }
+    const results = envelope.result?.map(toResult) ?? [];
+    if (results.length !== statements.length) {
+      throw new MigratorError('SINK_PROTOCOL', `D1 API: ${results.length} results for ${statements.length} statements.`, {
+        help: 'The address does not answer as the D1 API does. Check CLOUDFLARE_API_BASE_URL.',
+        ambiguous: true,
+      });
+    }
+    return results;
+  }
+
+  async #post(body: string): Promise<{ response: Response; text: string }> {
+    const timeout = AbortSignal.timeout(this.#options.timeoutMs ?? 60_000);
+    const signal = this.#signal ? AbortSignal.any([this.#signal, timeout]) : timeout;
+    try {
+      const response = await (this.#options.fetch ?? fetch)(this.#url, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${this.#options.apiToken}`, 'content-type': 'application/json' },
+        body,
+        signal,
+      });
+      return { response, text: await response.text() };
+    } catch (error) {
+      if (this.#signal?.aborted) throw this.#signal.reason;
+      throw this.#unreachable(error, timeout.aborted);
+    }
+  }
+
+  #unreachable(error: unknown, timedOut: boolean): MigratorError {
+    const code = connectionCode(error);
+    const what = timedOut ? 'no answer in time' : (code ?? 'the connection broke');
+    return new MigratorError('SINK_UNREACHABLE', `D1 API at ${new URL(this.#url).host}: ${what}.`, {
+      help: 'Check the network and CLOUDFLARE_API_BASE_URL. The migrator tries again; what was written stays written.',
+      retryable: true,
+      // Where no connection was made, nothing can have been written.
+      ambiguous: !['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN'].includes(code ?? ''),
+      cause: this.#redact.cause(error),
+    });
+  }
+
+  #failure(response: Response, envelope: Envelope | null, text: string): MigratorError {
+    if (response.ok && envelope === null) {
+      return new MigratorError('SINK_PROTOCOL', 'D1 API: the answer is not JSON, or not all of it.', {
+        help: 'The migrator reads what was written and tries again. If it stays, check CLOUDFLARE_API_BASE_URL.',
+        retryable: true,
+        ambiguous: true,
+      });
+    }
+    const first = envelope?.errors?.[0];
+    return fromRest({
+      status: response.status,
+      headers: response.headers,
+      code: first?.code ?? (envelope ? 0 : null),
+      message: this.#redact.text(first?.message ?? (envelope ? 'the API reports a failure' : brief(text))),
+    });
+  }
+}
+
+/** A statement of a {@link D1RestDatabase}. */
+export class D1RestStatement implements D1StatementLike {
+  readonly sql: string;
+  readonly params: readonly string[];
+  readonly #send: (statement: D1RestStatement) => Promise<D1ResultLike[]>;
+
+  constructor(send: (statement: D1RestStatement) => Promise<D1ResultLike[]>, sql: string, params: readonly string[]) {
+    this.#send = send;
+    this.sql = sql;
+    this.params = params;
+  }
+
+  /**
+   * Parameters travel as text, as the API documents them: `CAST(? AS INTEGER)` where a number is meant and no column
+   * says so. Null is not among them; write `NULL` into the statement.
+   */
+  bind(...values: unknown[]): D1RestStatement {
+    const params = values.map((value) => {
+      if (typeof value === 'string') return value;
+      if (typeof value === 'number' || typeof value === 'bigint') return String(value);
+      if (typeof value === 'boolean') return value ? '1' : '0';
+      throw new MigratorError('INVALID_OPTION', `A parameter of type ${value === null ? 'null' : typeof value} cannot be sent over the REST API.`, {
+        help: 'Pass texts, numbers or booleans, and write NULL into the statement itself.',
+      });
+    });
+    return new D1RestStatement(this.#send, this.sql, params);
+  }
+
+  async all(): Promise<D1ResultLike> {
+    const [result] = await this.#send(this);
+    return result as D1ResultLike;
+  }
+}
+
+interface Envelope {
+  readonly success?: boolean;
+  readonly errors?: readonly { readonly code: number; readonly message: string }[];
+  readonly result?: readonly RawResult[];
+}
+
+interface RawResult {
+  readonly success?: boolean;
+  readonly results?: { readonly columns?: readonly string[]; readonly rows?: readonly (readonly unknown[])[] };
+  readonly meta?: { readonly changes?: number };
+}
+
+function parseEnvelope(text: string): Envelope | null {
+  try {
+    const parsed: unknown = JSON.parse(text);
+    return typeof parsed === 'object' && parsed !== null && 'success' in parsed ? (parsed as Envelope) : null;
+  } catch {
+    return null;
+  }
+}
+
+function toResult({ results, meta }: RawResult): D1ResultLike {
+  const columns = results?.columns ?? [];
+  const rows = results?.rows ?? [];
+  return {
+    results: rows.map((row) => Object.fromEntries(columns.map((column, index) => [column, row[index]]))),
+    meta: { ...meta },
+  };
+}
+
+/** The system's code below a failed fetch: `ECONNREFUSED`, `ENOTFOUND`... */
+function connectionCode(error: unknown): string | null {
+  for (let at: unknown = error; at instanceof Error; at = at.cause) {
+    if ('code' in at && typeof at.code === 'string') return at.code;
+  }
+  return null;
+}
+
+/** A few words of a body that is not the API's own: an HTML page is named, not quoted. */
+function brief(text: string): string {
+  const start = text.trimStart().slice(0, 100);
+  if (start === '') return 'an empty answer';
+  return start.startsWith('<') ? 'an HTML page' : 'an answer that is not the API\'s';
+}

@@ -1,0 +1,131 @@
+import { type RawBuilder, sql } from 'kysely';
+import type { CallContext, ColumnDescriptor, LogicalType, RowShape } from '../contract/index.ts';
+import { MigratorError } from '../errors.ts';
+import type { D1Connection } from './connection.ts';
+
+/** A column of a D1 table. */
+interface TableColumn {
+  readonly name: string;
+  readonly notNull: boolean;
+  readonly hasDefault: boolean;
+  /** Its place in the primary key, from 1; 0 for the others. */
+  readonly primaryKey: number;
+  readonly generated: boolean;
+  readonly type: string;
+}
+
+/** A D1 table as its PRAGMAs describe it. */
+export interface TableDescription {
+  readonly columns: readonly TableColumn[];
+  /** Sets of columns that are unique together, the primary key included. */
+  readonly uniqueKeys: readonly (readonly string[])[];
+}
+
+/** Reads a table's columns and unique keys; null where there is no such table. */
+export async function describeTable(
+  connection: D1Connection,
+  table: string,
+  context?: CallContext,
+): Promise<TableDescription | null> {
+  const rows = await connection.rows(
+    sql`SELECT name, type, "notnull" AS not_null, dflt_value IS NOT NULL AS has_default, pk, hidden
+  FROM pragma_table_xinfo(${table})`,
+    context,
+  );
+  if (rows.length === 0) return null;
+  const columns = rows.map((row) => ({
+    name: String(row['name']),
+    type: String(row['type']).toUpperCase(),
+    notNull: Number(row['not_null']) === 1,
+    hasDefault: Number(row['has_default']) === 1,
+    primaryKey: Number(row['pk']),
+    generated: Number(row['hidden']) > 1,
+  }));
+  const indexes = await connection.rows(
+    sql`SELECT list.name AS index_name, info.name AS column_name
+  FROM pragma_index_list(${table}) AS list, pragma_index_info(list.name) AS info
+  WHERE list."unique" = 1 AND list.partial = 0`,
+    context,
+  );
+  const byIndex = Map.groupBy(indexes, (row) => row['index_name']);
+  const primaryKey = columns.filter((column) => column.primaryKey > 0).map(({ name }) => name);
+  return {
+    columns,
+    uniqueKeys: [
+      ...(primaryKey.length > 0 ? [primaryKey] : []),
+      ...[...byIndex.values()].map((parts) => parts.map((row) => String(row['column_name']))),
+    ],
+  };
+}
+
+/** SQLite compares names of columns without regard to (ASCII) case. */
+function sameName(a: string, b: string): boolean {
+  return a.toLowerCase() === b.toLowerCase();
+}
+
+/** Refuses a table that cannot take the rows: a column is missing, or one that must be filled gets no value. */
+export function checkTable(table: string, description: TableDescription, shape: RowShape): void {
+  const find = (name: string): TableColumn | undefined => description.columns.find((column) => sameName(column.name, name));
+  const refuse = (message: string, help: string): never => {
+    throw new MigratorError('SINK_COLUMN_MISSING', message, { migration: shape.migration, help });
+  };
+  const list = (columns: readonly { readonly name: string }[]): string => columns.map(({ name }) => name).join(', ');
+  const missing = shape.columns.filter(({ name }) => !find(name));
+  if (missing.length > 0) {
+    refuse(
+      `The D1 table ${table} lacks ${missing.length === 1 ? 'the column' : 'the columns'} ${list(missing)}.`,
+      'Add what is missing (ALTER TABLE ... ADD COLUMN), or choose the columns of the source with its `columns` option.',
+    );
+  }
+  const generated = shape.columns.filter(({ name }) => find(name)?.generated);
+  if (generated.length > 0) {
+    refuse(
+      `The D1 table ${table} computes ${list(generated)} itself, so no value can be written there.`,
+      'Leave these columns out with the `columns` option of the source.',
+    );
+  }
+  const unfilled = description.columns.filter(
+    (column) =>
+      column.notNull &&
+      !column.hasDefault &&
+      !column.generated &&
+      !isRowId(column, description) &&
+      !shape.columns.some(({ name }) => sameName(name, column.name)),
+  );
+  if (unfilled.length > 0) {
+    refuse(
+      `The D1 table ${table} needs a value for ${list(unfilled)}, which the source does not have.`,
+      'Give these columns a default, or let them be null.',
+    );
+  }
+}
+
+function isRowId(column: TableColumn, { columns }: TableDescription): boolean {
+  return column.type === 'INTEGER' && column.primaryKey === 1 && columns.every(({ primaryKey }) => primaryKey < 2);
+}
+
+/** True where a row can be found by exactly these columns. */
+export function isUnique(description: TableDescription, key: readonly ColumnDescriptor[]): boolean {
+  return description.uniqueKeys.some(
+    (unique) => unique.length === key.length && unique.every((name) => key.some((column) => sameName(column.name, name))),
+  );
+}
+
+const columnTypes: Readonly<Partial<Record<LogicalType, string>>> = {
+  integer: 'INTEGER',
+  float: 'REAL',
+  boolean: 'INTEGER',
+  bytes: 'BLOB',
+};
+
+/** The statement that makes a table for the rows: the source's names, the key as primary key. */
+export function createTableStatement(table: string, { columns, key }: RowShape): RawBuilder<unknown> {
+  const single = key.length === 1 ? key[0] : undefined;
+  const definitions = columns.map(({ name, type, nullable }) => {
+    const primary = name === single?.name ? sql` PRIMARY KEY` : sql``;
+    const notNull = nullable ? sql`` : sql` NOT NULL`;
+    return sql`${sql.id(name)} ${sql.raw(columnTypes[type] ?? 'TEXT')}${notNull}${primary}`;
+  });
+  if (key.length > 1) definitions.push(sql`PRIMARY KEY (${sql.join(key.map(({ name }) => sql.id(name)))})`);
+  return sql`CREATE TABLE IF NOT EXISTS ${sql.id(table)} (${sql.join(definitions)})`;
+}

@@ -1,0 +1,155 @@
+import { type RawBuilder, sql } from 'kysely';
+import type {
+  Advance,
+  BatchEncoder,
+  CallContext,
+  CheckpointStore,
+  ColumnDescriptor,
+  CommitOutcome,
+  Delivery,
+  Key,
+  KeyRange,
+  RowShape,
+  SinkTarget,
+} from '../contract/index.ts';
+import { MigratorError } from '../errors.ts';
+import { D1CheckpointStore } from './checkpoint-store.ts';
+import type { D1Connection, Query } from './connection.ts';
+import { type D1Batch, D1Encoder, maxRowBytes } from './encoder.ts';
+import { createTableStatement } from './table.ts';
+
+/** What a {@link D1Target} is made of. */
+export interface D1TargetParts {
+  readonly connection: D1Connection;
+  readonly table: string;
+  readonly shape: RowShape;
+  /** True: the table is made when the copy starts. */
+  readonly missing: boolean;
+  /** True: a row can be found by the key. */
+  readonly upsert: boolean;
+  /** True: the statements of a batch are one transaction. */
+  readonly atomic: boolean;
+}
+
+/** A D1 table that takes rows, over the binding or over REST alike. */
+export class D1Target implements SinkTarget<D1Batch> {
+  readonly identity: string;
+  readonly database: string | undefined;
+  readonly mode: 'upsert' | 'insert';
+  readonly maxRowBytes: number = maxRowBytes;
+  readonly #parts: D1TargetParts;
+  readonly #insertInto: RawBuilder<unknown>;
+  readonly #onConflict: RawBuilder<unknown>;
+  #exists: boolean;
+  #store: D1CheckpointStore | null = null;
+
+  constructor(parts: D1TargetParts) {
+    const { table, shape, upsert } = parts;
+    this.identity = `D1 table ${table}`;
+    this.database = parts.connection.identity;
+    this.mode = upsert ? 'upsert' : 'insert';
+    this.#parts = parts;
+    this.#exists = !parts.missing;
+    this.#insertInto = sql`INSERT INTO ${sql.id(table)} (${sql.join(shape.columns.map(({ name }) => sql.id(name)))})`;
+    this.#onConflict = upsert ? onConflict(shape) : sql``;
+  }
+
+  delivery(store: CheckpointStore): Delivery {
+    const together = store instanceof D1CheckpointStore && store.sharesDatabaseWith(this.#parts.connection);
+    this.#store = together && this.#parts.atomic ? store : null;
+    return this.#store ? 'exactly-once' : 'at-least-once';
+  }
+
+  async create(context?: CallContext): Promise<void> {
+    if (this.#exists) return;
+    const { connection, table, shape } = this.#parts;
+    await connection.changes(createTableStatement(table, shape), context);
+    this.#exists = true;
+  }
+
+  encoder(maxRows?: number): BatchEncoder<D1Batch> {
+    return new D1Encoder(this.#parts.shape.columns, maxRows);
+  }
+
+  async commit(batch: D1Batch, advance: Advance, context?: CallContext): Promise<CommitOutcome> {
+    const { connection } = this.#parts;
+    if (this.#store === null) {
+      throw new MigratorError('INTERNAL', 'A commit needs a checkpoint store in the same database.', {
+        help: 'Ask delivery() first, and commit() only where it says exactly-once.',
+      });
+    }
+    const { condition, move } = this.#store.guard(advance);
+    const results = await connection.batch([this.#insert(batch, condition), move], context);
+    const changes = results[1]?.meta.changes;
+    if (changes !== 0 && changes !== 1) {
+      throw new MigratorError('SINK_PROTOCOL', 'D1 did not say how many rows a statement changed.', {
+        help: 'The migrator reads the checkpoint to learn what was written.',
+        ambiguous: true,
+        retryable: true,
+      });
+    }
+    return changes === 1 ? 'committed' : 'stale';
+  }
+
+  async write(batch: D1Batch, context?: CallContext): Promise<void> {
+    await this.#parts.connection.batch([this.#insert(batch, sql`true`)], context);
+  }
+
+  async isEmpty(context?: CallContext): Promise<boolean> {
+    if (!this.#exists) return true;
+    const { connection, table } = this.#parts;
+    return (await connection.rows(sql`SELECT 1 FROM ${sql.id(table)} LIMIT 1`, context)).length === 0;
+  }
+
+  async countRows(range?: KeyRange, context?: CallContext): Promise<number | null> {
+    if (!this.#exists) return 0;
+    const { connection, table, shape } = this.#parts;
+    if (range && !shape.key.every(isOrderedAlike)) return null;
+    const where = range ? sql` WHERE ${within(shape.key, range)}` : sql``;
+    const [row] = await connection.rows(sql`SELECT count(*) AS rows FROM ${sql.id(table)}${where}`, context);
+    return Number(row?.['rows']);
+  }
+
+  /** The rows' statement: one JSON text, and the values of a single row that are too large for it. */
+  #insert(batch: D1Batch, condition: RawBuilder<unknown>): Query {
+    const { connection, shape } = this.#parts;
+    const values = shape.columns.map(({ type }, column) => {
+      const large = batch.large.find((value) => value.column === column);
+      if (large) return largeValue(large.pieces, type);
+      const value = sql`value->>${sql.lit(column)}`;
+      return type === 'bytes' ? sql`unhex(${value})` : value;
+    });
+    return connection.compile(
+      sql`${this.#insertInto} SELECT ${sql.join(values)} FROM json_each(${batch.json}) WHERE ${condition}${this.#onConflict}`,
+    );
+  }
+}
+
+function largeValue(pieces: readonly string[], type: ColumnDescriptor['type']): RawBuilder<unknown> {
+  if (type !== 'bytes') return sql`${pieces[0]}`;
+  return sql`CAST(${sql.join(pieces.map((piece) => sql`unhex(${piece})`), sql` || `)} AS BLOB)`;
+}
+
+function onConflict({ columns, key }: RowShape): RawBuilder<unknown> {
+  const others = columns.filter(({ name }) => !key.some((column) => column.name === name));
+  const target = sql` ON CONFLICT (${sql.join(key.map(({ name }) => sql.id(name)))}) DO`;
+  if (others.length === 0) return sql`${target} NOTHING`;
+  return sql`${target} UPDATE SET ${sql.join(others.map(({ name }) => sql`${sql.id(name)} = excluded.${sql.id(name)}`))}`;
+}
+
+/** Types that SQLite orders as PostgreSQL does: by value, or by bytes. Texts depend on the source's collation. */
+function isOrderedAlike({ type }: ColumnDescriptor): boolean {
+  return type === 'integer' || type === 'uuid';
+}
+
+function within(key: readonly ColumnDescriptor[], { lower, upper }: KeyRange): RawBuilder<boolean> {
+  const names = tuple(key.map(({ name }) => sql.id(name)));
+  const bound = (values: Key): RawBuilder<unknown> =>
+    tuple(values.map((value, index) => (key[index]?.type === 'integer' ? sql`CAST(${value} AS INTEGER)` : sql`${value}`)));
+  const start = lower === null ? sql`` : sql`${names} ${sql.raw(lower.inclusive ? '>=' : '>')} ${bound(lower.key)} AND `;
+  return sql`${start}${names} <= ${bound(upper)}`;
+}
+
+function tuple(parts: readonly RawBuilder<unknown>[]): RawBuilder<unknown> {
+  return parts.length === 1 && parts[0] ? parts[0] : sql`(${sql.join(parts)})`;
+}

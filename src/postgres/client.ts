@@ -1,0 +1,193 @@
+import { type CompiledQuery, DummyDriver, Kysely, PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler, type RawBuilder, sql } from 'kysely';
+import type { CallContext } from '../contract/index.ts';
+import { MigratorError, Redactor } from '../errors.ts';
+import { fromDriver } from './errors.ts';
+
+/** The little of a `pg.Pool` that is used: any pool of this shape serves. */
+export interface PgPoolLike {
+  connect(): Promise<PgClientLike>;
+}
+
+/** The little of a `pg.PoolClient` that is used. */
+export interface PgClientLike {
+  query(config: PgQuery): Promise<{ rows: unknown[][] }>;
+  release(destroy?: boolean): void;
+}
+
+/** A query that asks for rows as arrays of the server's own texts. */
+export interface PgQuery {
+  text: string;
+  values: unknown[];
+  rowMode: 'array';
+  types: { getTypeParser(): (value: string) => string };
+}
+
+/** A row as texts, in the order of the selected columns. */
+export type PgRow = (string | null)[];
+
+/** Runs one query inside the transaction. */
+export type PgQueryRunner = (query: RawBuilder<unknown>) => Promise<PgRow[]>;
+
+/**
+ * Whatever the server or the role is set to, the text of a value is the same: ISO dates in UTC, floats with all their
+ * digits, bytes in hexadecimal. The settings end with the transaction, so a host's pool keeps its own.
+ */
+const sessionSettings: Readonly<Record<string, string>> = {
+  datestyle: 'ISO, YMD',
+  timezone: 'UTC',
+  intervalstyle: 'iso_8601',
+  bytea_output: 'hex',
+  extra_float_digits: '1',
+};
+
+const keepText = { getTypeParser: () => (value: string) => value };
+
+/** Compiles queries for PostgreSQL without a connection. */
+const compiler = new Kysely<Record<string, never>>({
+  dialect: {
+    createAdapter: () => new PostgresAdapter(),
+    createDriver: () => new DummyDriver(),
+    createIntrospector: (db) => new PostgresIntrospector(db),
+    createQueryCompiler: () => new PostgresQueryCompiler(),
+  },
+});
+
+/** Compiles a fragment: its text and parameters. */
+export function compile(query: RawBuilder<unknown>): CompiledQuery {
+  return query.compile(compiler);
+}
+
+/** A way to run read-only transactions. */
+export interface PgTransactions {
+  /** False: values come as the host's driver parses them, so every column is selected as text. */
+  readonly rawText: boolean;
+  run<T>(work: (query: PgQueryRunner) => Promise<T>, context?: CallContext): Promise<T>;
+  close(): Promise<void>;
+}
+
+/** Over a pool that the host passed in, or one that is made from a connection string at the first query. */
+export class PoolTransactions implements PgTransactions {
+  readonly rawText: boolean = true;
+  readonly #open: () => Promise<PgPoolLike>;
+  readonly #redact: Redactor;
+  #pool: Promise<PgPoolLike> | null = null;
+  #close: (() => Promise<void>) | null = null;
+
+  constructor(from: { readonly pool: PgPoolLike } | { readonly connectionString: string; readonly maxConnections: number }) {
+    if ('pool' in from) {
+      this.#open = () => Promise.resolve(from.pool);
+      this.#redact = new Redactor([]);
+      return;
+    }
+    const { connectionString, maxConnections } = from;
+    this.#redact = new Redactor(secretsOf(connectionString));
+    this.#open = async () => {
+      const { Pool } = await import('pg');
+      const pool = new Pool({ connectionString, max: maxConnections, connectionTimeoutMillis: 15_000 });
+      // A connection that breaks while idle is replaced at the next query; without a listener it would end the process.
+      pool.on('error', () => undefined);
+      this.#close = () => pool.end();
+      return pool;
+    };
+  }
+
+  async run<T>(work: (query: PgQueryRunner) => Promise<T>, context?: CallContext): Promise<T> {
+    try {
+      context?.signal?.throwIfAborted();
+      this.#pool ??= this.#open();
+      const pool = await this.#pool;
+      const client = await pool.connect();
+      return await this.#transaction(client, work, context);
+    } catch (error) {
+      throw fromDriver(error, this.#redact);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#pool?.catch(() => undefined);
+    await this.#close?.();
+    this.#close = null;
+    this.#pool = null;
+  }
+
+  async #transaction<T>(client: PgClientLike, work: (query: PgQueryRunner) => Promise<T>, context?: CallContext): Promise<T> {
+    const signal = context?.signal;
+    let released = false;
+    const release = (destroy: boolean): void => {
+      if (!released) client.release(destroy);
+      released = true;
+    };
+    // Only the end of the connection ends a query that runs.
+    const onAbort = (): void => release(true);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    const settings = Object.entries(sessionSettings).map(([name, value]) => `SET LOCAL ${name} = '${value}'`);
+    try {
+      await client.query(plain(['BEGIN READ ONLY', ...settings].join('; ')));
+      const result = await work(async (query) => {
+        const { sql: text, parameters } = compile(query);
+        const { rows } = await client.query({ text, values: [...parameters], rowMode: 'array', types: keepText });
+        return rows as PgRow[];
+      });
+      await client.query(plain('COMMIT'));
+      release(false);
+      return result;
+    } catch (error) {
+      if (!released) await client.query(plain('ROLLBACK')).then(() => release(false), () => release(true));
+      throw signal?.aborted ? signal.reason : error;
+    } finally {
+      signal?.removeEventListener('abort', onAbort);
+    }
+  }
+}
+
+/** Over the host's own Kysely instance, whatever its driver. */
+export class KyselyTransactions<Database> implements PgTransactions {
+  readonly rawText: boolean = false;
+  readonly #db: Kysely<Database>;
+
+  constructor(db: Kysely<Database>) {
+    this.#db = db;
+  }
+
+  async run<T>(work: (query: PgQueryRunner) => Promise<T>, context?: CallContext): Promise<T> {
+    try {
+      context?.signal?.throwIfAborted();
+      const settings = Object.entries(sessionSettings).map(([name, value]) => sql`set_config(${name}, ${value}, true)`);
+      return await this.#db
+        .transaction()
+        .setAccessMode('read only')
+        .execute(async (transaction) => {
+          await sql`SELECT ${sql.join(settings)}`.execute(transaction);
+          const result = await work(async (query) => {
+            const { rows } = await query.execute(transaction);
+            return rows.map((row) => Object.values(row as Record<string, string | null>));
+          });
+          context?.signal?.throwIfAborted();
+          return result;
+        });
+    } catch (error) {
+      throw fromDriver(error, new Redactor([]));
+    }
+  }
+
+  async close(): Promise<void> {}
+}
+
+function plain(text: string): PgQuery {
+  return { text, values: [], rowMode: 'array', types: keepText };
+}
+
+/** The password of a connection string, as it stands there and as it is meant. */
+function secretsOf(connectionString: string): string[] {
+  if (!/^postgres(ql)?:\/\//.test(connectionString) || !URL.canParse(connectionString)) {
+    throw new MigratorError('INVALID_OPTION', 'The connection string is not a PostgreSQL address.', {
+      help: 'It has the form postgresql://user:password@host:5432/database; characters like @ or / in the password are percent-encoded.',
+    });
+  }
+  const { password } = new URL(connectionString);
+  try {
+    return [connectionString, password, decodeURIComponent(password)];
+  } catch {
+    return [connectionString, password];
+  }
+}

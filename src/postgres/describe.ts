@@ -1,0 +1,206 @@
+import { type RawBuilder, sql } from 'kysely';
+import type { ColumnDescriptor } from '../contract/index.ts';
+import { MigratorError, type MigratorErrorCode } from '../errors.ts';
+import type { PgQueryRunner } from './client.ts';
+import { logicalTypeOf } from './types.ts';
+
+/** What the options name. */
+export interface TableRequest {
+  readonly schema: string | undefined;
+  readonly table: string;
+  readonly key: readonly string[] | undefined;
+  readonly columns: readonly string[] | undefined;
+  readonly where: RawBuilder<unknown> | undefined;
+}
+
+/** A table, view or partitioned table, checked and ready to be read. */
+export interface TableDescription {
+  readonly database: string;
+  readonly schema: string;
+  readonly table: string;
+  readonly from: RawBuilder<unknown>;
+  readonly where: RawBuilder<unknown>;
+  readonly columns: readonly ColumnDescriptor[];
+  readonly key: readonly ColumnDescriptor[];
+  readonly keyIndexes: readonly number[];
+  readonly estimatedRows: number;
+  readonly estimatedRowBytes: number;
+  /** False: no value is stored out of line, so no row can be large. Views cannot tell. */
+  readonly hasLargeValues: boolean;
+}
+
+/** Tables up to this many rows are counted; larger ones are estimated by PostgreSQL's planner. */
+const countedRows = 100_000;
+
+/** Reads the catalog, and refuses what cannot be paged by a key. */
+export async function describeTable(query: PgQueryRunner, request: TableRequest): Promise<TableDescription> {
+  const { schema, table } = request;
+  const [found] = await query(sql`
+    SELECT c.oid::text, n.nspname::text, c.relkind::text, current_database()::text,
+      has_table_privilege(c.oid, 'SELECT')::text,
+      (SELECT coalesce(sum(pg_relation_size(part.reltoastrelid)), 0) FROM pg_class AS part WHERE part.reltoastrelid <> 0
+        AND (part.oid = c.oid OR part.oid IN (SELECT relid FROM pg_partition_tree(c.oid))))::text
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE c.relname = ${table} AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+      AND ${schema === undefined ? sql`pg_table_is_visible(c.oid)` : sql`n.nspname = ${schema}`}`);
+  const shown = schema === undefined ? table : `${schema}.${table}`;
+  if (!found || found[4] === 'false') {
+    throw refusal(
+      'SOURCE_TABLE_NOT_FOUND',
+      found ? `The user may not read ${shown}.` : `The source has no table or view ${shown}.`,
+      found
+        ? `Grant the user SELECT on ${shown}.`
+        : 'Check its name (PostgreSQL is case-sensitive here) and its schema; a table outside the search path needs the `schema` option.',
+    );
+  }
+  const [oid = '', namespace = '', kind = '', database = '', , largeBytes = '0'] = found.map((value) => value ?? '');
+  const all = await readColumns(query, oid);
+  const columns = request.columns === undefined ? all : pick(all, request.columns, shown);
+  const key = await chooseKey(query, { oid, shown, all, given: request.key });
+  const from = sql`${sql.id(namespace, table)} AS source`;
+  const where = request.where ?? sql`true`;
+  if (kind !== 'r' && kind !== 'p') await checkKeyByReading(query, { from, where, key, shown });
+  const extra = key.filter((column) => !columns.includes(column));
+  const travelling = [...columns, ...extra];
+  return {
+    database,
+    schema: namespace,
+    table,
+    from,
+    where,
+    columns,
+    key,
+    keyIndexes: key.map((column) => travelling.indexOf(column)),
+    ...(await estimate(query, from, where, columns)),
+    hasLargeValues: kind === 'r' || kind === 'p' ? Number(largeBytes) > 0 : false,
+  };
+}
+
+
+async function readColumns(query: PgQueryRunner, oid: string): Promise<ColumnDescriptor[]> {
+  const rows = await query(sql`
+    SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), base.typname::text, base.typtype::text,
+      (a.attnotnull OR (t.typtype = 'd' AND t.typnotnull))::text
+    FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
+      JOIN pg_type AS base ON base.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
+    WHERE a.attrelid = CAST(${oid} AS oid) AND a.attnum > 0 AND NOT a.attisdropped
+    ORDER BY a.attnum`);
+  return rows.map(([name, nativeType, typeName, typeKind, notNull]) => ({
+    name: name ?? '',
+    type: logicalTypeOf(typeName ?? '', typeKind ?? ''),
+    nativeType: nativeType ?? '',
+    nullable: notNull !== 'true',
+  }));
+}
+
+async function chooseKey(
+  query: PgQueryRunner,
+  table: { readonly oid: string; readonly shown: string; readonly all: readonly ColumnDescriptor[]; readonly given: readonly string[] | undefined },
+): Promise<ColumnDescriptor[]> {
+  const { oid, shown, all, given } = table;
+  const uniques = await query(sql`
+    SELECT i.indisprimary::text,
+      (SELECT json_agg(a.attname ORDER BY k.place)::text FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, place)
+        JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.attnum WHERE k.place <= i.indnkeyatts)
+    FROM pg_index AS i
+    WHERE i.indrelid = CAST(${oid} AS oid) AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL`);
+  const uniqueKeys = uniques.map(([primary, names]) => ({
+    primary: primary === 'true',
+    names: JSON.parse(names ?? '[]') as string[],
+  }));
+  if (given === undefined) {
+    const primary = uniqueKeys.find((unique) => unique.primary);
+    if (primary) return pick(all, primary.names, shown);
+    const candidates = uniqueKeys.map(({ names }) => `[${names.map((name) => `'${name}'`).join(', ')}]`);
+    throw refusal(
+      'SOURCE_KEY_REQUIRED',
+      `${shown} has no primary key.`,
+      candidates.length > 0
+        ? `Pass the columns of a unique index as \`key\`: ${candidates.join(' or ')}.`
+        : 'Pass the columns of a unique index that cannot be null as `key`; where there is none, create one.',
+    );
+  }
+  if (given.length === 0) throw refusal('SOURCE_KEY_REQUIRED', 'The given key has no columns.', 'Name at least one column.');
+  const key = pick(all, given, shown);
+  // What a view promises is checked by reading it.
+  if (uniqueKeys.length === 0 && !(await isTable(query, oid))) return key;
+  const nullable = key.filter((column) => column.nullable);
+  if (nullable.length > 0) {
+    const names = nullable.map(({ name }) => name).join(', ');
+    throw refusal(
+      'SOURCE_KEY_NULLABLE',
+      `The key column ${names} of ${shown} can be null, and rows with a null would be passed over.`,
+      `Choose a key whose columns are NOT NULL, or declare it: ALTER TABLE ${shown} ALTER COLUMN ${nullable[0]?.name ?? ''} SET NOT NULL.`,
+    );
+  }
+  if (!uniqueKeys.some(({ names }) => names.every((name) => given.includes(name)))) {
+    throw refusal(
+      'SOURCE_KEY_NOT_UNIQUE',
+      `No unique index of ${shown} covers the key (${given.join(', ')}), and rows with equal keys would be passed over.`,
+      'Choose the columns of a unique index, or create one: CREATE UNIQUE INDEX CONCURRENTLY ...',
+    );
+  }
+  return key;
+}
+
+async function isTable(query: PgQueryRunner, oid: string): Promise<boolean> {
+  const [row] = await query(sql`SELECT (relkind IN ('r', 'p'))::text FROM pg_class WHERE oid = CAST(${oid} AS oid)`);
+  return row?.[0] === 'true';
+}
+
+/** A view has no constraints: whether its key can serve is found by reading it once. */
+async function checkKeyByReading(
+  query: PgQueryRunner,
+  { from, where, key, shown }: Pick<TableDescription, 'from' | 'where' | 'key'> & { readonly shown: string },
+): Promise<void> {
+  const names = key.map(({ name }) => sql.id('source', name));
+  const anyNull = sql.join(names.map((name) => sql`${name} IS NULL`), sql` OR `);
+  const nulls = await query(sql`SELECT '1' FROM ${from} WHERE (${where}) AND (${anyNull}) LIMIT 1`);
+  if (nulls.length > 0) {
+    throw refusal('SOURCE_KEY_NULLABLE', `The key of ${shown} is null in some rows.`, 'Choose columns that are never null.');
+  }
+  const twins = await query(
+    sql`SELECT '1' FROM ${from} WHERE ${where} GROUP BY ${sql.join(names)} HAVING count(*) > 1 LIMIT 1`,
+  );
+  if (twins.length > 0) {
+    throw refusal('SOURCE_KEY_NOT_UNIQUE', `Several rows of ${shown} have the same key.`, 'Add columns to the key until it is unique.');
+  }
+}
+
+async function estimate(
+  query: PgQueryRunner,
+  from: RawBuilder<unknown>,
+  where: RawBuilder<unknown>,
+  columns: readonly ColumnDescriptor[],
+): Promise<{ estimatedRows: number; estimatedRowBytes: number }> {
+  const names = columns.map(({ name }) => sql.id('source', name));
+  const [plan] = await query(sql`EXPLAIN (FORMAT JSON) SELECT ${sql.join(names)} FROM ${from} WHERE ${where}`);
+  // A host's driver may have parsed the JSON already.
+  const explained: unknown = typeof plan?.[0] === 'string' ? JSON.parse(plan[0]) : plan?.[0];
+  const [{ Plan: root }] = explained as [{ Plan: Record<string, unknown> }];
+  const [counted] = await query(
+    sql`SELECT count(*)::text FROM (SELECT 1 FROM ${from} WHERE ${where} LIMIT ${sql.lit(countedRows + 1)}) AS counted`,
+  );
+  const rows = Number(counted?.[0]);
+  return {
+    estimatedRows: rows <= countedRows ? rows : Math.max(rows, Number(root['Plan Rows'])),
+    // Text is longer than what PostgreSQL stores, by a factor that only a page shows.
+    estimatedRowBytes: Number(root['Plan Width'] ?? 0) * 2 + 16,
+  };
+}
+
+function pick(all: readonly ColumnDescriptor[], names: readonly string[], shown: string): ColumnDescriptor[] {
+  return names.map((name) => {
+    const column = all.find((candidate) => candidate.name === name);
+    if (column) return column;
+    throw refusal(
+      'SOURCE_COLUMN_NOT_FOUND',
+      `${shown} has no column ${name}.`,
+      `Its columns: ${all.map((candidate) => candidate.name).join(', ')}.`,
+    );
+  });
+}
+
+function refusal(code: MigratorErrorCode, message: string, help: string): MigratorError {
+  return new MigratorError(code, message, { help });
+}

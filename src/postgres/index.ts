@@ -1,0 +1,12 @@
+/**
+ * PostgreSQL as a source, read along its key.
+ *
+ * @module
+ */
+export type { PgClientLike, PgPoolLike, PgQuery } from './client.ts';
+export {
+  type PostgresConnection,
+  PostgresKeysetSource,
+  type PostgresKeysetSourceOptions,
+  type PostgresTableOptions,
+} from './source.ts';

@@ -1,0 +1,66 @@
+import type { Key, KeyBound, KeyRange, RangeRequest } from '../contract/index.ts';
+
+/** Ranges that are handed on at a time. */
+const portion = 500;
+
+/** Fixed ranges are used for sparse ids as well, as long as no more than these are planned. */
+const fewRanges = 16n;
+
+/**
+ * Fixed ranges of ids, as the guide has them: from the first id on, `size` ids each, the last one cut at the last id.
+ * Null where the ids are so sparse that most ranges would be empty.
+ */
+export function integerRanges(
+  { size, after }: RangeRequest,
+  ends: { readonly first: string; readonly last: string },
+  estimatedRows: number,
+): readonly KeyRange[][] | null {
+  const first = after?.[0] === undefined ? BigInt(ends.first) : BigInt(after[0]) + 1n;
+  const last = BigInt(ends.last);
+  const step = BigInt(size);
+  const count = (last - first) / step + 1n;
+  // What came after the plan's end was not estimated by itself.
+  const expected = after === null ? BigInt(Math.ceil(estimatedRows / size)) : 0n;
+  if (count > fewRanges && count > expected * 4n) return null;
+  const portions: KeyRange[][] = [];
+  for (let from = first; from <= last; from += step * BigInt(portion)) {
+    const ranges: KeyRange[] = [];
+    for (let start = from; start <= last && ranges.length < portion; start += step) {
+      const end = start + step - 1n;
+      ranges.push({ lower: { key: [String(start)], inclusive: true }, upper: [String(end < last ? end : last)] });
+    }
+    portions.push(ranges);
+  }
+  return portions;
+}
+
+/**
+ * Ranges of `size` rows each, whatever the keys are: `boundary` walks along the key's index. Without a gap between
+ * them, so that a row that appears between two keys belongs to a range as well.
+ */
+export async function* walkedRanges(
+  { after }: RangeRequest,
+  start: KeyBound | null,
+  integerKey: boolean,
+  boundary: (after: Key | null) => Promise<Key | null>,
+): AsyncGenerator<readonly KeyRange[], void> {
+  let ranges: KeyRange[] = [];
+  let lower: KeyBound | null = after ? next(after, integerKey) : start;
+  for (let previous = after; ; ) {
+    const upper = await boundary(previous);
+    if (!upper) break;
+    ranges.push({ lower, upper });
+    lower = next(upper, integerKey);
+    previous = upper;
+    if (ranges.length === portion) {
+      yield ranges;
+      ranges = [];
+    }
+  }
+  if (ranges.length > 0) yield ranges;
+}
+
+/** Where the range after `key` begins: integers are stored inclusive. */
+function next(key: Key, integerKey: boolean): KeyBound {
+  return integerKey ? { key: [String(BigInt(key[0] ?? '0') + 1n)], inclusive: true } : { key, inclusive: false };
+}

@@ -1,0 +1,285 @@
+import { type Kysely, type RawBuilder, sql } from 'kysely';
+import type {
+  CallContext,
+  ColumnDescriptor,
+  Key,
+  KeyBound,
+  KeyRange,
+  Page,
+  PageRequest,
+  RangeRequest,
+  Source,
+  SourceDescription,
+} from '../contract/index.ts';
+import { isMigratorError, MigratorError } from '../errors.ts';
+import {
+  compile,
+  KyselyTransactions,
+  type PgPoolLike,
+  type PgTransactions,
+  PoolTransactions,
+} from './client.ts';
+import { describeTable, type TableDescription, type TableRequest } from './describe.ts';
+import { integerRanges, walkedRanges } from './ranges.ts';
+import { asText, canonicalizer } from './types.ts';
+
+/** How to reach the database: one of the three. */
+export type PostgresConnection<Database> =
+  | { readonly pool: PgPoolLike; readonly connectionString?: never; readonly db?: never }
+  | { readonly connectionString: string; readonly pool?: never; readonly db?: never }
+  | { readonly db: Kysely<Database>; readonly pool?: never; readonly connectionString?: never };
+
+/** Which rows to read. */
+export interface PostgresTableOptions<Database, Table extends keyof Database & string> {
+  /** A table or view; `schema.table` as Kysely writes it. */
+  readonly table: Table;
+  /** Default: the search path decides. Where it is given, a dot in `table` is part of the name. */
+  readonly schema?: string | undefined;
+  /** Columns to page by: unique and never null. Default: the primary key. */
+  readonly key?: readonly (keyof Database[Table] & string)[] | undefined;
+  /** Columns to copy. Default: all. */
+  readonly columns?: readonly (keyof Database[Table] & string)[] | undefined;
+  /** Copies only the rows for which this holds: Kysely's `sql` with a condition on the table's columns. */
+  readonly where?: RawBuilder<unknown> | undefined;
+  /** Connections of the pool that is made from a connection string. Default 5. */
+  readonly maxConnections?: number | undefined;
+}
+
+/** The options of a {@link PostgresKeysetSource}. */
+export type PostgresKeysetSourceOptions<Database, Table extends keyof Database & string> = PostgresConnection<Database> &
+  PostgresTableOptions<Database, Table>;
+
+/**
+ * Reads a PostgreSQL table by its key: every page begins after the last key of the one before, so that the millionth
+ * page costs what the first did. Reads in read-only transactions and changes nothing.
+ *
+ * @typeParam Database - Kysely's interface of the source: tables and their columns.
+ *
+ * @example
+ * ```ts
+ * const source = new PostgresKeysetSource<SourceDB, 'cities'>({ pool, table: 'cities' });
+ * ```
+ */
+export class PostgresKeysetSource<
+  Database = Record<string, Record<string, unknown>>,
+  Table extends keyof Database & string = keyof Database & string,
+> implements Source<Database[Table] extends object ? Database[Table] : never> {
+  declare readonly rowType?: Database[Table] extends object ? Database[Table] : never;
+  readonly #request: TableRequest;
+  readonly #transactions: PgTransactions;
+  #description: Promise<TableDescription> | null = null;
+
+  /** @throws MigratorError `INVALID_OPTION`; nothing is read here. */
+  constructor(options: PostgresKeysetSourceOptions<Database, Table>) {
+    this.#transactions = connect(options);
+    if (typeof options.table !== 'string' || options.table === '') {
+      throw new MigratorError('INVALID_OPTION', 'The source has no table.', { help: 'Pass the name of the table.' });
+    }
+    const dot = options.schema === undefined ? options.table.indexOf('.') : -1;
+    this.#request = {
+      schema: dot > 0 ? options.table.slice(0, dot) : options.schema,
+      table: options.table.slice(dot + 1),
+      key: options.key,
+      columns: options.columns,
+      where: options.where,
+    };
+  }
+
+  async describe(context?: CallContext): Promise<SourceDescription> {
+    const description = this.#transactions.run((query) => describeTable(query, this.#request), context);
+    this.#description = description;
+    description.catch(() => {
+      this.#description = null;
+    });
+    const { database, schema, table, columns, key, keyIndexes, estimatedRows, estimatedRowBytes } = await description;
+    const settings: Record<string, string> = {};
+    if (this.#request.where) {
+      const { sql: text, parameters } = compile(this.#request.where);
+      settings['where'] = parameters.length === 0 ? text : `${text} with ${JSON.stringify(parameters.map(String))}`;
+    }
+    const identity = `PostgreSQL ${database}.${schema}.${table}`;
+    return { name: table, identity, columns, key, keyIndexes, settings, estimatedRows, estimatedRowBytes };
+  }
+
+  async *ranges(request: RangeRequest, context?: CallContext): AsyncGenerator<readonly KeyRange[], void> {
+    const table = await this.#described(context);
+    const single = table.key.length === 1 && table.key[0]?.type === 'integer';
+    const ends = single ? await this.#ends(table, request.after, context) : null;
+    if (single && !ends) return;
+    const fixed = ends && integerRanges(request, ends, table.estimatedRows);
+    if (fixed) {
+      yield* fixed;
+      return;
+    }
+    const start = ends ? { key: [ends.first], inclusive: true } : null;
+    yield* walkedRanges(request, start, single, async (after) => await this.#boundary(table, after, request.size, context));
+  }
+
+  async readPage({ lower, upper, limit }: PageRequest, context?: CallContext): Promise<Page> {
+    const table = await this.#described(context);
+    const extra = table.key.filter((column) => !table.columns.includes(column));
+    const columns = [...table.columns, ...extra];
+    const rows = await this.#transactions.run(
+      (query) =>
+        query(sql`SELECT ${this.#select(columns)} FROM ${table.from}
+          WHERE ${this.#within(table, lower, upper)} ORDER BY ${keyOrder(table)} LIMIT ${sql.lit(limit)}`),
+      context,
+    );
+    for (const [index, { type }] of columns.entries()) {
+      const convert = canonicalizer(type);
+      if (!convert) continue;
+      for (const row of rows) {
+        const value = row[index];
+        if (typeof value === 'string') row[index] = convert(value);
+      }
+    }
+    return { rows, done: rows.length < limit };
+  }
+
+  async countRows(range?: KeyRange, context?: CallContext): Promise<number> {
+    const table = await this.#described(context);
+    const where = range ? this.#within(table, range.lower, range.upper) : table.where;
+    const [row] = await this.#transactions.run(
+      (query) => query(sql`SELECT count(*)::text FROM ${table.from} WHERE ${where}`),
+      context,
+    );
+    return Number(row?.[0]);
+  }
+
+  /**
+   * Looks for a row that is too large, by the lengths that PostgreSQL keeps beside values stored out of line. Where
+   * nothing is stored out of line no row can be large; where looking takes longer than 20 s it is given up.
+   */
+  async findOversizedRow(maxBytes: number, context?: CallContext): Promise<Key | null> {
+    const table = await this.#described(context);
+    const variable = table.columns.filter(({ type }) => !fixedSize.has(type));
+    if (!table.hasLargeValues || variable.length === 0) return null;
+    const size = sql.join(variable.map((column) => storedBytes(column)), sql` + `);
+    try {
+      const [key] = await this.#transactions.run(async (query) => {
+        await query(sql`SET LOCAL statement_timeout = '20s'`);
+        return await query(sql`SELECT ${this.#select(table.key)} FROM ${table.from}
+          WHERE (${table.where}) AND ${size} > ${sql.lit(maxBytes)} LIMIT 1`);
+      }, context);
+      return key ? (key as Key) : null;
+    } catch (error) {
+      if (isMigratorError(error) && error.retryable) return null;
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#transactions.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #described(context?: CallContext): Promise<TableDescription> {
+    if (!this.#description) await this.describe(context);
+    return await (this.#description as Promise<TableDescription>);
+  }
+
+  /** The first and the last key after `after`; null where there is none. */
+  async #ends(
+    table: TableDescription,
+    after: Key | null,
+    context?: CallContext,
+  ): Promise<{ readonly first: string; readonly last: string } | null> {
+    const key = keyColumns(table);
+    const where = after ? this.#within(table, { key: after, inclusive: false }, null) : table.where;
+    const [row] = await this.#transactions.run(
+      (query) => query(sql`SELECT min(${key})::text, max(${key})::text FROM ${table.from} WHERE ${where}`),
+      context,
+    );
+    const [first, last] = row ?? [];
+    return typeof first === 'string' && typeof last === 'string' ? { first, last } : null;
+  }
+
+  /** The key of the row that stands `size` rows after `after`, or of the last row; found on the key's index. */
+  async #boundary(table: TableDescription, after: Key | null, size: number, context?: CallContext): Promise<Key | null> {
+    const where = after ? this.#within(table, { key: after, inclusive: false }, null) : table.where;
+    const inner = keyOrder(table);
+    const outer = table.key.map(({ name }) => sql.id('step', name));
+    const selected = table.key.map(({ nativeType }, index) => this.#text(outer[index] as RawBuilder<unknown>, nativeType, index));
+    const descending = sql.join(outer.map((name) => sql`${name} DESC`));
+    const [key] = await this.#transactions.run(
+      (query) =>
+        query(sql`SELECT ${sql.join(selected)} FROM (
+          SELECT ${inner} FROM ${table.from} WHERE ${where} ORDER BY ${inner} LIMIT ${sql.lit(size)}
+        ) AS step ORDER BY ${descending} LIMIT 1`),
+      context,
+    );
+    return key ? this.#canonicalKey(table, key as Key) : null;
+  }
+
+  #canonicalKey(table: TableDescription, key: Key): Key {
+    return key.map((value, index) => canonicalizer(table.key[index]?.type ?? 'text')?.(value) ?? value);
+  }
+
+  #select(columns: readonly ColumnDescriptor[]): RawBuilder<unknown> {
+    return sql.join(columns.map(({ name, nativeType }, index) => this.#text(sql.id('source', name), nativeType, index)));
+  }
+
+  #text(column: RawBuilder<unknown>, nativeType: string, index: number): RawBuilder<unknown> {
+    // Over a host's Kysely rows are objects: every value needs a name of its own.
+    return this.#transactions.rawText ? column : sql`${asText(column, nativeType)} AS ${sql.id(`c${index}`)}`;
+  }
+
+  #within(table: TableDescription, lower: KeyBound | null, upper: Key | null): RawBuilder<unknown> {
+    const key = keyColumns(table);
+    const conditions = [sql`(${table.where})`];
+    if (lower) conditions.push(sql`${key} ${sql.raw(lower.inclusive ? '>=' : '>')} ${keyValues(table, lower.key)}`);
+    if (upper) conditions.push(sql`${key} <= ${keyValues(table, upper)}`);
+    return sql.join(conditions, sql` AND `);
+  }
+}
+
+const fixedSize: ReadonlySet<string> = new Set(['integer', 'float', 'boolean', 'uuid', 'date', 'time', 'timestamp', 'timestamptz']);
+
+function keyColumns(table: TableDescription): RawBuilder<unknown> {
+  return tuple(table.key.map(({ name }) => sql.id('source', name)));
+}
+
+/** Names, not a row value: an index serves `a, b`, never `(a, b)`. */
+function keyOrder(table: TableDescription): RawBuilder<unknown> {
+  return sql.join(table.key.map(({ name }) => sql.id('source', name)));
+}
+
+function keyValues(table: TableDescription, key: Key): RawBuilder<unknown> {
+  return tuple(
+    key.map((value, index) => {
+      const column = table.key[index];
+      const text = column?.type === 'bytes' ? `\\x${value}` : value;
+      return sql`CAST(${text} AS ${sql.raw(column?.nativeType ?? 'text')})`;
+    }),
+  );
+}
+
+/** A row value, which PostgreSQL compares along a composite index. */
+function tuple(parts: readonly RawBuilder<unknown>[]): RawBuilder<unknown> {
+  return parts.length === 1 && parts[0] ? parts[0] : sql`(${sql.join(parts)})`;
+}
+
+/** Bytes of a value. The lengths of text and bytea are known without fetching them; other large values are written out. */
+function storedBytes({ name, type, nativeType }: ColumnDescriptor): RawBuilder<unknown> {
+  const column = sql.id('source', name);
+  const plain = type === 'bytes' || /^(text|character)/.test(nativeType);
+  const length = plain
+    ? sql`octet_length(${column})`
+    : sql`CASE WHEN pg_column_size(${column}) > 4000 THEN octet_length(CAST(${column} AS text)) END`;
+  return sql`coalesce(${length}, 0)`;
+}
+
+function connect<Database>(options: PostgresConnection<Database> & { readonly maxConnections?: number | undefined }): PgTransactions {
+  const { pool, connectionString, db } = options;
+  if (pool) return new PoolTransactions({ pool });
+  if (db) return new KyselyTransactions(db);
+  if (typeof connectionString === 'string') {
+    return new PoolTransactions({ connectionString, maxConnections: options.maxConnections ?? 5 });
+  }
+  throw new MigratorError('INVALID_OPTION', 'The source has no connection.', {
+    help: 'Pass `pool` (a pg.Pool), `db` (a Kysely instance) or `connectionString`.',
+  });
+}

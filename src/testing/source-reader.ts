@@ -1,0 +1,74 @@
+import type { Key, KeyBound, KeyRange, Page, Source, SourceDescription, TextRow } from '../contract/index.ts';
+import { ok, present } from './check.ts';
+
+/** A source as the suite reads it: with its own key order, which the suite does not know. */
+export interface Reader {
+  readonly description: SourceDescription;
+  keyOf(row: TextRow): Key;
+  keyAt(rows: readonly TextRow[], index: number): Key;
+  ranges(size: number, after: Key | null): Promise<readonly KeyRange[]>;
+  /** One range over everything. */
+  whole(): Promise<KeyRange>;
+  page(range: KeyRange, after: TextRow | null, limit: number): Promise<Page>;
+  /** Every row of a range, by pages of two. */
+  readAll(range: KeyRange): Promise<readonly TextRow[]>;
+  readRanges(ranges: readonly KeyRange[]): Promise<readonly (readonly TextRow[])[]>;
+  /** Fails where one range does not begin just behind the end of the one before. */
+  checkChain(ranges: readonly KeyRange[], after: Key | null): void;
+}
+
+export async function readerOf(source: Source<object>): Promise<Reader> {
+  const description = await source.describe();
+  const keyOf = (row: TextRow): Key => description.keyIndexes.map((index) => row[index] as string);
+  const reader: Reader = {
+    description,
+    keyOf,
+    keyAt: (rows, index) => keyOf(present(rows[index], `there is no row ${index}`)),
+    ranges: async (size, after) => await collect(source.ranges({ size, after })),
+    whole: async () => {
+      const ranges = await reader.ranges(1_000_000_000, null);
+      const { lower } = present(ranges[0], 'there is no range');
+      return { lower, upper: present(ranges.at(-1), 'there is no range').upper };
+    },
+    page: async ({ lower, upper }, after, limit) =>
+      await source.readPage({ lower: after ? { key: keyOf(after), inclusive: false } : lower, upper, limit }),
+    readAll: async (range) => {
+      const rows: TextRow[] = [];
+      for (;;) {
+        const page = await reader.page(range, rows.at(-1) ?? null, 2);
+        rows.push(...page.rows);
+        if (page.done) return rows;
+        ok(page.rows.length > 0, 'a page without rows says that more will come');
+      }
+    },
+    readRanges: async (ranges) => {
+      const rows: (readonly TextRow[])[] = [];
+      for (const range of ranges) rows.push(await reader.readAll(range));
+      return rows;
+    },
+    checkChain: (ranges, after) => {
+      let previous = after;
+      for (const { lower, upper } of ranges) {
+        if (previous) ok(followsOn(previous, lower), `after ${JSON.stringify(previous)} there is a gap: ${JSON.stringify(lower)}`);
+        previous = upper;
+      }
+    },
+  };
+  return reader;
+}
+
+/** Just behind the former end, or at the next integer, which is the same. */
+function followsOn(end: Key, lower: KeyBound | null): boolean {
+  if (lower === null) return false;
+  if (!lower.inclusive) return JSON.stringify(lower.key) === JSON.stringify(end);
+  const [part] = end;
+  const [next] = lower.key;
+  if (end.length !== 1 || part === undefined || next === undefined || !/^-?\d+$/.test(part)) return false;
+  return BigInt(next) === BigInt(part) + 1n;
+}
+
+export async function collect(portions: AsyncIterable<readonly KeyRange[]>): Promise<readonly KeyRange[]> {
+  const ranges: KeyRange[] = [];
+  for await (const portion of portions) ranges.push(...portion);
+  return ranges;
+}
