@@ -149,7 +149,9 @@ export function rowTooLarge(maxRowBytes: number): MigratorError {
   return new MigratorError(
     'ROW_TOO_LARGE',
     `A row is larger than the ${maxRowBytes.toLocaleString('en')} bytes that the sink can store.`,
-    { help: 'Shorten the row at the source, leave its large column out, or leave the row out with a filter.' },
+    {
+      help: 'Shorten the row at the source, leave its large column out, or leave the row out with a filter.',
+    },
   );
 }
 
@@ -183,7 +185,8 @@ export class Redactor {
     copy.stack = this.text(error.stack ?? '');
     for (const [name, value] of facts) {
       if (typeof value === 'string') Object.assign(copy, { [name]: this.text(value) });
-      else if (typeof value === 'number' || typeof value === 'boolean') Object.assign(copy, { [name]: value });
+      else if (typeof value === 'number' || typeof value === 'boolean')
+        Object.assign(copy, { [name]: value });
     }
     if (error.cause !== undefined) copy.cause = this.cause(error.cause);
     return copy;

@@ -12,7 +12,14 @@ export {
   ResumableMigrator,
   type ResumableMigratorOptions,
 } from './migrator.ts';
-export type { Budget, CountDifference, RetryPolicy, RunOptions, TuningOptions, VerifyResult } from './engine/index.ts';
+export type {
+  Budget,
+  CountDifference,
+  RetryPolicy,
+  RunOptions,
+  TuningOptions,
+  VerifyResult,
+} from './engine/index.ts';
 export {
   errorCodes,
   type ErrorPlace,

@@ -37,7 +37,10 @@ export type ColumnsFit<SourceRow extends object, SinkRow extends object> = strin
       : { readonly 'the sink table lacks columns of the source': Exclude<keyof SourceRow, keyof SinkRow> };
 
 /** The options of a {@link ResumableMigrator}. */
-export interface ResumableMigratorOptions<SourceRow extends object, SinkRow extends object> extends TuningOptions {
+export interface ResumableMigratorOptions<
+  SourceRow extends object,
+  SinkRow extends object,
+> extends TuningOptions {
   readonly source: Source<SourceRow>;
   readonly sink: Sink<SinkRow> & ColumnsFit<SourceRow, SinkRow>;
   /** Where checkpoints are kept. Default: the sink's own store, in the sink's database. */
@@ -102,19 +105,28 @@ export class ResumableMigrator<SourceRow extends object, SinkRow extends object>
   }
 
   /** Calls `listener` at every event of this name. A listener that throws cannot break the run. */
-  on<Name extends keyof MigrationEvents>(event: Name, listener: (payload: MigrationEvents[Name]) => void): this {
+  on<Name extends keyof MigrationEvents>(
+    event: Name,
+    listener: (payload: MigrationEvents[Name]) => void,
+  ): this {
     this.#events.on(event, this.#guard(event, listener));
     return this;
   }
 
   /** Like {@link on}, for the next event only. */
-  once<Name extends keyof MigrationEvents>(event: Name, listener: (payload: MigrationEvents[Name]) => void): this {
+  once<Name extends keyof MigrationEvents>(
+    event: Name,
+    listener: (payload: MigrationEvents[Name]) => void,
+  ): this {
     this.#events.once(event, this.#guard(event, listener));
     return this;
   }
 
   /** Removes a listener. */
-  off<Name extends keyof MigrationEvents>(event: Name, listener: (payload: MigrationEvents[Name]) => void): this {
+  off<Name extends keyof MigrationEvents>(
+    event: Name,
+    listener: (payload: MigrationEvents[Name]) => void,
+  ): this {
     for (const guarded of this.#guards.get(event)?.get(listener) ?? []) this.#events.off(event, guarded);
     this.#guards.get(event)?.delete(listener);
     return this;
@@ -130,7 +142,9 @@ export class ResumableMigrator<SourceRow extends object, SinkRow extends object>
     const prepared = await prepare(this.#options, context);
     const { migration, description, target, delivery, settings, stored } = prepared;
     const ranges = await previewRanges(this.#options, prepared, context);
-    const progress = stored ? await readProgress(this.#options.store, migration, context) : emptyProgress(migration);
+    const progress = stored
+      ? await readProgress(this.#options.store, migration, context)
+      : emptyProgress(migration);
     const totalRows = options.exactCount
       ? await this.#options.source.countRows(undefined, context)
       : description.estimatedRows;

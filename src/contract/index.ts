@@ -19,7 +19,15 @@
  */
 export type { CallContext, ColumnDescriptor, Key, KeyBound, KeyRange, LogicalType, TextRow } from './rows.ts';
 export type { Page, PageRequest, RangeRequest, Source, SourceDescription } from './source.ts';
-export type { BatchEncoder, CommitOutcome, Delivery, EncodedBatch, RowShape, Sink, SinkTarget } from './sink.ts';
+export type {
+  BatchEncoder,
+  CommitOutcome,
+  Delivery,
+  EncodedBatch,
+  RowShape,
+  Sink,
+  SinkTarget,
+} from './sink.ts';
 export type {
   Advance,
   AppendRequest,

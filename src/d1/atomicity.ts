@@ -11,7 +11,9 @@ import { D1RestDatabase } from './rest-database.ts';
 export async function isAtomic(connection: D1Connection, context?: CallContext): Promise<boolean> {
   if (!(connection.database instanceof D1RestDatabase)) return true;
   const results = await connection.batch(
-    [sql`PRAGMA defer_foreign_keys = on`, sql`PRAGMA defer_foreign_keys`].map((query) => connection.compile(query)),
+    [sql`PRAGMA defer_foreign_keys = on`, sql`PRAGMA defer_foreign_keys`].map((query) =>
+      connection.compile(query),
+    ),
     context,
   );
   const [seen] = (results[1]?.results ?? []) as Row[];

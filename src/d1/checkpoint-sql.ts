@@ -99,8 +99,10 @@ export function encodeKey(key: Key): string {
  * the JSON texts of the key before the range (null for the first) and of its last.
  */
 export function encodeRange({ lower, upper }: KeyRange, integerKey: boolean): string {
-  if (!integerKey) return `[${lower === null ? 'null' : JSON.stringify(encodeKey(lower.key))},${JSON.stringify(encodeKey(upper))}]`;
-  const start = lower === null ? null : lower.inclusive ? lower.key[0] : String(BigInt(lower.key[0] ?? '') + 1n);
+  if (!integerKey)
+    return `[${lower === null ? 'null' : JSON.stringify(encodeKey(lower.key))},${JSON.stringify(encodeKey(upper))}]`;
+  const start =
+    lower === null ? null : lower.inclusive ? lower.key[0] : String(BigInt(lower.key[0] ?? '') + 1n);
   return `[${start},${upper[0]}]`;
 }
 

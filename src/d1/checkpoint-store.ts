@@ -67,11 +67,16 @@ export class D1CheckpointStore implements CheckpointStore {
   async prepare(context?: CallContext): Promise<void> {
     await this.#connection.changes(createTable(this.#table), context);
     const present = new Set(
-      (await this.#connection.rows(sql`SELECT name FROM pragma_table_info(${this.#name})`, context)).map((row) => row['name']),
+      (await this.#connection.rows(sql`SELECT name FROM pragma_table_info(${this.#name})`, context)).map(
+        (row) => row['name'],
+      ),
     );
     for (const [name, type] of Object.entries(addedColumns)) {
       if (present.has(name)) continue;
-      await this.#connection.changes(sql`ALTER TABLE ${this.#table} ADD COLUMN ${sql.id(name)} ${sql.raw(type)}`, context);
+      await this.#connection.changes(
+        sql`ALTER TABLE ${this.#table} ADD COLUMN ${sql.id(name)} ${sql.raw(type)}`,
+        context,
+      );
     }
     const index = (suffix: string): RawBuilder<unknown> => sql.id(`${this.#name}_${suffix}`);
     await this.#connection.batch(
@@ -106,7 +111,11 @@ export class D1CheckpointStore implements CheckpointStore {
     return row ? decodePlan({ ...row, plan: null, last_seq: null }) : null;
   }
 
-  async append(migration: string, { settings, afterSeq, ranges }: AppendRequest, context?: CallContext): Promise<boolean> {
+  async append(
+    migration: string,
+    { settings, afterSeq, ranges }: AppendRequest,
+    context?: CallContext,
+  ): Promise<boolean> {
     const values = `[${ranges.map((range) => encodeRange(range, settings.integerKey)).join(',')}]`;
     const plan = afterSeq === 0 ? sql`CASE key WHEN 0 THEN ${JSON.stringify(settings)} END` : sql`NULL`;
     const changes = await this.#connection.changes(
@@ -139,15 +148,24 @@ export class D1CheckpointStore implements CheckpointStore {
     return changes > 0;
   }
 
-  async claim(migration: string, { owner, leaseMs }: ClaimRequest, context?: CallContext): Promise<ClaimOutcome> {
-    const [claimed] = await this.#connection.rows(claimStatement(this.#table, migration, owner, leaseMs), context);
+  async claim(
+    migration: string,
+    { owner, leaseMs }: ClaimRequest,
+    context?: CallContext,
+  ): Promise<ClaimOutcome> {
+    const [claimed] = await this.#connection.rows(
+      claimStatement(this.#table, migration, owner, leaseMs),
+      context,
+    );
     if (claimed) return { kind: 'claimed', checkpoint: decodeCheckpoint(claimed) };
     const [others] = await this.#connection.rows(
       sql`SELECT count(*) AS held, max(0, min(lease_until) - ${now}) AS wait FROM ${this.#table}
   WHERE table_name = ${migration} AND status = 'in_progress'`,
       context,
     );
-    return Number(others?.['held']) > 0 ? { kind: 'busy', waitMs: Number(others?.['wait']) } : { kind: 'none' };
+    return Number(others?.['held']) > 0
+      ? { kind: 'busy', waitMs: Number(others?.['wait']) }
+      : { kind: 'none' };
   }
 
   async renew(lease: Lease, leaseMs: number, context?: CallContext): Promise<boolean> {
@@ -195,9 +213,10 @@ export class D1CheckpointStore implements CheckpointStore {
       ].map((statement) => this.#connection.compile(statement)),
       context,
     );
-    const statuses = new Map((counts?.results as Row[]).map((row) => [row['status'], row]));
+    const statuses = new Map(((counts?.results ?? []) as Row[]).map((row) => [row['status'], row]));
     const count = (status: string): number => Number(statuses.get(status)?.['checkpoints'] ?? 0);
-    const first = (rows: unknown[] | undefined): Checkpoint | null => (rows?.[0] ? decodeCheckpoint(rows[0] as Row) : null);
+    const first = (rows: unknown[] | undefined): Checkpoint | null =>
+      rows?.[0] ? decodeCheckpoint(rows[0] as Row) : null;
     return {
       pending: count('pending'),
       inProgress: count('in_progress'),
@@ -209,7 +228,11 @@ export class D1CheckpointStore implements CheckpointStore {
     };
   }
 
-  async list(migration: string, filter: CheckpointFilter = {}, context?: CallContext): Promise<readonly Checkpoint[]> {
+  async list(
+    migration: string,
+    filter: CheckpointFilter = {},
+    context?: CallContext,
+  ): Promise<readonly Checkpoint[]> {
     const { status, afterSeq = 0, limit = 1_000 } = filter;
     const withStatus = status ? sql` AND status = ${status}` : sql``;
     const rows = await this.#connection.rows(

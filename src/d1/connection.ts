@@ -31,7 +31,9 @@ export class D1Connection {
 
   /** True where both certainly mean one database. */
   sameDatabase(other: D1Connection): boolean {
-    return this.database === other.database || (this.identity !== undefined && this.identity === other.identity);
+    return (
+      this.database === other.database || (this.identity !== undefined && this.identity === other.identity)
+    );
   }
 
   compile(query: RawBuilder<unknown>): Query {
@@ -71,13 +73,17 @@ export class D1Connection {
 
   #withSignal(context?: CallContext): D1DatabaseLike {
     const { database } = this;
-    return context?.signal && database instanceof D1RestDatabase ? database.withSignal(context.signal) : database;
+    return context?.signal && database instanceof D1RestDatabase
+      ? database.withSignal(context.signal)
+      : database;
   }
 }
 
 function kyselyOn(database: D1DatabaseLike): Kysely<Record<string, Row>> {
   // kysely-d1 is typed by the Workers runtime, and uses prepare, bind and all of it.
-  return new Kysely({ dialect: new D1Dialect({ database: database as unknown as D1DialectConfig['database'] }) });
+  return new Kysely({
+    dialect: new D1Dialect({ database: database as unknown as D1DialectConfig['database'] }),
+  });
 }
 
 /** Ends waiting with the signal, and classifies what a binding throws. A binding's call itself cannot be ended. */

@@ -1,4 +1,10 @@
-import type { BatchEncoder, ColumnDescriptor, EncodedBatch, LogicalType, TextRow } from '../contract/index.ts';
+import type {
+  BatchEncoder,
+  ColumnDescriptor,
+  EncodedBatch,
+  LogicalType,
+  TextRow,
+} from '../contract/index.ts';
 import { MigratorError, rowTooLarge } from '../errors.ts';
 
 /** D1 takes strings, blobs and rows of up to 2,000,000 bytes (Cloudflare's documentation, D1 limits). */
@@ -98,7 +104,8 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
     try {
       return (this.#encode[index] ?? quote)(value);
     } catch (error) {
-      if (error instanceof MigratorError) throw error.with({ help: `Column ${this.#columns[index]?.name}: ${error.help}` });
+      if (error instanceof MigratorError)
+        throw error.with({ help: `Column ${this.#columns[index]?.name}: ${error.help}` });
       throw error;
     }
   }
@@ -126,13 +133,18 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
     const bytes = utf8Bytes(text);
     if (stored > maxRowBytes || bytes > maxBatchBytes) throw rowTooLarge(maxRowBytes);
     this.#append(text, bytes);
-    this.#bytes += large.reduce((sum, { pieces }) => sum + pieces.reduce((all, piece) => all + piece.length, 0), 0);
+    this.#bytes += large.reduce(
+      (sum, { pieces }) => sum + pieces.reduce((all, piece) => all + piece.length, 0),
+      0,
+    );
     this.#large = large;
   }
 }
 
 function cut(text: string, size: number): string[] {
-  return Array.from({ length: Math.ceil(text.length / size) }, (_, index) => text.slice(index * size, (index + 1) * size));
+  return Array.from({ length: Math.ceil(text.length / size) }, (_, index) =>
+    text.slice(index * size, (index + 1) * size),
+  );
 }
 
 /** Bytes of a text in UTF-8, without making them. */

@@ -1,4 +1,9 @@
-import { isMigratorError, MigratorError, type MigratorErrorCode, type MigratorErrorFacts } from '../errors.ts';
+import {
+  isMigratorError,
+  MigratorError,
+  type MigratorErrorCode,
+  type MigratorErrorFacts,
+} from '../errors.ts';
 
 /** What a message of D1 means. The first rule that fits decides; over REST the status decides where none fits. */
 interface Rule {
@@ -28,7 +33,8 @@ const rules: readonly Rule[] = [
     help: 'The database is full: make room in it, or copy into another.',
   },
   {
-    pattern: /too many SQL variables|statement too long|string or blob too big|SQLITE_TOOBIG|SQLITE_NOMEM|out of memory/i,
+    pattern:
+      /too many SQL variables|statement too long|string or blob too big|SQLITE_TOOBIG|SQLITE_NOMEM|out of memory/i,
     code: 'SINK_FAILED',
     help: 'The batch is too large for one statement; the migrator makes it smaller.',
     shrink: true,
@@ -42,7 +48,8 @@ const rules: readonly Rule[] = [
     shrink: true,
   },
   {
-    pattern: /code was updated|starting up|Network connection lost|Internal error|transient issue|client disconnected|object to be reset|storage caused|reference =/i,
+    pattern:
+      /code was updated|starting up|Network connection lost|Internal error|transient issue|client disconnected|object to be reset|storage caused|reference =/i,
     code: 'SINK_UNREACHABLE',
     help: tryAgain,
     retryable: true,
@@ -51,7 +58,7 @@ const rules: readonly Rule[] = [
   {
     pattern: /no such table/i,
     code: 'SINK_TABLE_NOT_FOUND',
-    help: 'Create the table, or let the sink create it (createTable: \'if-missing\').',
+    help: "Create the table, or let the sink create it (createTable: 'if-missing').",
   },
   {
     pattern: /no column named|no such column/i,
@@ -104,7 +111,8 @@ export function fromRest({ status, headers, code, message }: RestFailure): Migra
       help: 'Check CLOUDFLARE_API_TOKEN (it needs the permission "D1: Edit" for this account) and CLOUDFLARE_ACCOUNT_ID.',
     });
   }
-  if (code === 7404 || (status === 404 && code !== null)) {
+  // 7003: the account's or the database's id cannot be one.
+  if (code === 7404 || code === 7003) {
     return make('SINK_DATABASE_NOT_FOUND', {
       help: 'Check D1_DATABASE_ID: it is the UUID that `wrangler d1 list` shows, in the account of CLOUDFLARE_ACCOUNT_ID.',
     });
@@ -128,9 +136,14 @@ export function fromRest({ status, headers, code, message }: RestFailure): Migra
   const known = code === null ? null : fromMessage(message, undefined);
   if (known) return make(known.code, known);
   if (status >= 500 && code !== 10001) {
-    return make('SINK_UNREACHABLE', { help: tryAgain, retryable: true, ambiguous: true, retryAfterMs: retryAfter(headers) });
+    return make('SINK_UNREACHABLE', {
+      help: tryAgain,
+      retryable: true,
+      ambiguous: true,
+      retryAfterMs: retryAfter(headers),
+    });
   }
-  if (code === 7400 || code === null) {
+  if (code === 7400 || status === 404 || code === null) {
     return make('SINK_PROTOCOL', {
       help: 'The address does not answer as the D1 API does. Check CLOUDFLARE_API_BASE_URL.',
     });

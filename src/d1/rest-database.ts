@@ -84,10 +84,14 @@ export class D1RestDatabase implements D1DatabaseLike {
     }
     const results = envelope.result?.map(toResult) ?? [];
     if (results.length !== statements.length) {
-      throw new MigratorError('SINK_PROTOCOL', `D1 API: ${results.length} results for ${statements.length} statements.`, {
-        help: 'The address does not answer as the D1 API does. Check CLOUDFLARE_API_BASE_URL.',
-        ambiguous: true,
-      });
+      throw new MigratorError(
+        'SINK_PROTOCOL',
+        `D1 API: ${results.length} results for ${statements.length} statements.`,
+        {
+          help: 'The address does not answer as the D1 API does. Check CLOUDFLARE_API_BASE_URL.',
+          ambiguous: true,
+        },
+      );
     }
     return results;
   }
@@ -145,7 +149,11 @@ export class D1RestStatement implements D1StatementLike {
   readonly params: readonly string[];
   readonly #send: (statement: D1RestStatement) => Promise<D1ResultLike[]>;
 
-  constructor(send: (statement: D1RestStatement) => Promise<D1ResultLike[]>, sql: string, params: readonly string[]) {
+  constructor(
+    send: (statement: D1RestStatement) => Promise<D1ResultLike[]>,
+    sql: string,
+    params: readonly string[],
+  ) {
     this.#send = send;
     this.sql = sql;
     this.params = params;
@@ -160,9 +168,13 @@ export class D1RestStatement implements D1StatementLike {
       if (typeof value === 'string') return value;
       if (typeof value === 'number' || typeof value === 'bigint') return String(value);
       if (typeof value === 'boolean') return value ? '1' : '0';
-      throw new MigratorError('INVALID_OPTION', `A parameter of type ${value === null ? 'null' : typeof value} cannot be sent over the REST API.`, {
-        help: 'Pass texts, numbers or booleans, and write NULL into the statement itself.',
-      });
+      throw new MigratorError(
+        'INVALID_OPTION',
+        `A parameter of type ${value === null ? 'null' : typeof value} cannot be sent over the REST API.`,
+        {
+          help: 'Pass texts, numbers or booleans, and write NULL into the statement itself.',
+        },
+      );
     });
     return new D1RestStatement(this.#send, this.sql, params);
   }
@@ -181,7 +193,10 @@ interface Envelope {
 
 interface RawResult {
   readonly success?: boolean;
-  readonly results?: { readonly columns?: readonly string[]; readonly rows?: readonly (readonly unknown[])[] };
+  readonly results?: {
+    readonly columns?: readonly string[];
+    readonly rows?: readonly (readonly unknown[])[];
+  };
   readonly meta?: { readonly changes?: number };
 }
 
@@ -215,5 +230,5 @@ function connectionCode(error: unknown): string | null {
 function brief(text: string): string {
   const start = text.trimStart().slice(0, 100);
   if (start === '') return 'an empty answer';
-  return start.startsWith('<') ? 'an HTML page' : 'an answer that is not the API\'s';
+  return start.startsWith('<') ? 'an HTML page' : "an answer that is not the API's";
 }

@@ -25,7 +25,9 @@ export class D1Sink<Row extends object> implements Sink<Row> {
 
   constructor(database: D1DatabaseLike, options: D1SinkOptions<string>) {
     if (typeof options.table !== 'string' || options.table === '') {
-      throw new MigratorError('INVALID_OPTION', 'The sink has no table.', { help: 'Pass the name of the D1 table.' });
+      throw new MigratorError('INVALID_OPTION', 'The sink has no table.', {
+        help: 'Pass the name of the D1 table.',
+      });
     }
     if (options.table.toLowerCase() === (options.checkpointTable ?? 'migration_checkpoints').toLowerCase()) {
       throw new MigratorError('INVALID_OPTION', `${options.table} is the table of the checkpoints.`, {
@@ -43,7 +45,7 @@ export class D1Sink<Row extends object> implements Sink<Row> {
     if (!description && createTable === 'never') {
       throw new MigratorError('SINK_TABLE_NOT_FOUND', `D1 has no table ${table}.`, {
         migration: shape.migration,
-        help: 'Create it, or let the sink make it: createTable: \'if-missing\'.',
+        help: "Create it, or let the sink make it: createTable: 'if-missing'.",
       });
     }
     if (description) checkTable(table, description, shape);

@@ -3,7 +3,9 @@ import { D1RestDatabase, type D1RestOptions } from './rest-database.ts';
 import { D1Sink, type D1SinkOptions } from './sink.ts';
 
 /** The row type of a table in Kysely's `Database` interface. */
-export type TableRow<Database, Table extends keyof Database> = Database[Table] extends object ? Database[Table] : never;
+export type TableRow<Database, Table extends keyof Database> = Database[Table] extends object
+  ? Database[Table]
+  : never;
 
 /** The options of a {@link D1RestSink}. */
 export interface D1RestSinkOptions<Table extends string> extends D1SinkOptions<Table>, D1RestOptions {}

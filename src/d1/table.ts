@@ -65,11 +65,13 @@ function sameName(a: string, b: string): boolean {
 
 /** Refuses a table that cannot take the rows: a column is missing, or one that must be filled gets no value. */
 export function checkTable(table: string, description: TableDescription, shape: RowShape): void {
-  const find = (name: string): TableColumn | undefined => description.columns.find((column) => sameName(column.name, name));
+  const find = (name: string): TableColumn | undefined =>
+    description.columns.find((column) => sameName(column.name, name));
   const refuse = (message: string, help: string): never => {
     throw new MigratorError('SINK_COLUMN_MISSING', message, { migration: shape.migration, help });
   };
-  const list = (columns: readonly { readonly name: string }[]): string => columns.map(({ name }) => name).join(', ');
+  const list = (columns: readonly { readonly name: string }[]): string =>
+    columns.map(({ name }) => name).join(', ');
   const missing = shape.columns.filter(({ name }) => !find(name));
   if (missing.length > 0) {
     refuse(
@@ -101,13 +103,17 @@ export function checkTable(table: string, description: TableDescription, shape: 
 }
 
 function isRowId(column: TableColumn, { columns }: TableDescription): boolean {
-  return column.type === 'INTEGER' && column.primaryKey === 1 && columns.every(({ primaryKey }) => primaryKey < 2);
+  return (
+    column.type === 'INTEGER' && column.primaryKey === 1 && columns.every(({ primaryKey }) => primaryKey < 2)
+  );
 }
 
 /** True where a row can be found by exactly these columns. */
 export function isUnique(description: TableDescription, key: readonly ColumnDescriptor[]): boolean {
   return description.uniqueKeys.some(
-    (unique) => unique.length === key.length && unique.every((name) => key.some((column) => sameName(column.name, name))),
+    (unique) =>
+      unique.length === key.length &&
+      unique.every((name) => key.some((column) => sameName(column.name, name))),
   );
 }
 
@@ -118,8 +124,9 @@ const columnTypes: Readonly<Partial<Record<LogicalType, string>>> = {
   bytes: 'BLOB',
 };
 
-/** The statement that makes a table for the rows: the source's names, the key as primary key. */
-export function createTableStatement(table: string, { columns, key }: RowShape): RawBuilder<unknown> {
+/** The statement that makes a table for the rows: the source's names, the key as primary key where all of it travels. */
+export function createTableStatement(table: string, { columns, key: given }: RowShape): RawBuilder<unknown> {
+  const key = given.every(({ name }) => columns.some((column) => column.name === name)) ? given : [];
   const single = key.length === 1 ? key[0] : undefined;
   const definitions = columns.map(({ name, type, nullable }) => {
     const primary = name === single?.name ? sql` PRIMARY KEY` : sql``;

@@ -127,7 +127,10 @@ export class D1Target implements SinkTarget<D1Batch> {
 
 function largeValue(pieces: readonly string[], type: ColumnDescriptor['type']): RawBuilder<unknown> {
   if (type !== 'bytes') return sql`${pieces[0]}`;
-  return sql`CAST(${sql.join(pieces.map((piece) => sql`unhex(${piece})`), sql` || `)} AS BLOB)`;
+  return sql`CAST(${sql.join(
+    pieces.map((piece) => sql`unhex(${piece})`),
+    sql` || `,
+  )} AS BLOB)`;
 }
 
 function onConflict({ columns, key }: RowShape): RawBuilder<unknown> {
@@ -145,8 +148,13 @@ function isOrderedAlike({ type }: ColumnDescriptor): boolean {
 function within(key: readonly ColumnDescriptor[], { lower, upper }: KeyRange): RawBuilder<boolean> {
   const names = tuple(key.map(({ name }) => sql.id(name)));
   const bound = (values: Key): RawBuilder<unknown> =>
-    tuple(values.map((value, index) => (key[index]?.type === 'integer' ? sql`CAST(${value} AS INTEGER)` : sql`${value}`)));
-  const start = lower === null ? sql`` : sql`${names} ${sql.raw(lower.inclusive ? '>=' : '>')} ${bound(lower.key)} AND `;
+    tuple(
+      values.map((value, index) =>
+        key[index]?.type === 'integer' ? sql`CAST(${value} AS INTEGER)` : sql`${value}`,
+      ),
+    );
+  const start =
+    lower === null ? sql`` : sql`${names} ${sql.raw(lower.inclusive ? '>=' : '>')} ${bound(lower.key)} AND `;
   return sql`${start}${names} <= ${bound(upper)}`;
 }
 

@@ -150,7 +150,10 @@ async function copyFrom(
     return 'completed';
   } catch (error) {
     // A write in flight is never abandoned: it may still land.
-    const failure: unknown = await inFlight.then(() => error, (inFlightError: unknown) => inFlightError);
+    const failure: unknown = await inFlight.then(
+      () => error,
+      (inFlightError: unknown) => inFlightError,
+    );
     if (failure instanceof Interrupted) return failure.end;
     const stopped = [job.stop, job.abort].some((signal) => signal.aborted && failure === signal.reason);
     if (stopped) return 'stopped';
@@ -219,7 +222,12 @@ async function send(job: CopyJob, batch: EncodedBatch, advance: Advance): Promis
   }
 }
 
-async function deliver(job: CopyJob, batch: EncodedBatch, advance: Advance, context: CallContext): Promise<'committed' | 'stale'> {
+async function deliver(
+  job: CopyJob,
+  batch: EncodedBatch,
+  advance: Advance,
+  context: CallContext,
+): Promise<'committed' | 'stale'> {
   if (job.delivery === 'exactly-once') return await job.target.commit(batch, advance, context);
   await job.target.write(batch, context);
   return await job.store.advance(advance, context);
@@ -233,7 +241,9 @@ function compare(stored: Checkpoint | null, advance: Advance): SendEnd | 'unmove
   }
   if (stored.status !== 'in_progress') return 'lost';
   const unmoved =
-    stored.cursor === null ? advance.from === null : advance.from !== null && sameKey(stored.cursor, advance.from);
+    stored.cursor === null
+      ? advance.from === null
+      : advance.from !== null && sameKey(stored.cursor, advance.from);
   return unmoved ? 'unmoved' : positionOf(stored);
 }
 

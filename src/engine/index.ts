@@ -4,7 +4,13 @@
  *
  * @module
  */
-export { type Budget, checkBudget, type EngineOptions, resolveOptions, type TuningOptions } from './options.ts';
+export {
+  type Budget,
+  checkBudget,
+  type EngineOptions,
+  resolveOptions,
+  type TuningOptions,
+} from './options.ts';
 export { prepare, previewRanges } from './plan.ts';
 export { emptyProgress, readProgress } from './progress.ts';
 export type { RetryPolicy } from './retry.ts';

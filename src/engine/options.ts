@@ -53,14 +53,18 @@ export interface TuningOptions {
 /** Checks the host's options and fills in the defaults. Throws `INVALID_OPTION`; reads and writes nothing. */
 export function resolveOptions(
   tuning: TuningOptions,
-  parts: { readonly source: Source<object>; readonly sink: Sink<object>; readonly checkpoints?: CheckpointStore | undefined },
+  parts: {
+    readonly source: Source<object>;
+    readonly sink: Sink<object>;
+    readonly checkpoints?: CheckpointStore | undefined;
+  },
 ): EngineOptions {
   if (!parts.source) throw missingPart('source', 'a Source, for example a PostgresKeysetSource');
   if (!parts.sink) throw missingPart('sink', 'a Sink, for example a D1RestSink');
   const { checkpointSize = 50_000, name = null } = tuning;
   if (name !== null && (typeof name !== 'string' || name === '')) {
     throw new MigratorError('INVALID_OPTION', `name must be a text that is not empty, not ${show(name)}.`, {
-      help: 'Leave it out to use the source table\'s name.',
+      help: "Leave it out to use the source table's name.",
     });
   }
   return {
@@ -71,18 +75,38 @@ export function resolveOptions(
     checkpointSize:
       checkpointSize === 'auto'
         ? 'auto'
-        : wholeNumber('checkpointSize', checkpointSize, 1, 'It is the number of rows a checkpoint, or "auto".'),
-    concurrency: wholeNumber('concurrency', tuning.concurrency ?? 4, 1, 'It is the number of checkpoints at a time.'),
+        : wholeNumber(
+            'checkpointSize',
+            checkpointSize,
+            1,
+            'It is the number of rows a checkpoint, or "auto".',
+          ),
+    concurrency: wholeNumber(
+      'concurrency',
+      tuning.concurrency ?? 4,
+      1,
+      'It is the number of checkpoints at a time.',
+    ),
     batchSize:
       tuning.batchSize === undefined
         ? undefined
         : wholeNumber('batchSize', tuning.batchSize, 1, 'Leave it out to fill each request.'),
     batchDelayMs: wholeNumber('batchDelayMs', tuning.batchDelayMs ?? 0, 0, 'It is in milliseconds.'),
-    pageSize: wholeNumber('pageSize', tuning.pageSize ?? 20_000, 1, 'It is the number of rows a source query.'),
+    pageSize: wholeNumber(
+      'pageSize',
+      tuning.pageSize ?? 20_000,
+      1,
+      'It is the number of rows a source query.',
+    ),
     leaseMs: wholeNumber('leaseMs', tuning.leaseMs ?? 10_000, 100, 'It is in milliseconds.'),
     graceMs: wholeNumber('graceMs', tuning.graceMs ?? 30_000, 0, 'It is in milliseconds.'),
     retry: {
-      retries: wholeNumber('retry.retries', tuning.retry?.retries ?? 3, 0, 'It is the number of tries after the first.'),
+      retries: wholeNumber(
+        'retry.retries',
+        tuning.retry?.retries ?? 3,
+        0,
+        'It is the number of tries after the first.',
+      ),
       baseMs: wholeNumber('retry.baseMs', tuning.retry?.baseMs ?? 500, 0, 'It is in milliseconds.'),
       maxMs: wholeNumber('retry.maxMs', tuning.retry?.maxMs ?? 30_000, 0, 'It is in milliseconds.'),
     },
@@ -100,9 +124,13 @@ export function checkBudget(budget: Budget): Budget {
 
 function wholeNumber(option: string, value: unknown, least: number, help: string): number {
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least) return value;
-  throw new MigratorError('INVALID_OPTION', `${option} must be a whole number of at least ${least}, not ${show(value)}.`, {
-    help,
-  });
+  throw new MigratorError(
+    'INVALID_OPTION',
+    `${option} must be a whole number of at least ${least}, not ${show(value)}.`,
+    {
+      help,
+    },
+  );
 }
 
 function missingPart(option: string, what: string): MigratorError {

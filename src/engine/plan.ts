@@ -31,17 +31,23 @@ export async function prepare(options: EngineOptions, context: CallContext): Pro
   const target = await sink.prepare({ migration, columns, key }, context);
   const delivery = target.delivery(store);
   if (delivery === 'at-least-once' && target.mode === 'insert') {
-    throw new MigratorError('DELIVERY_REFUSED', `${target.identity} has no key to find a row by, and rows and checkpoints cannot be written in one transaction here.`, {
-      migration,
-      help: 'Give the sink table a primary key or a unique index on the key columns, or keep the checkpoints in the sink\'s own database, behind an endpoint whose batches are atomic.',
-    });
+    throw new MigratorError(
+      'DELIVERY_REFUSED',
+      `${target.identity} has no key to find a row by, and rows and checkpoints cannot be written in one transaction here.`,
+      {
+        migration,
+        help: "Give the sink table a primary key or a unique index on the key columns, or keep the checkpoints in the sink's own database, behind an endpoint whose batches are atomic.",
+      },
+    );
   }
   const stored = await store.readPlan(migration, context);
   const settings: PlanSettings = {
     fingerprint: fingerprintOf(options, description, target, delivery),
     checkpointSize:
       stored?.settings?.checkpointSize ??
-      (options.checkpointSize === 'auto' ? checkpointSizeFor(description.estimatedRows) : options.checkpointSize),
+      (options.checkpointSize === 'auto'
+        ? checkpointSizeFor(description.estimatedRows)
+        : options.checkpointSize),
     integerKey: key.length === 1 && key[0]?.type === 'integer',
   };
   if (stored) checkStoredPlan(migration, stored, settings.fingerprint);
@@ -60,7 +66,11 @@ export function checkpointSizeFor(rows: number): number {
  * Makes the tables and the plan, or lengthens the plan by what came after its end. Safe beside other processes that
  * do the same. Returns how many checkpoints were added here.
  */
-export async function ensurePlan(options: EngineOptions, prepared: Prepared, context: CallContext): Promise<number> {
+export async function ensurePlan(
+  options: EngineOptions,
+  prepared: Prepared,
+  context: CallContext,
+): Promise<number> {
   const { store, source } = options;
   const { migration, settings } = prepared;
   await store.prepare(context);
@@ -92,10 +102,15 @@ export async function ensurePlan(options: EngineOptions, prepared: Prepared, con
 }
 
 /** Takes over checkpoints that have no settings: an earlier system made them, or someone deleted the first. */
-async function adopt(options: EngineOptions, { migration, settings }: Prepared, context: CallContext): Promise<void> {
+async function adopt(
+  options: EngineOptions,
+  { migration, settings }: Prepared,
+  context: CallContext,
+): Promise<void> {
   if (await options.store.adopt(migration, settings, context)) return;
   const stored = await options.store.readPlan(migration, context);
-  if (!stored?.settings) throw planIncomplete(migration, 'The stored checkpoints do not cover the keys without a gap');
+  if (!stored?.settings)
+    throw planIncomplete(migration, 'The stored checkpoints do not cover the keys without a gap');
   checkStoredPlan(migration, stored, settings.fingerprint);
 }
 
@@ -139,18 +154,27 @@ function fingerprintOf(
 function checkStoredPlan(migration: string, stored: StoredPlan, fingerprint: Fingerprint): void {
   if (stored.settings !== null && stored.lastSeq !== stored.checkpoints) {
     const missing = stored.lastSeq - stored.checkpoints;
-    throw planIncomplete(migration, `The plan ends at checkpoint ${stored.lastSeq}, but ${missing} of its checkpoints are not there any more`);
+    throw planIncomplete(
+      migration,
+      `The plan ends at checkpoint ${stored.lastSeq}, but ${missing} of its checkpoints are not there any more`,
+    );
   }
   const before = stored.settings?.fingerprint;
   if (!before) return;
   const changes = [...new Set([...Object.keys(before), ...Object.keys(fingerprint)])]
     .filter((setting) => before[setting] !== fingerprint[setting])
-    .map((setting) => `${setting} was ${before[setting] ?? 'not set'}, now ${fingerprint[setting] ?? 'not set'}`);
+    .map(
+      (setting) => `${setting} was ${before[setting] ?? 'not set'}, now ${fingerprint[setting] ?? 'not set'}`,
+    );
   if (changes.length === 0) return;
-  throw new MigratorError('PLAN_MISMATCH', `The stored plan was made with other settings: ${changes.join('; ')}.`, {
-    migration,
-    help: 'Run with the former settings to go on with it, give this migration another name, or forget the plan with reset() (RESUME_MODE=false) and start anew.',
-  });
+  throw new MigratorError(
+    'PLAN_MISMATCH',
+    `The stored plan was made with other settings: ${changes.join('; ')}.`,
+    {
+      migration,
+      help: 'Run with the former settings to go on with it, give this migration another name, or forget the plan with reset() (RESUME_MODE=false) and start anew.',
+    },
+  );
 }
 
 function planIncomplete(migration: string, what: string): MigratorError {
@@ -167,10 +191,14 @@ async function checkNewPlan(
   context: CallContext,
 ): Promise<void> {
   if (target.mode === 'insert' && !(await target.isEmpty(context))) {
-    throw new MigratorError('SINK_NOT_EMPTY', `${target.identity} has rows already, and no key to find a row by: copying from the start could double them.`, {
-      migration,
-      help: 'Empty the table, or give it a primary key or a unique index on the key columns, so that rows are upserted.',
-    });
+    throw new MigratorError(
+      'SINK_NOT_EMPTY',
+      `${target.identity} has rows already, and no key to find a row by: copying from the start could double them.`,
+      {
+        migration,
+        help: 'Empty the table, or give it a primary key or a unique index on the key columns, so that rows are upserted.',
+      },
+    );
   }
   const key = await options.source.findOversizedRow?.(target.maxRowBytes, context);
   if (key) throw rowTooLarge(target.maxRowBytes).with({ migration, key });

@@ -77,18 +77,24 @@ export function emptyProgress(migration: string): Progress {
 }
 
 /** Reads durable progress from the store: counts, the resume point, and the failures (the first hundred). */
-export async function readProgress(store: CheckpointStore, migration: string, context: CallContext): Promise<Progress> {
+export async function readProgress(
+  store: CheckpointStore,
+  migration: string,
+  context: CallContext,
+): Promise<Progress> {
   const summary = await store.summarize(migration, context);
   const { completed, inProgress, pending, failed } = summary;
   const total = completed + inProgress + pending + failed;
-  const failures =
-    failed === 0 ? [] : await store.list(migration, { status: 'failed', limit: 100 }, context);
+  const failures = failed === 0 ? [] : await store.list(migration, { status: 'failed', limit: 100 }, context);
   return {
     migration,
     checkpoints: { total, completed, inProgress, pending, failed },
     rows: summary.recordsProcessed,
     percent: total === 0 ? 0 : (completed / total) * 100,
-    lastCompleted: summary.lastCompleted && { seq: summary.lastCompleted.seq, range: summary.lastCompleted.range },
+    lastCompleted: summary.lastCompleted && {
+      seq: summary.lastCompleted.seq,
+      range: summary.lastCompleted.range,
+    },
     next: summary.next && { seq: summary.next.seq, range: summary.next.range, cursor: summary.next.cursor },
     failures: failures.map(({ seq, range, cursor, errorMessage }) => ({
       seq,

@@ -28,7 +28,12 @@ export function sleep(milliseconds: number, signal?: AbortSignal): Promise<void>
 }
 
 /** The delay before try number `attempt` (1 is the first retry), unless the error asks for a longer one. */
-export function retryDelay(policy: RetryPolicy, attempt: number, error: MigratorError, random: number): number {
+export function retryDelay(
+  policy: RetryPolicy,
+  attempt: number,
+  error: MigratorError,
+  random: number,
+): number {
   const ceiling = Math.min(policy.maxMs, policy.baseMs * 2 ** (attempt - 1));
   return Math.max(Math.round(ceiling * random), error.retryAfterMs ?? 0);
 }

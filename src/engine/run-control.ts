@@ -19,7 +19,10 @@ export class RunControl {
   #reason: 'signal' | 'budget' | null = null;
   #fatal: unknown = null;
 
-  constructor(run: { readonly signal?: AbortSignal | undefined; readonly budget?: Budget | undefined }, graceMs: number) {
+  constructor(
+    run: { readonly signal?: AbortSignal | undefined; readonly budget?: Budget | undefined },
+    graceMs: number,
+  ) {
     this.#budget = run.budget ?? {};
     this.#signal = run.signal;
     this.#onSignal = () => {
@@ -56,7 +59,9 @@ export class RunControl {
     const { milliseconds = Infinity, rows: maxRows = Infinity, batches = Infinity } = this.#budget;
     const spent =
       this.#batches > 0 &&
-      (this.#batches >= batches || this.#rows >= maxRows || performance.now() - this.#started >= milliseconds);
+      (this.#batches >= batches ||
+        this.#rows >= maxRows ||
+        performance.now() - this.#started >= milliseconds);
     if (spent) {
       this.#end('budget');
       return false;

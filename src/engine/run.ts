@@ -1,5 +1,12 @@
 import pLimit from 'p-limit';
-import type { CallContext, Checkpoint, CheckpointFailure, MigrationEvents, Progress, RunResult } from '../contract/index.ts';
+import type {
+  CallContext,
+  Checkpoint,
+  CheckpointFailure,
+  MigrationEvents,
+  Progress,
+  RunResult,
+} from '../contract/index.ts';
 import { isMigratorError, MigratorError } from '../errors.ts';
 import { copyCheckpoint, type CopyJob } from './copy.ts';
 import type { Budget, EngineOptions } from './options.ts';
@@ -72,7 +79,8 @@ class Run {
   async execute(): Promise<RunResult> {
     const { store } = this.#options;
     const stopContext: CallContext = { signal: this.#control.stop };
-    const retried = (notice: RetryNotice): void => this.#retried(this.#options.name ?? this.#migration, notice);
+    const retried = (notice: RetryNotice): void =>
+      this.#retried(this.#options.name ?? this.#migration, notice);
     const retrying = <T>(operation: string, call: () => Promise<T>, context = stopContext): Promise<T> =>
       withRetries(operation, call, this.#options.retry, context, retried);
 
@@ -96,12 +104,18 @@ class Run {
       added,
       progress: before,
     });
-    const meter = new ProgressMeter(before, prepared.description.estimatedRows, (event) => this.#emit('progress', event));
+    const meter = new ProgressMeter(before, prepared.description.estimatedRows, (event) =>
+      this.#emit('progress', event),
+    );
 
     await this.#copyAll(prepared, meter);
 
     const afterContext: CallContext = { signal: this.#control.abort };
-    const progress = await retrying('read progress', () => readProgress(store, migration, afterContext), afterContext)
+    const progress = await retrying(
+      'read progress',
+      () => readProgress(store, migration, afterContext),
+      afterContext,
+    )
       // The copying error, if there is one, says more than a store that cannot be reached any more.
       .catch((error: unknown) => {
         if (this.#control.fatal === null) throw error;
@@ -119,7 +133,10 @@ class Run {
 
   /** What is known when the run ends before anything was claimed. */
   pausedEarly(): RunResult {
-    const result = this.#result('paused', this.#progress ?? emptyProgress(this.#options.name ?? this.#migration));
+    const result = this.#result(
+      'paused',
+      this.#progress ?? emptyProgress(this.#options.name ?? this.#migration),
+    );
     this.#emit('run:end', result);
     return result;
   }
@@ -160,7 +177,9 @@ class Run {
           job.retried,
         );
         if (claim.kind === 'claimed') {
-          const task = limit(() => this.#copyOne(job, claim.checkpoint, meter)).finally(() => active.delete(task));
+          const task = limit(() => this.#copyOne(job, claim.checkpoint, meter)).finally(() =>
+            active.delete(task),
+          );
           active.add(task);
         } else if (active.size > 0) {
           await Promise.race(active);
@@ -231,7 +250,12 @@ class Run {
     }
   }
 
-  async #failOne(job: CopyJob, checkpoint: Checkpoint, cursor: CheckpointFailure['cursor'], error: unknown): Promise<void> {
+  async #failOne(
+    job: CopyJob,
+    checkpoint: Checkpoint,
+    cursor: CheckpointFailure['cursor'],
+    error: unknown,
+  ): Promise<void> {
     const { seq, range } = checkpoint;
     const { code, summary } = describeError(error);
     const place = { migration: job.migration, checkpoint: seq };
@@ -247,7 +271,8 @@ class Run {
     try {
       await withRetries(
         'record a failure',
-        () => job.store.release(lease, { status: 'failed', errorMessage: storedError(code, message) }, context),
+        () =>
+          job.store.release(lease, { status: 'failed', errorMessage: storedError(code, message) }, context),
         job.retry,
         context,
         job.retried,

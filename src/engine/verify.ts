@@ -69,12 +69,20 @@ export async function reopenDifferences(
 ): Promise<void> {
   const { target } = await prepareStored(options, context);
   if (target.mode === 'insert') {
-    throw new MigratorError('VERIFY_UNSUPPORTED', `${target.identity} has no key to find a row by, so copying a checkpoint again would double its rows.`, {
-      migration: found.migration,
-      help: 'Empty the table and reset() the migration, or give the table a primary key or unique index on the key columns.',
-    });
+    throw new MigratorError(
+      'VERIFY_UNSUPPORTED',
+      `${target.identity} has no key to find a row by, so copying a checkpoint again would double its rows.`,
+      {
+        migration: found.migration,
+        help: 'Empty the table and reset() the migration, or give the table a primary key or unique index on the key columns.',
+      },
+    );
   }
-  await options.store.reopen(found.migration, found.differences.map(({ id }) => id), context);
+  await options.store.reopen(
+    found.migration,
+    found.differences.map(({ id }) => id),
+    context,
+  );
 }
 
 async function prepareStored(options: EngineOptions, context: CallContext): Promise<Prepared> {
@@ -92,7 +100,7 @@ async function* allCheckpoints(
   context: CallContext,
 ): AsyncGenerator<readonly Checkpoint[], void> {
   const limit = 500;
-  for (let afterSeq = 0; ; ) {
+  for (let afterSeq = 0; ;) {
     const checkpoints = await options.store.list(migration, { afterSeq, limit }, context);
     yield checkpoints;
     const last = checkpoints.at(-1);

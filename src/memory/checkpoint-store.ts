@@ -15,7 +15,7 @@ import type {
   StoredPlan,
   StoreSummary,
 } from '../contract/index.ts';
-import { compareKeys, type MemoryCheckpoint, type MemoryDatabase } from './database.ts';
+import { answer, compareKeys, type MemoryCheckpoint, type MemoryDatabase } from './database.ts';
 
 /** Checkpoints in a {@link MemoryDatabase}. Every method runs in one step, so each is a transaction. */
 export class MemoryCheckpointStore implements CheckpointStore {
@@ -39,7 +39,11 @@ export class MemoryCheckpointStore implements CheckpointStore {
     });
   }
 
-  append(migration: string, { settings, afterSeq, ranges }: AppendRequest, context?: CallContext): Promise<boolean> {
+  append(
+    migration: string,
+    { settings, afterSeq, ranges }: AppendRequest,
+    context?: CallContext,
+  ): Promise<boolean> {
     return answer(context, () => {
       if ((this.#of(migration).at(-1)?.seq ?? 0) !== afterSeq) return false;
       this.database.plans.set(migration, settings);
@@ -64,7 +68,9 @@ export class MemoryCheckpointStore implements CheckpointStore {
 
   adopt(migration: string, settings: PlanSettings, context?: CallContext): Promise<boolean> {
     return answer(context, () => {
-      if (this.database.plans.has(migration)) return false;
+      const all = this.#of(migration);
+      const whole = all.length > 0 && all.at(-1)?.seq === all.length;
+      if (!whole || this.database.plans.has(migration)) return false;
       this.database.plans.set(migration, settings);
       return true;
     });
@@ -133,7 +139,8 @@ export class MemoryCheckpointStore implements CheckpointStore {
   summarize(migration: string, context?: CallContext): Promise<StoreSummary> {
     return answer(context, () => {
       const all = this.#of(migration);
-      const count = (status: Checkpoint['status']): number => all.filter((one) => one.status === status).length;
+      const count = (status: Checkpoint['status']): number =>
+        all.filter((one) => one.status === status).length;
       const lastCompleted = all.findLast(({ status }) => status === 'completed');
       const next = all.find(({ status }) => status !== 'completed');
       return {
@@ -148,10 +155,16 @@ export class MemoryCheckpointStore implements CheckpointStore {
     });
   }
 
-  list(migration: string, filter: CheckpointFilter = {}, context?: CallContext): Promise<readonly Checkpoint[]> {
+  list(
+    migration: string,
+    filter: CheckpointFilter = {},
+    context?: CallContext,
+  ): Promise<readonly Checkpoint[]> {
     return answer(context, () =>
       this.#of(migration)
-        .filter(({ status, seq }) => (!filter.status || status === filter.status) && seq > (filter.afterSeq ?? 0))
+        .filter(
+          ({ status, seq }) => (!filter.status || status === filter.status) && seq > (filter.afterSeq ?? 0),
+        )
         .slice(0, filter.limit ?? 1_000)
         .map(snapshot),
     );
@@ -161,7 +174,12 @@ export class MemoryCheckpointStore implements CheckpointStore {
     return answer(context, () => {
       for (const checkpoint of this.#of(migration)) {
         if (!ids.includes(checkpoint.id)) continue;
-        Object.assign(checkpoint, { status: 'pending', cursor: null, recordsProcessed: 0, errorMessage: null });
+        Object.assign(checkpoint, {
+          status: 'pending',
+          cursor: null,
+          recordsProcessed: 0,
+          errorMessage: null,
+        });
         checkpoint.fenceToken += 1;
       }
     });
@@ -188,14 +206,12 @@ export class MemoryCheckpointStore implements CheckpointStore {
   }
 }
 
-function answer<T>(context: CallContext | undefined, step: () => T): Promise<T> {
-  return new Promise((resolve) => {
-    context?.signal?.throwIfAborted();
-    resolve(step());
-  });
-}
-
-function snapshot({ owner: _owner, leaseUntil: _leaseUntil, migration: _migration, ...checkpoint }: MemoryCheckpoint): Checkpoint {
+function snapshot({
+  owner: _owner,
+  leaseUntil: _leaseUntil,
+  migration: _migration,
+  ...checkpoint
+}: MemoryCheckpoint): Checkpoint {
   return checkpoint;
 }
 

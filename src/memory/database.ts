@@ -1,4 +1,4 @@
-import type { Checkpoint, Key, KeyRange, PlanSettings, TextRow } from '../contract/index.ts';
+import type { CallContext, Checkpoint, Key, KeyRange, PlanSettings, TextRow } from '../contract/index.ts';
 
 /** A table: its columns, its key, and rows by their key's text (or by their order, without a key). */
 export interface MemoryTable {
@@ -39,15 +39,20 @@ export class MemoryDatabase {
   }
 }
 
-/** Orders keys column by column: by value where both are integers, else by code units. */
+/** Orders keys column by column: integers by value and before all other texts, those by code units. */
 export function compareKeys(a: Key, b: Key): number {
   for (const [index, left] of a.entries()) {
     const right = b[index] ?? '';
-    if (left === right) continue;
-    if (isInteger(left) && isInteger(right)) return BigInt(left) < BigInt(right) ? -1 : 1;
-    return left < right ? -1 : 1;
+    if (left !== right) return compareTexts(left, right);
   }
   return 0;
+}
+
+// Texts such as '9', '10' and '1a' need one order for all: comparing some by value, some as texts would be none.
+function compareTexts(left: string, right: string): number {
+  if (isInteger(left) !== isInteger(right)) return isInteger(left) ? -1 : 1;
+  if (isInteger(left) && BigInt(left) !== BigInt(right)) return BigInt(left) < BigInt(right) ? -1 : 1;
+  return left < right ? -1 : 1;
 }
 
 /** True for a key inside the range. */
@@ -60,4 +65,12 @@ export function inRange(key: Key, range: KeyRange): boolean {
 
 function isInteger(text: string): boolean {
   return /^-?\d+$/.test(text);
+}
+
+/** Takes a step and answers with its result; rejects where the call was aborted before. */
+export function answer<T>(context: CallContext | undefined, step: () => T): Promise<T> {
+  return new Promise((resolve) => {
+    context?.signal?.throwIfAborted();
+    resolve(step());
+  });
 }

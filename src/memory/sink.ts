@@ -14,7 +14,7 @@ import type {
 } from '../contract/index.ts';
 import { MigratorError, rowTooLarge } from '../errors.ts';
 import { MemoryCheckpointStore } from './checkpoint-store.ts';
-import { inRange, type MemoryDatabase, type MemoryTable } from './database.ts';
+import { answer, inRange, type MemoryDatabase, type MemoryTable } from './database.ts';
 
 /** The options of a {@link MemorySink}. */
 export interface MemorySinkOptions {
@@ -44,17 +44,25 @@ export class MemorySink<Row extends object = Record<string, unknown>> implements
   }
 
   prepare(shape: RowShape, context?: CallContext): Promise<SinkTarget<MemoryBatch>> {
-    context?.signal?.throwIfAborted();
-    const { database, table: name } = this.#options;
-    const table = database.tables.get(name);
-    const refuse = (code: 'SINK_TABLE_NOT_FOUND' | 'SINK_COLUMN_MISSING', message: string, help: string) =>
-      Promise.reject(new MigratorError(code, message, { migration: shape.migration, help }));
-    if (!table) return refuse('SINK_TABLE_NOT_FOUND', `There is no table ${name}.`, 'Create it with createTable().');
-    const missing = shape.columns.filter((column) => !table.columns.includes(column.name)).map(({ name: c }) => c);
-    if (missing.length > 0) {
-      return refuse('SINK_COLUMN_MISSING', `${name} lacks ${missing.join(', ')}.`, 'Add these columns to the table.');
-    }
-    return Promise.resolve(new MemoryTarget(this.#options, table, shape, this.checkpoints));
+    return answer(context, () => {
+      const { database, table: name } = this.#options;
+      const table = database.tables.get(name);
+      const refusal = (code: 'SINK_TABLE_NOT_FOUND' | 'SINK_COLUMN_MISSING', message: string, help: string) =>
+        new MigratorError(code, message, { migration: shape.migration, help });
+      if (!table)
+        throw refusal('SINK_TABLE_NOT_FOUND', `There is no table ${name}.`, 'Create it with createTable().');
+      const missing = shape.columns
+        .filter((column) => !table.columns.includes(column.name))
+        .map(({ name: c }) => c);
+      if (missing.length > 0) {
+        throw refusal(
+          'SINK_COLUMN_MISSING',
+          `${name} lacks ${missing.join(', ')}.`,
+          'Add these columns to the table.',
+        );
+      }
+      return new MemoryTarget(this.#options, table, shape, this.checkpoints);
+    });
   }
 }
 
@@ -82,36 +90,48 @@ class MemoryTarget implements SinkTarget<MemoryBatch> {
     return together && this.#options.atomic !== false ? 'exactly-once' : 'at-least-once';
   }
 
-  create(): Promise<void> {
-    return Promise.resolve();
+  create(context?: CallContext): Promise<void> {
+    return answer(context, () => undefined);
   }
 
   encoder(maxRows?: number): BatchEncoder<MemoryBatch> {
-    return new MemoryEncoder(Math.min(maxRows ?? Infinity, this.#options.maxBatchRows ?? 1_000), this.maxRowBytes);
+    return new MemoryEncoder(
+      Math.min(maxRows ?? Infinity, this.#options.maxBatchRows ?? 1_000),
+      this.maxRowBytes,
+    );
   }
 
   commit(batch: MemoryBatch, advance: Advance, context?: CallContext): Promise<CommitOutcome> {
-    context?.signal?.throwIfAborted();
-    const outcome = this.#store.advanceNow(advance);
-    if (outcome === 'committed') this.#put(batch);
-    return Promise.resolve(outcome);
+    return answer(context, () => {
+      const outcome = this.#store.advanceNow(advance);
+      if (outcome === 'committed') this.#put(batch);
+      return outcome;
+    });
   }
 
   write(batch: MemoryBatch, context?: CallContext): Promise<void> {
-    context?.signal?.throwIfAborted();
-    this.#put(batch);
-    return Promise.resolve();
+    return answer(context, () => this.#put(batch));
   }
 
-  isEmpty(): Promise<boolean> {
-    return Promise.resolve(this.#table.rows.size === 0);
+  isEmpty(context?: CallContext): Promise<boolean> {
+    return answer(context, () => this.#table.rows.size === 0);
   }
 
-  countRows(range?: KeyRange): Promise<number> {
-    const indexes = this.#shape.key.map((column) => this.#table.columns.indexOf(column.name));
-    const rows = [...this.#table.rows.values()];
-    const inside = range ? rows.filter((row) => inRange(indexes.map((i) => row[i] as string), range)) : rows;
-    return Promise.resolve(inside.length);
+  countRows(range?: KeyRange, context?: CallContext): Promise<number> {
+    return answer(context, () => {
+      const indexes = this.#shape.key.map((column) => this.#table.columns.indexOf(column.name));
+      const rows = [...this.#table.rows.values()];
+      return (
+        range
+          ? rows.filter((row) =>
+              inRange(
+                indexes.map((i) => row[i] as string),
+                range,
+              ),
+            )
+          : rows
+      ).length;
+    });
   }
 
   #put(batch: MemoryBatch): void {
@@ -120,7 +140,8 @@ class MemoryTarget implements SinkTarget<MemoryBatch> {
     for (const value of batch.values) {
       const row = positions.map((position) => value[position] ?? null);
       const identity = key.map((name) => row[columns.indexOf(name)]);
-      rows.set(key.length > 0 ? JSON.stringify(identity) : `row ${rows.size}`, row);
+      // Without a key every row gets a name of its own, whatever was deleted before.
+      rows.set(key.length > 0 ? JSON.stringify(identity) : crypto.randomUUID(), row);
     }
   }
 }

@@ -10,7 +10,7 @@ import type {
   SourceDescription,
   TextRow,
 } from '../contract/index.ts';
-import { compareKeys, inRange } from './database.ts';
+import { answer, compareKeys, inRange } from './database.ts';
 
 /** The options of a {@link MemorySource}. */
 export interface MemorySourceOptions {
@@ -35,9 +35,8 @@ export class MemorySource<Row extends object = Record<string, unknown>> implemen
   }
 
   describe(context?: CallContext): Promise<SourceDescription> {
-    context?.signal?.throwIfAborted();
     const { name = 'memory', columns, rows } = this.#options;
-    return Promise.resolve({
+    return answer(context, () => ({
       name,
       identity: `memory ${name}`,
       columns,
@@ -46,31 +45,39 @@ export class MemorySource<Row extends object = Record<string, unknown>> implemen
       settings: {},
       estimatedRows: rows.length,
       estimatedRowBytes: 100,
-    });
+    }));
   }
 
   /** Every range holds `size` rows; the last may hold fewer. */
-  async *ranges({ size, after }: RangeRequest): AsyncGenerator<readonly KeyRange[], void> {
-    const keys = this.#sorted()
+  async *ranges(
+    { size, after }: RangeRequest,
+    context?: CallContext,
+  ): AsyncGenerator<readonly KeyRange[], void> {
+    const sorted = await answer(context, () => this.#sorted());
+    const keys = sorted
       .map((row) => this.#keyOf(row))
       .filter((key) => after === null || compareKeys(key, after) > 0);
     let previous = after;
     for (let end = size; end - size < keys.length; end += size) {
       const upper = keys[Math.min(end, keys.length) - 1] as Key;
-      yield await Promise.resolve([{ lower: previous && { key: previous, inclusive: false }, upper }]);
+      const lower = previous && { key: previous, inclusive: false };
+      yield await answer(context, () => [{ lower, upper }]);
       previous = upper;
     }
   }
 
   readPage({ lower, upper, limit }: PageRequest, context?: CallContext): Promise<Page> {
-    context?.signal?.throwIfAborted();
-    const rows = this.#sorted().filter((row) => inRange(this.#keyOf(row), { lower, upper }));
-    return Promise.resolve({ rows: rows.slice(0, limit), done: rows.length <= limit });
+    return answer(context, () => {
+      const rows = this.#sorted().filter((row) => inRange(this.#keyOf(row), { lower, upper }));
+      return { rows: rows.slice(0, limit), done: rows.length <= limit };
+    });
   }
 
-  countRows(range?: KeyRange): Promise<number> {
+  countRows(range?: KeyRange, context?: CallContext): Promise<number> {
     const { rows } = this.#options;
-    return Promise.resolve(range ? rows.filter((row) => inRange(this.#keyOf(row), range)).length : rows.length);
+    return answer(context, () =>
+      range ? rows.filter((row) => inRange(this.#keyOf(row), range)).length : rows.length,
+    );
   }
 
   #sorted(): readonly TextRow[] {

@@ -1,4 +1,13 @@
-import { type CompiledQuery, DummyDriver, Kysely, PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler, type RawBuilder, sql } from 'kysely';
+import {
+  type CompiledQuery,
+  DummyDriver,
+  Kysely,
+  PostgresAdapter,
+  PostgresIntrospector,
+  PostgresQueryCompiler,
+  type RawBuilder,
+  sql,
+} from 'kysely';
 import type { CallContext } from '../contract/index.ts';
 import { MigratorError, Redactor } from '../errors.ts';
 import { fromDriver } from './errors.ts';
@@ -73,7 +82,10 @@ export class PoolTransactions implements PgTransactions {
   #pool: Promise<PgPoolLike> | null = null;
   #close: (() => Promise<void>) | null = null;
 
-  constructor(from: { readonly pool: PgPoolLike } | { readonly connectionString: string; readonly maxConnections: number }) {
+  constructor(
+    from:
+      { readonly pool: PgPoolLike } | { readonly connectionString: string; readonly maxConnections: number },
+  ) {
     if ('pool' in from) {
       this.#open = () => Promise.resolve(from.pool);
       this.#redact = new Redactor([]);
@@ -110,7 +122,11 @@ export class PoolTransactions implements PgTransactions {
     this.#pool = null;
   }
 
-  async #transaction<T>(client: PgClientLike, work: (query: PgQueryRunner) => Promise<T>, context?: CallContext): Promise<T> {
+  async #transaction<T>(
+    client: PgClientLike,
+    work: (query: PgQueryRunner) => Promise<T>,
+    context?: CallContext,
+  ): Promise<T> {
     const signal = context?.signal;
     let released = false;
     const release = (destroy: boolean): void => {
@@ -125,14 +141,23 @@ export class PoolTransactions implements PgTransactions {
       await client.query(plain(['BEGIN READ ONLY', ...settings].join('; ')));
       const result = await work(async (query) => {
         const { sql: text, parameters } = compile(query);
-        const { rows } = await client.query({ text, values: [...parameters], rowMode: 'array', types: keepText });
+        const { rows } = await client.query({
+          text,
+          values: [...parameters],
+          rowMode: 'array',
+          types: keepText,
+        });
         return rows as PgRow[];
       });
       await client.query(plain('COMMIT'));
       release(false);
       return result;
     } catch (error) {
-      if (!released) await client.query(plain('ROLLBACK')).then(() => release(false), () => release(true));
+      if (!released)
+        await client.query(plain('ROLLBACK')).then(
+          () => release(false),
+          () => release(true),
+        );
       throw signal?.aborted ? signal.reason : error;
     } finally {
       signal?.removeEventListener('abort', onAbort);
@@ -152,7 +177,9 @@ export class KyselyTransactions<Database> implements PgTransactions {
   async run<T>(work: (query: PgQueryRunner) => Promise<T>, context?: CallContext): Promise<T> {
     try {
       context?.signal?.throwIfAborted();
-      const settings = Object.entries(sessionSettings).map(([name, value]) => sql`set_config(${name}, ${value}, true)`);
+      const settings = Object.entries(sessionSettings).map(
+        ([name, value]) => sql`set_config(${name}, ${value}, true)`,
+      );
       return await this.#db
         .transaction()
         .setAccessMode('read only')

@@ -53,7 +53,9 @@ export async function describeTable(query: PgQueryRunner, request: TableRequest)
         : 'Check its name (PostgreSQL is case-sensitive here) and its schema; a table outside the search path needs the `schema` option.',
     );
   }
-  const [oid = '', namespace = '', kind = '', database = '', , largeBytes = '0'] = found.map((value) => value ?? '');
+  const [oid = '', namespace = '', kind = '', database = '', , largeBytes = '0'] = found.map(
+    (value) => value ?? '',
+  );
   const all = await readColumns(query, oid);
   const columns = request.columns === undefined ? all : pick(all, request.columns, shown);
   const key = await chooseKey(query, { oid, shown, all, given: request.key });
@@ -76,7 +78,6 @@ export async function describeTable(query: PgQueryRunner, request: TableRequest)
   };
 }
 
-
 async function readColumns(query: PgQueryRunner, oid: string): Promise<ColumnDescriptor[]> {
   const rows = await query(sql`
     SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), base.typname::text, base.typtype::text,
@@ -95,7 +96,12 @@ async function readColumns(query: PgQueryRunner, oid: string): Promise<ColumnDes
 
 async function chooseKey(
   query: PgQueryRunner,
-  table: { readonly oid: string; readonly shown: string; readonly all: readonly ColumnDescriptor[]; readonly given: readonly string[] | undefined },
+  table: {
+    readonly oid: string;
+    readonly shown: string;
+    readonly all: readonly ColumnDescriptor[];
+    readonly given: readonly string[] | undefined;
+  },
 ): Promise<ColumnDescriptor[]> {
   const { oid, shown, all, given } = table;
   const uniques = await query(sql`
@@ -120,7 +126,8 @@ async function chooseKey(
         : 'Pass the columns of a unique index that cannot be null as `key`; where there is none, create one.',
     );
   }
-  if (given.length === 0) throw refusal('SOURCE_KEY_REQUIRED', 'The given key has no columns.', 'Name at least one column.');
+  if (given.length === 0)
+    throw refusal('SOURCE_KEY_REQUIRED', 'The given key has no columns.', 'Name at least one column.');
   const key = pick(all, given, shown);
   // What a view promises is checked by reading it.
   if (uniqueKeys.length === 0 && !(await isTable(query, oid))) return key;
@@ -144,7 +151,9 @@ async function chooseKey(
 }
 
 async function isTable(query: PgQueryRunner, oid: string): Promise<boolean> {
-  const [row] = await query(sql`SELECT (relkind IN ('r', 'p'))::text FROM pg_class WHERE oid = CAST(${oid} AS oid)`);
+  const [row] = await query(
+    sql`SELECT (relkind IN ('r', 'p'))::text FROM pg_class WHERE oid = CAST(${oid} AS oid)`,
+  );
   return row?.[0] === 'true';
 }
 
@@ -154,16 +163,27 @@ async function checkKeyByReading(
   { from, where, key, shown }: Pick<TableDescription, 'from' | 'where' | 'key'> & { readonly shown: string },
 ): Promise<void> {
   const names = key.map(({ name }) => sql.id('source', name));
-  const anyNull = sql.join(names.map((name) => sql`${name} IS NULL`), sql` OR `);
+  const anyNull = sql.join(
+    names.map((name) => sql`${name} IS NULL`),
+    sql` OR `,
+  );
   const nulls = await query(sql`SELECT '1' FROM ${from} WHERE (${where}) AND (${anyNull}) LIMIT 1`);
   if (nulls.length > 0) {
-    throw refusal('SOURCE_KEY_NULLABLE', `The key of ${shown} is null in some rows.`, 'Choose columns that are never null.');
+    throw refusal(
+      'SOURCE_KEY_NULLABLE',
+      `The key of ${shown} is null in some rows.`,
+      'Choose columns that are never null.',
+    );
   }
   const twins = await query(
     sql`SELECT '1' FROM ${from} WHERE ${where} GROUP BY ${sql.join(names)} HAVING count(*) > 1 LIMIT 1`,
   );
   if (twins.length > 0) {
-    throw refusal('SOURCE_KEY_NOT_UNIQUE', `Several rows of ${shown} have the same key.`, 'Add columns to the key until it is unique.');
+    throw refusal(
+      'SOURCE_KEY_NOT_UNIQUE',
+      `Several rows of ${shown} have the same key.`,
+      'Add columns to the key until it is unique.',
+    );
   }
 }
 
@@ -174,7 +194,9 @@ async function estimate(
   columns: readonly ColumnDescriptor[],
 ): Promise<{ estimatedRows: number; estimatedRowBytes: number }> {
   const names = columns.map(({ name }) => sql.id('source', name));
-  const [plan] = await query(sql`EXPLAIN (FORMAT JSON) SELECT ${sql.join(names)} FROM ${from} WHERE ${where}`);
+  const [plan] = await query(
+    sql`EXPLAIN (FORMAT JSON) SELECT ${sql.join(names)} FROM ${from} WHERE ${where}`,
+  );
   // A host's driver may have parsed the JSON already.
   const explained: unknown = typeof plan?.[0] === 'string' ? JSON.parse(plan[0]) : plan?.[0];
   const [{ Plan: root }] = explained as [{ Plan: Record<string, unknown> }];

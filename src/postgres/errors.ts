@@ -1,20 +1,38 @@
-import { isMigratorError, MigratorError, type MigratorErrorCode, type MigratorErrorFacts, type Redactor } from '../errors.ts';
+import {
+  isMigratorError,
+  MigratorError,
+  type MigratorErrorCode,
+  type MigratorErrorFacts,
+  type Redactor,
+} from '../errors.ts';
 
 const again = 'The migrator tries again. If it stays, check that the database is up and reachable from here.';
 const checkAddress = 'Check host, port and database name in DATABASE_URL, and that this machine may connect.';
 
 /** SQLSTATE classes and codes (PostgreSQL documentation, appendix A), longest first. */
-const bySqlState: readonly (readonly [prefix: string, code: MigratorErrorCode, facts: MigratorErrorFacts])[] = [
-  ['28', 'SOURCE_CREDENTIALS', { help: 'Check user and password in DATABASE_URL.' }],
-  ['42501', 'SOURCE_CREDENTIALS', { help: 'Grant the user SELECT on the table.' }],
-  ['3D000', 'SOURCE_UNREACHABLE', { help: checkAddress }],
-  ['42P01', 'SOURCE_TABLE_NOT_FOUND', { help: 'Check the table\'s name and schema.' }],
-  ['42703', 'SOURCE_COLUMN_NOT_FOUND', { help: 'Check the names of the columns; was one renamed or dropped?' }],
-  ['08', 'SOURCE_UNREACHABLE', { help: again, retryable: true }],
-  ['57', 'SOURCE_UNREACHABLE', { help: again, retryable: true }],
-  ['53', 'SOURCE_UNREACHABLE', { help: 'The server is short of connections or memory; the migrator tries again. A lower concurrency needs fewer connections.', retryable: true }],
-  ['40', 'SOURCE_FAILED', { help: again, retryable: true }],
-];
+const bySqlState: readonly (readonly [prefix: string, code: MigratorErrorCode, facts: MigratorErrorFacts])[] =
+  [
+    ['28', 'SOURCE_CREDENTIALS', { help: 'Check user and password in DATABASE_URL.' }],
+    ['42501', 'SOURCE_CREDENTIALS', { help: 'Grant the user SELECT on the table.' }],
+    ['3D000', 'SOURCE_UNREACHABLE', { help: checkAddress }],
+    ['42P01', 'SOURCE_TABLE_NOT_FOUND', { help: "Check the table's name and schema." }],
+    [
+      '42703',
+      'SOURCE_COLUMN_NOT_FOUND',
+      { help: 'Check the names of the columns; was one renamed or dropped?' },
+    ],
+    ['08', 'SOURCE_UNREACHABLE', { help: again, retryable: true }],
+    ['57', 'SOURCE_UNREACHABLE', { help: again, retryable: true }],
+    [
+      '53',
+      'SOURCE_UNREACHABLE',
+      {
+        help: 'The server is short of connections or memory; the migrator tries again. A lower concurrency needs fewer connections.',
+        retryable: true,
+      },
+    ],
+    ['40', 'SOURCE_FAILED', { help: again, retryable: true }],
+  ];
 
 const bySystemCode: Readonly<Record<string, MigratorErrorFacts>> = {
   ECONNREFUSED: { help: checkAddress, retryable: true },

@@ -27,7 +27,10 @@ export function integerRanges(
     const ranges: KeyRange[] = [];
     for (let start = from; start <= last && ranges.length < portion; start += step) {
       const end = start + step - 1n;
-      ranges.push({ lower: { key: [String(start)], inclusive: true }, upper: [String(end < last ? end : last)] });
+      ranges.push({
+        lower: { key: [String(start)], inclusive: true },
+        upper: [String(end < last ? end : last)],
+      });
     }
     portions.push(ranges);
   }
@@ -46,7 +49,7 @@ export async function* walkedRanges(
 ): AsyncGenerator<readonly KeyRange[], void> {
   let ranges: KeyRange[] = [];
   let lower: KeyBound | null = after ? next(after, integerKey) : start;
-  for (let previous = after; ; ) {
+  for (let previous = after; ;) {
     const upper = await boundary(previous);
     if (!upper) break;
     ranges.push({ lower, upper });
@@ -62,5 +65,7 @@ export async function* walkedRanges(
 
 /** Where the range after `key` begins: integers are stored inclusive. */
 function next(key: Key, integerKey: boolean): KeyBound {
-  return integerKey ? { key: [String(BigInt(key[0] ?? '0') + 1n)], inclusive: true } : { key, inclusive: false };
+  return integerKey
+    ? { key: [String(BigInt(key[0] ?? '0') + 1n)], inclusive: true }
+    : { key, inclusive: false };
 }

@@ -46,8 +46,10 @@ export interface PostgresTableOptions<Database, Table extends keyof Database & s
 }
 
 /** The options of a {@link PostgresKeysetSource}. */
-export type PostgresKeysetSourceOptions<Database, Table extends keyof Database & string> = PostgresConnection<Database> &
-  PostgresTableOptions<Database, Table>;
+export type PostgresKeysetSourceOptions<
+  Database,
+  Table extends keyof Database & string,
+> = PostgresConnection<Database> & PostgresTableOptions<Database, Table>;
 
 /**
  * Reads a PostgreSQL table by its key: every page begins after the last key of the one before, so that the millionth
@@ -73,7 +75,9 @@ export class PostgresKeysetSource<
   constructor(options: PostgresKeysetSourceOptions<Database, Table>) {
     this.#transactions = connect(options);
     if (typeof options.table !== 'string' || options.table === '') {
-      throw new MigratorError('INVALID_OPTION', 'The source has no table.', { help: 'Pass the name of the table.' });
+      throw new MigratorError('INVALID_OPTION', 'The source has no table.', {
+        help: 'Pass the name of the table.',
+      });
     }
     const dot = options.schema === undefined ? options.table.indexOf('.') : -1;
     this.#request = {
@@ -91,11 +95,13 @@ export class PostgresKeysetSource<
     description.catch(() => {
       this.#description = null;
     });
-    const { database, schema, table, columns, key, keyIndexes, estimatedRows, estimatedRowBytes } = await description;
+    const { database, schema, table, columns, key, keyIndexes, estimatedRows, estimatedRowBytes } =
+      await description;
     const settings: Record<string, string> = {};
     if (this.#request.where) {
       const { sql: text, parameters } = compile(this.#request.where);
-      settings['where'] = parameters.length === 0 ? text : `${text} with ${JSON.stringify(parameters.map(String))}`;
+      settings['where'] =
+        parameters.length === 0 ? text : `${text} with ${JSON.stringify(parameters.map(String))}`;
     }
     const identity = `PostgreSQL ${database}.${schema}.${table}`;
     return { name: table, identity, columns, key, keyIndexes, settings, estimatedRows, estimatedRowBytes };
@@ -112,7 +118,12 @@ export class PostgresKeysetSource<
       return;
     }
     const start = ends ? { key: [ends.first], inclusive: true } : null;
-    yield* walkedRanges(request, start, single, async (after) => await this.#boundary(table, after, request.size, context));
+    yield* walkedRanges(
+      request,
+      start,
+      single,
+      async (after) => await this.#boundary(table, after, request.size, context),
+    );
   }
 
   async readPage({ lower, upper, limit }: PageRequest, context?: CallContext): Promise<Page> {
@@ -154,7 +165,10 @@ export class PostgresKeysetSource<
     const table = await this.#described(context);
     const variable = table.columns.filter(({ type }) => !fixedSize.has(type));
     if (!table.hasLargeValues || variable.length === 0) return null;
-    const size = sql.join(variable.map((column) => storedBytes(column)), sql` + `);
+    const size = sql.join(
+      variable.map((column) => storedBytes(column)),
+      sql` + `,
+    );
     try {
       const [key] = await this.#transactions.run(async (query) => {
         await query(sql`SET LOCAL statement_timeout = '20s'`);
@@ -198,11 +212,18 @@ export class PostgresKeysetSource<
   }
 
   /** The key of the row that stands `size` rows after `after`, or of the last row; found on the key's index. */
-  async #boundary(table: TableDescription, after: Key | null, size: number, context?: CallContext): Promise<Key | null> {
+  async #boundary(
+    table: TableDescription,
+    after: Key | null,
+    size: number,
+    context?: CallContext,
+  ): Promise<Key | null> {
     const where = after ? this.#within(table, { key: after, inclusive: false }, null) : table.where;
     const inner = keyOrder(table);
     const outer = table.key.map(({ name }) => sql.id('step', name));
-    const selected = table.key.map(({ nativeType }, index) => this.#text(outer[index] as RawBuilder<unknown>, nativeType, index));
+    const selected = table.key.map(({ nativeType }, index) =>
+      this.#text(outer[index] as RawBuilder<unknown>, nativeType, index),
+    );
     const descending = sql.join(outer.map((name) => sql`${name} DESC`));
     const [key] = await this.#transactions.run(
       (query) =>
@@ -219,7 +240,9 @@ export class PostgresKeysetSource<
   }
 
   #select(columns: readonly ColumnDescriptor[]): RawBuilder<unknown> {
-    return sql.join(columns.map(({ name, nativeType }, index) => this.#text(sql.id('source', name), nativeType, index)));
+    return sql.join(
+      columns.map(({ name, nativeType }, index) => this.#text(sql.id('source', name), nativeType, index)),
+    );
   }
 
   #text(column: RawBuilder<unknown>, nativeType: string, index: number): RawBuilder<unknown> {
@@ -230,13 +253,23 @@ export class PostgresKeysetSource<
   #within(table: TableDescription, lower: KeyBound | null, upper: Key | null): RawBuilder<unknown> {
     const key = keyColumns(table);
     const conditions = [sql`(${table.where})`];
-    if (lower) conditions.push(sql`${key} ${sql.raw(lower.inclusive ? '>=' : '>')} ${keyValues(table, lower.key)}`);
+    if (lower)
+      conditions.push(sql`${key} ${sql.raw(lower.inclusive ? '>=' : '>')} ${keyValues(table, lower.key)}`);
     if (upper) conditions.push(sql`${key} <= ${keyValues(table, upper)}`);
     return sql.join(conditions, sql` AND `);
   }
 }
 
-const fixedSize: ReadonlySet<string> = new Set(['integer', 'float', 'boolean', 'uuid', 'date', 'time', 'timestamp', 'timestamptz']);
+const fixedSize: ReadonlySet<string> = new Set([
+  'integer',
+  'float',
+  'boolean',
+  'uuid',
+  'date',
+  'time',
+  'timestamp',
+  'timestamptz',
+]);
 
 function keyColumns(table: TableDescription): RawBuilder<unknown> {
   return tuple(table.key.map(({ name }) => sql.id('source', name)));
@@ -272,7 +305,9 @@ function storedBytes({ name, type, nativeType }: ColumnDescriptor): RawBuilder<u
   return sql`coalesce(${length}, 0)`;
 }
 
-function connect<Database>(options: PostgresConnection<Database> & { readonly maxConnections?: number | undefined }): PgTransactions {
+function connect<Database>(
+  options: PostgresConnection<Database> & { readonly maxConnections?: number | undefined },
+): PgTransactions {
   const { pool, connectionString, db } = options;
   if (pool) return new PoolTransactions({ pool });
   if (db) return new KyselyTransactions(db);

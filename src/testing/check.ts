@@ -33,7 +33,10 @@ export function same(a: unknown, b: unknown): boolean {
   if (Array.isArray(a) !== Array.isArray(b)) return false;
   const left = definedEntries(a);
   const right = new Map(definedEntries(b));
-  return left.length === right.size && left.every(([name, value]) => right.has(name) && same(value, right.get(name)));
+  return (
+    left.length === right.size &&
+    left.every(([name, value]) => right.has(name) && same(value, right.get(name)))
+  );
 }
 
 function definedEntries(value: object): [string, unknown][] {

@@ -49,8 +49,9 @@ export class CrashPoints extends FaultInjector {
       // Left out where the source has none: the engine asks whether it is there.
       ...(source.findOversizedRow && {
         findOversizedRow: (maxBytes: number, context?: CallContext) =>
-          this.effect('source.findOversizedRow', async () =>
-            (await source.findOversizedRow?.(maxBytes, context)) ?? null,
+          this.effect(
+            'source.findOversizedRow',
+            async () => (await source.findOversizedRow?.(maxBytes, context)) ?? null,
           ),
       }),
       close: async () => await source.close?.(),

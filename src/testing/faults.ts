@@ -136,10 +136,12 @@ export class FaultInjector {
     };
     await strike('before');
     // Both outcomes wait here: a dead process hears of neither, a frozen one later.
-    const outcome = await Promise.resolve().then(call).then(
-      (value) => ({ value }),
-      (error: unknown) => ({ error }),
-    );
+    const outcome = await Promise.resolve()
+      .then(call)
+      .then(
+        (value) => ({ value }),
+        (error: unknown) => ({ error }),
+      );
     await this.#alive();
     await strike('after');
     if ('error' in outcome) throw outcome.error;

@@ -56,7 +56,12 @@ export function leaseOf(migration: string, { id, fenceToken }: Checkpoint): Leas
 }
 
 /** An advance of a claimed checkpoint from where it stands. */
-export function advanceOf(migration: string, checkpoint: Checkpoint, to: Key, more: Partial<Advance> = {}): Advance {
+export function advanceOf(
+  migration: string,
+  checkpoint: Checkpoint,
+  to: Key,
+  more: Partial<Advance> = {},
+): Advance {
   const lease = leaseOf(migration, checkpoint);
   return { lease, from: checkpoint.cursor, to, rows: 3, complete: false, leaseMs: longLeaseMs, ...more };
 }

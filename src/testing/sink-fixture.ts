@@ -93,7 +93,10 @@ export async function benchOf({ sink, readRows }: SinkFixture): Promise<SinkBenc
   await store.prepare();
   await target.create();
   const ranges = rangesUpTo(['9223372036854775807']);
-  ok(await store.append(migration, { settings: integerSettings, afterSeq: 0, ranges }), 'append() answered false');
+  ok(
+    await store.append(migration, { settings: integerSettings, afterSeq: 0, ranges }),
+    'append() answered false',
+  );
   const checkpoint = await claimOne(store, migration);
   return {
     sink,

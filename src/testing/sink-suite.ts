@@ -38,10 +38,13 @@ import { abortedSignal, withFixture } from './suite.ts';
 export function sinkSuite(options: SinkSuiteOptions): void {
   const { test, create, mode, atomic = true } = options;
   if (!atomic && mode === 'insert') {
-    throw new Error('Without a transaction rows can arrive twice, so a sink that only adds rows cannot be checked.');
+    throw new Error(
+      'Without a transaction rows can arrive twice, so a sink that only adds rows cannot be checked.',
+    );
   }
   const checkFixture = withFixture(test, create);
-  const check: SinkTest = (name, run) => checkFixture(name, async (fixture) => await run(await benchOf(fixture)));
+  const check: SinkTest = (name, run) =>
+    checkFixture(name, async (fixture) => await run(await benchOf(fixture)));
   prepareTests(checkFixture, check, options);
   encoderTests(check);
   contentTests(check, options);
@@ -67,21 +70,27 @@ function prepareTests(
     equal(await readRows(), [], 'the rows after create()');
   });
 
-  checkFixture('a column that the table lacks is refused before anything is written', async ({ sink, readRows }) => {
-    const column = { name: 'a "missing" one', type: 'text', nativeType: 'text', nullable: true } as const;
-    const shape: RowShape = { ...sinkSuiteShape, columns: [...sinkSuiteShape.columns, column] };
-    const error = await rejects(() => sink.prepare(shape), 'prepare() with a column that the table lacks');
-    ok(isMigratorError(error), `the error is no MigratorError: ${String(error)}`);
-    equal(error.code, 'SINK_COLUMN_MISSING', 'the code of the error');
-    ok(error.message.includes(column.name), `the message does not name the column: ${error.message}`);
-    equal(await readRows(), [], 'the rows after a refusal');
-  });
+  checkFixture(
+    'a column that the table lacks is refused before anything is written',
+    async ({ sink, readRows }) => {
+      const column = { name: 'a "missing" one', type: 'text', nativeType: 'text', nullable: true } as const;
+      const shape: RowShape = { ...sinkSuiteShape, columns: [...sinkSuiteShape.columns, column] };
+      const error = await rejects(() => sink.prepare(shape), 'prepare() with a column that the table lacks');
+      ok(isMigratorError(error), `the error is no MigratorError: ${String(error)}`);
+      equal(error.code, 'SINK_COLUMN_MISSING', 'the code of the error');
+      ok(error.message.includes(column.name), `the message does not name the column: ${error.message}`);
+      equal(await readRows(), [], 'the rows after a refusal');
+    },
+  );
 
-  check('a sink gives the delivery that it declares, and at-least-once with a store of another kind', async (bench) => {
-    equal(bench.delivery, atomic ? 'exactly-once' : 'at-least-once', 'delivery() with the own store');
-    const foreign = { identity: 'elsewhere' } as CheckpointStore;
-    equal(bench.target.delivery(foreign), 'at-least-once', 'delivery() with a store of another kind');
-  });
+  check(
+    'a sink gives the delivery that it declares, and at-least-once with a store of another kind',
+    async (bench) => {
+      equal(bench.delivery, atomic ? 'exactly-once' : 'at-least-once', 'delivery() with the own store');
+      const foreign = { identity: 'elsewhere' } as CheckpointStore;
+      equal(bench.target.delivery(foreign), 'at-least-once', 'delivery() with a store of another kind');
+    },
+  );
 }
 
 function encoderTests(check: SinkTest): void {
@@ -109,7 +118,10 @@ function encoderTests(check: SinkTest): void {
     const huge: TextRow = ['5', 'x'.repeat(target.maxRowBytes + 1), null];
     const encoder = target.encoder();
     const refuse = async (): Promise<void> => {
-      const error = await rejects(async () => Promise.resolve(encoder.add(huge)), 'add() of a row that is too large');
+      const error = await rejects(
+        async () => Promise.resolve(encoder.add(huge)),
+        'add() of a row that is too large',
+      );
       ok(isMigratorError(error), `the error is no MigratorError: ${String(error)}`);
       equal(error.code, 'ROW_TOO_LARGE', 'the code of the error');
     };
@@ -120,7 +132,11 @@ function encoderTests(check: SinkTest): void {
     ok(!addsOrRefuses(() => encoder.add(huge)), 'a row that is too large was added beside others');
     const batch = encoder.take();
     await refuse();
-    equal(await bench.deliver(batch, bench.advance(sinkRow(1))), 'committed', 'the batch without the refused row');
+    equal(
+      await bench.deliver(batch, bench.advance(sinkRow(1))),
+      'committed',
+      'the batch without the refused row',
+    );
     await holds(sinkRows.slice(0, 2), 'the rows beside the refused one');
   });
 }
@@ -130,15 +146,28 @@ function contentTests(check: SinkTest, { mode, countsRanges = true }: SinkSuiteO
     const { store, target, checkpoint } = bench;
     const first = sinkRows.slice(0, 5);
     const [to, end] = [sinkRow(4), sinkRow(sinkRows.length - 1)];
-    equal(await bench.deliver(bench.batch(first), bench.advance(to, { rows: 5 })), 'committed', 'the first batch');
+    equal(
+      await bench.deliver(bench.batch(first), bench.advance(to, { rows: 5 })),
+      'committed',
+      'the first batch',
+    );
     await bench.holds(first, 'the rows of the first batch');
     const between = { ...checkpoint, cursor: [to[0]], recordsProcessed: 5 };
-    equal(await store.read(sinkSuiteShape.migration, checkpoint.id), between, 'the checkpoint after the first batch');
+    equal(
+      await store.read(sinkSuiteShape.migration, checkpoint.id),
+      between,
+      'the checkpoint after the first batch',
+    );
     const rest = sinkRows.slice(5);
     const last = bench.advance(end, { from: [to[0] ?? ''], rows: rest.length, complete: true });
     equal(await bench.deliver(bench.batch(rest), last), 'committed', 'the last batch');
     await bench.holds(sinkRows, 'the rows of both batches');
-    const completed = { ...between, status: 'completed', cursor: [end[0]], recordsProcessed: sinkRows.length };
+    const completed = {
+      ...between,
+      status: 'completed',
+      cursor: [end[0]],
+      recordsProcessed: sinkRows.length,
+    };
     equal(await store.read(sinkSuiteShape.migration, checkpoint.id), completed, 'the completed checkpoint');
     equal(await target.isEmpty(), false, 'isEmpty() of a table with rows');
   });
@@ -148,7 +177,13 @@ function contentTests(check: SinkTest, { mode, countsRanges = true }: SinkSuiteO
     await target.write(bench.batch(sinkRows));
     equal(await target.countRows(), sinkRows.length, 'countRows() of the table');
     const counts: (number | null)[] = [];
-    for (const [from, to] of [[-1, 0], [-1, 11], [2, 5], [9, 10], [11, 11]] as const) {
+    for (const [from, to] of [
+      [-1, 0],
+      [-1, 11],
+      [2, 5],
+      [9, 10],
+      [11, 11],
+    ] as const) {
       for (const inclusive of [true, false]) {
         const lower = from < 0 ? null : { key: [sinkRow(from)[0] ?? ''], inclusive };
         counts.push(await target.countRows({ lower, upper: [sinkRow(to)[0] ?? ''] }));
@@ -181,16 +216,22 @@ function contentTests(check: SinkTest, { mode, countsRanges = true }: SinkSuiteO
   });
 
   if (mode === 'insert') return;
-  check('a row that is there already is overwritten, and a batch can be sent again unchanged', async (bench) => {
-    const { target, batch, holds } = bench;
-    const first = batch(sinkRows.slice(0, 4));
-    await target.write(first);
-    await target.write(first);
-    await holds(sinkRows.slice(0, 4), 'the rows of a batch that was written twice');
-    const changed: TextRow[] = [['0', 'changed', null], ['4', 'added', '']];
-    await target.write(batch(changed));
-    await holds([...sinkRows.slice(0, 3), ...changed], 'the rows after one was changed and one added');
-  });
+  check(
+    'a row that is there already is overwritten, and a batch can be sent again unchanged',
+    async (bench) => {
+      const { target, batch, holds } = bench;
+      const first = batch(sinkRows.slice(0, 4));
+      await target.write(first);
+      await target.write(first);
+      await holds(sinkRows.slice(0, 4), 'the rows of a batch that was written twice');
+      const changed: TextRow[] = [
+        ['0', 'changed', null],
+        ['4', 'added', ''],
+      ];
+      await target.write(batch(changed));
+      await holds([...sinkRows.slice(0, 3), ...changed], 'the rows after one was changed and one added');
+    },
+  );
 }
 
 function addsOrRefuses(add: () => boolean): boolean {

@@ -49,7 +49,11 @@ export async function readerOf(source: Source<object>): Promise<Reader> {
     checkChain: (ranges, after) => {
       let previous = after;
       for (const { lower, upper } of ranges) {
-        if (previous) ok(followsOn(previous, lower), `after ${JSON.stringify(previous)} there is a gap: ${JSON.stringify(lower)}`);
+        if (previous)
+          ok(
+            followsOn(previous, lower),
+            `after ${JSON.stringify(previous)} there is a gap: ${JSON.stringify(lower)}`,
+          );
         previous = upper;
       }
     },

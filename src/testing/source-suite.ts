@@ -38,8 +38,15 @@ export interface SourceSuiteOptions {
 export function sourceSuite({ test, create, createEmpty }: SourceSuiteOptions): void {
   const check = withFixture(test, async () => {
     const fixture = await create();
-    ok(fixture.rows.length >= 10, `the suite needs a source of at least ten rows, not ${fixture.rows.length}`);
-    return { ...fixture, dispose: async () => await fixture.dispose?.(), reader: await readerOf(fixture.source) };
+    ok(
+      fixture.rows.length >= 10,
+      `the suite needs a source of at least ten rows, not ${fixture.rows.length}`,
+    );
+    return {
+      ...fixture,
+      dispose: async () => await fixture.dispose?.(),
+      reader: await readerOf(fixture.source),
+    };
   });
   descriptionTests(check);
   rangeTests(check);
@@ -47,37 +54,52 @@ export function sourceSuite({ test, create, createEmpty }: SourceSuiteOptions): 
   if (createEmpty) emptyTests(withFixture(test, createEmpty));
 }
 
-type SourceTest = (name: string, run: (fixture: SourceFixture & { readonly reader: Reader }) => Promise<void>) => void;
+type SourceTest = (
+  name: string,
+  run: (fixture: SourceFixture & { readonly reader: Reader }) => Promise<void>,
+) => void;
 
 function descriptionTests(check: SourceTest): void {
-  check('a description names the columns and the key, and is the same when asked again', async ({ source, rows, reader }) => {
-    const { description } = reader;
-    const { name, identity, columns, key, keyIndexes, estimatedRows, estimatedRowBytes } = description;
-    ok(name !== '' && identity !== '', 'name and identity must not be empty');
-    equal(new Set(columns.map((column) => column.name)).size, columns.length, 'column names that differ');
-    ok(key.length > 0, 'there must be a key');
-    equal(keyIndexes.length, key.length, 'an index for each key column');
-    for (const [position, index] of keyIndexes.entries()) {
-      // A key column that does not travel stands behind the columns that do.
-      const travels = columns.findIndex((column) => column.name === key[position]?.name);
-      ok(travels === -1 ? index >= columns.length : index === travels, `key index ${index} names another column`);
-    }
-    const width = Math.max(columns.length, ...keyIndexes.map((index) => index + 1));
-    for (const row of rows) {
-      equal(row.length, width, 'values in a row of the fixture');
-      for (const part of reader.keyOf(row)) ok(typeof part === 'string', 'a part of a key is null');
-    }
-    ok(Number.isFinite(estimatedRows) && estimatedRows >= 0, `estimatedRows is ${estimatedRows}`);
-    ok(Number.isFinite(estimatedRowBytes) && estimatedRowBytes > 0, `estimatedRowBytes is ${estimatedRowBytes}`);
-    const { estimatedRows: _rows, estimatedRowBytes: _bytes, ...again } = await source.describe();
-    equal({ ...again, estimatedRows, estimatedRowBytes }, description, 'a second description');
-  });
+  check(
+    'a description names the columns and the key, and is the same when asked again',
+    async ({ source, rows, reader }) => {
+      const { description } = reader;
+      const { name, identity, columns, key, keyIndexes, estimatedRows, estimatedRowBytes } = description;
+      ok(name !== '' && identity !== '', 'name and identity must not be empty');
+      equal(new Set(columns.map((column) => column.name)).size, columns.length, 'column names that differ');
+      ok(key.length > 0, 'there must be a key');
+      equal(keyIndexes.length, key.length, 'an index for each key column');
+      for (const [position, index] of keyIndexes.entries()) {
+        // A key column that does not travel stands behind the columns that do.
+        const travels = columns.findIndex((column) => column.name === key[position]?.name);
+        ok(
+          travels === -1 ? index >= columns.length : index === travels,
+          `key index ${index} names another column`,
+        );
+      }
+      const width = Math.max(columns.length, ...keyIndexes.map((index) => index + 1));
+      for (const row of rows) {
+        equal(row.length, width, 'values in a row of the fixture');
+        for (const part of reader.keyOf(row)) ok(typeof part === 'string', 'a part of a key is null');
+      }
+      ok(Number.isFinite(estimatedRows) && estimatedRows >= 0, `estimatedRows is ${estimatedRows}`);
+      ok(
+        Number.isFinite(estimatedRowBytes) && estimatedRowBytes > 0,
+        `estimatedRowBytes is ${estimatedRowBytes}`,
+      );
+      const { estimatedRows: _rows, estimatedRowBytes: _bytes, ...again } = await source.describe();
+      equal({ ...again, estimatedRows, estimatedRowBytes }, description, 'a second description');
+    },
+  );
 
   check('a call with an aborted signal is rejected', async ({ source, reader }) => {
     const context = { signal: abortedSignal() };
     const range = await reader.whole();
     await rejects(() => source.describe(context), 'describe() with an aborted signal');
-    await rejects(() => source.readPage({ ...range, limit: 1 }, context), 'readPage() with an aborted signal');
+    await rejects(
+      () => source.readPage({ ...range, limit: 1 }, context),
+      'readPage() with an aborted signal',
+    );
     await rejects(() => source.countRows(range, context), 'countRows() with an aborted signal');
     await rejects(
       async () => await collect(source.ranges({ size: 2, after: null }, context)),
@@ -85,25 +107,35 @@ function descriptionTests(check: SourceTest): void {
     );
   });
 
-  check('a row above the limit of the sink is found, where the source looks for it', async ({ source, rows, reader }) => {
-    if (!source.findOversizedRow) return;
-    equal(await source.findOversizedRow(1_000_000_000), null, 'findOversizedRow() with a limit beyond every row');
-    const found = present(await source.findOversizedRow(0), 'no row needs more than 0 bytes');
-    const keys = rows.map((row) => JSON.stringify(reader.keyOf(row)));
-    ok(keys.includes(JSON.stringify(found)), `${JSON.stringify(found)} is the key of no row`);
-  });
+  check(
+    'a row above the limit of the sink is found, where the source looks for it',
+    async ({ source, rows, reader }) => {
+      if (!source.findOversizedRow) return;
+      equal(
+        await source.findOversizedRow(1_000_000_000),
+        null,
+        'findOversizedRow() with a limit beyond every row',
+      );
+      const found = present(await source.findOversizedRow(0), 'no row needs more than 0 bytes');
+      const keys = rows.map((row) => JSON.stringify(reader.keyOf(row)));
+      ok(keys.includes(JSON.stringify(found)), `${JSON.stringify(found)} is the key of no row`);
+    },
+  );
 }
 
 function rangeTests(check: SourceTest): void {
-  check('ranges of every size cover each row exactly once, in key order, without a gap', async ({ rows, reader }) => {
-    for (const size of [1, 2, 3, 7, rows.length, 1_000_000]) {
-      const ranges = await reader.ranges(size, null);
-      ok(ranges.length > 0, `there is no range of size ${size}`);
-      reader.checkChain(ranges, null);
-      equal((await reader.readRanges(ranges)).flat(), rows, `the rows of all ranges of size ${size}`);
-    }
-    equal((await reader.ranges(1_000_000, null)).length, 1, 'ranges of a size that holds everything');
-  });
+  check(
+    'ranges of every size cover each row exactly once, in key order, without a gap',
+    async ({ rows, reader }) => {
+      for (const size of [1, 2, 3, 7, rows.length, 1_000_000]) {
+        const ranges = await reader.ranges(size, null);
+        ok(ranges.length > 0, `there is no range of size ${size}`);
+        reader.checkChain(ranges, null);
+        equal((await reader.readRanges(ranges)).flat(), rows, `the rows of all ranges of size ${size}`);
+      }
+      equal((await reader.ranges(1_000_000, null)).length, 1, 'ranges of a size that holds everything');
+    },
+  );
 
   check('the last range ends at the last key', async ({ rows, reader }) => {
     const last = reader.keyOf(present(rows.at(-1), 'no rows'));
@@ -112,44 +144,61 @@ function rangeTests(check: SourceTest): void {
     }
   });
 
-  check('ranges after a key go on just behind it, and there are none after the last', async ({ rows, reader }) => {
-    for (const [index, row] of rows.entries()) {
-      const after = reader.keyOf(row);
-      const ranges = await reader.ranges(4, after);
-      reader.checkChain(ranges, after);
-      equal((await reader.readRanges(ranges)).flat(), rows.slice(index + 1), `the rows after ${JSON.stringify(after)}`);
-      if (index === rows.length - 1) equal(ranges, [], 'ranges after the last key');
-    }
-  });
+  check(
+    'ranges after a key go on just behind it, and there are none after the last',
+    async ({ rows, reader }) => {
+      for (const [index, row] of rows.entries()) {
+        const after = reader.keyOf(row);
+        const ranges = await reader.ranges(4, after);
+        reader.checkChain(ranges, after);
+        equal(
+          (await reader.readRanges(ranges)).flat(),
+          rows.slice(index + 1),
+          `the rows after ${JSON.stringify(after)}`,
+        );
+        if (index === rows.length - 1) equal(ranges, [], 'ranges after the last key');
+      }
+    },
+  );
 
-  check('counts of ranges agree with their pages and add up to all rows', async ({ source, rows, reader }) => {
-    const ranges = await reader.ranges(3, null);
-    let sum = 0;
-    for (const range of ranges) {
-      const count = await source.countRows(range);
-      equal(count, (await reader.readAll(range)).length, `countRows() of ${JSON.stringify(range)}`);
-      sum += count;
-    }
-    equal(sum, rows.length, 'the sum of the counts of all ranges');
-    equal(await source.countRows(), rows.length, 'countRows() of everything');
-  });
+  check(
+    'counts of ranges agree with their pages and add up to all rows',
+    async ({ source, rows, reader }) => {
+      const ranges = await reader.ranges(3, null);
+      let sum = 0;
+      for (const range of ranges) {
+        const count = await source.countRows(range);
+        equal(count, (await reader.readAll(range)).length, `countRows() of ${JSON.stringify(range)}`);
+        sum += count;
+      }
+      equal(sum, rows.length, 'the sum of the counts of all ranges');
+      equal(await source.countRows(), rows.length, 'countRows() of everything');
+    },
+  );
 }
 
 function pageTests(check: SourceTest): void {
-  check('pages obey their limit, come in key order, and say exactly when they are done', async ({ rows, reader }) => {
-    const whole = await reader.whole();
-    for (const limit of [1, 2, 5, rows.length - 1, rows.length, rows.length + 1]) {
-      const read: TextRow[] = [];
-      for (;;) {
-        const page = await reader.page(whole, read.at(-1) ?? null, limit);
-        const expected = rows.slice(read.length, read.length + limit);
-        equal(page.rows, expected, `a page of ${limit} after ${read.length} rows`);
-        read.push(...page.rows);
-        equal(page.done, read.length === rows.length, `done of a page of ${limit} that ends at row ${read.length}`);
-        if (page.done) break;
+  check(
+    'pages obey their limit, come in key order, and say exactly when they are done',
+    async ({ rows, reader }) => {
+      const whole = await reader.whole();
+      for (const limit of [1, 2, 5, rows.length - 1, rows.length, rows.length + 1]) {
+        const read: TextRow[] = [];
+        for (;;) {
+          const page = await reader.page(whole, read.at(-1) ?? null, limit);
+          const expected = rows.slice(read.length, read.length + limit);
+          equal(page.rows, expected, `a page of ${limit} after ${read.length} rows`);
+          read.push(...page.rows);
+          equal(
+            page.done,
+            read.length === rows.length,
+            `done of a page of ${limit} that ends at row ${read.length}`,
+          );
+          if (page.done) break;
+        }
       }
-    }
-  });
+    },
+  );
 
   check('reading goes on from any key, in any order, also many pages at a time', async ({ rows, reader }) => {
     const whole = await reader.whole();
@@ -160,19 +209,26 @@ function pageTests(check: SourceTest): void {
     }
   });
 
-  check('a lower end is inclusive where it says so, an upper end always', async ({ source, rows, reader }) => {
-    for (const [from, to] of [[0, 0], [2, 5], [4, rows.length - 1]] as const) {
-      const upper = reader.keyAt(rows, to);
-      for (const inclusive of [true, false]) {
-        const lower: KeyBound = { key: reader.keyAt(rows, from), inclusive };
-        const expected = rows.slice(inclusive ? from : from + 1, to + 1);
-        const page = await source.readPage({ lower, upper, limit: 100_000 });
-        const what = `rows ${from + 1} to ${to + 1}, lower end ${inclusive ? 'inclusive' : 'exclusive'}`;
-        equal(page, { rows: expected, done: true }, what);
-        equal(await source.countRows({ lower, upper }), expected.length, `countRows() of ${what}`);
+  check(
+    'a lower end is inclusive where it says so, an upper end always',
+    async ({ source, rows, reader }) => {
+      for (const [from, to] of [
+        [0, 0],
+        [2, 5],
+        [4, rows.length - 1],
+      ] as const) {
+        const upper = reader.keyAt(rows, to);
+        for (const inclusive of [true, false]) {
+          const lower: KeyBound = { key: reader.keyAt(rows, from), inclusive };
+          const expected = rows.slice(inclusive ? from : from + 1, to + 1);
+          const page = await source.readPage({ lower, upper, limit: 100_000 });
+          const what = `rows ${from + 1} to ${to + 1}, lower end ${inclusive ? 'inclusive' : 'exclusive'}`;
+          equal(page, { rows: expected, done: true }, what);
+          equal(await source.countRows({ lower, upper }), expected.length, `countRows() of ${what}`);
+        }
       }
-    }
-  });
+    },
+  );
 }
 
 function emptyTests(check: (name: string, run: (fixture: SourceFixture) => Promise<void>) => void): void {

@@ -20,20 +20,29 @@ function claimTests(check: StoreTest): void {
     await planOf(store, m, 3);
     const claimed: Checkpoint[] = [];
     for (let index = 0; index < 3; index += 1) claimed.push(await claimOne(store, m, `owner ${index}`));
-    equal(claimed.map(({ seq }) => seq), [1, 2, 3], 'the order of the claims');
+    equal(
+      claimed.map(({ seq }) => seq),
+      [1, 2, 3],
+      'the order of the claims',
+    );
     for (const checkpoint of claimed) {
       equal(checkpoint.status, 'in_progress', 'the status of a claimed checkpoint');
       equal(await store.read(m, checkpoint.id), checkpoint, 'the stored checkpoint after its claim');
     }
     const busy = await store.claim(m, { owner: 'late', leaseMs: longLeaseMs });
     ok(busy.kind === 'busy', `claim() answered "${busy.kind}" while others hold everything`);
-    ok(busy.waitMs > 0 && busy.waitMs <= longLeaseMs, `waitMs is ${busy.waitMs} under a lease of ${longLeaseMs} ms`);
+    ok(
+      busy.waitMs > 0 && busy.waitMs <= longLeaseMs,
+      `waitMs is ${busy.waitMs} under a lease of ${longLeaseMs} ms`,
+    );
   });
 
   check('claims at the same time never give one checkpoint to two owners', async ({ store }) => {
     await planOf(store, m, 5);
     const claims = await Promise.all(
-      Array.from({ length: 8 }, (_, index) => store.claim(m, { owner: `owner ${index}`, leaseMs: longLeaseMs })),
+      Array.from({ length: 8 }, (_, index) =>
+        store.claim(m, { owner: `owner ${index}`, leaseMs: longLeaseMs }),
+      ),
     );
     const ids = claims.flatMap((claim) => (claim.kind === 'claimed' ? [claim.checkpoint.id] : []));
     equal(ids.length, 5, 'claims that were granted for five checkpoints');
@@ -41,13 +50,17 @@ function claimTests(check: StoreTest): void {
     equal(claims.filter(({ kind }) => kind === 'busy').length, 3, 'claims that found the others busy');
   });
 
-  check('where everything is completed, or nothing is planned, nothing is left to claim', async ({ store }) => {
-    const claim = async (): Promise<ClaimOutcome> => await store.claim(m, { owner: 'owner', leaseMs: longLeaseMs });
-    equal(await claim(), { kind: 'none' }, 'claim() without a plan');
-    await planOf(store, m, 1);
-    await store.release(leaseOf(m, await claimOne(store, m)), { status: 'completed' });
-    equal(await claim(), { kind: 'none' }, 'claim() of a completed plan');
-  });
+  check(
+    'where everything is completed, or nothing is planned, nothing is left to claim',
+    async ({ store }) => {
+      const claim = async (): Promise<ClaimOutcome> =>
+        await store.claim(m, { owner: 'owner', leaseMs: longLeaseMs });
+      equal(await claim(), { kind: 'none' }, 'claim() without a plan');
+      await planOf(store, m, 1);
+      await store.release(leaseOf(m, await claimOne(store, m)), { status: 'completed' });
+      equal(await claim(), { kind: 'none' }, 'claim() of a completed plan');
+    },
+  );
 
   check('what an owner failed at is claimed by another owner, not by the same', async ({ store }) => {
     await planOf(store, m, 1);
@@ -59,7 +72,11 @@ function claimTests(check: StoreTest): void {
     const again = await store.claim(m, { owner: 'first', leaseMs: longLeaseMs });
     equal(again, { kind: 'none' }, 'claim() by the owner that failed');
     const other = await claimOne(store, m, 'second');
-    equal([other.id, other.cursor, other.recordsProcessed], [checkpoint.id, ['4'], 3], 'the claim of another owner');
+    equal(
+      [other.id, other.cursor, other.recordsProcessed],
+      [checkpoint.id, ['4'], 3],
+      'the claim of another owner',
+    );
   });
 
   check('what was given back as pending is claimed again, and goes on from its cursor', async ({ store }) => {
@@ -138,7 +155,10 @@ function fenceTests(check: StoreTest): void {
     const first = await claimOne(store, m);
     await store.advance(advanceOf(m, first, ['4']));
     const checkpoint = { ...first, cursor: ['4'] };
-    const waiting = present((await store.list(m, { status: 'pending' }))[0], 'the second checkpoint is pending');
+    const waiting = present(
+      (await store.list(m, { status: 'pending' }))[0],
+      'the second checkpoint is pending',
+    );
     const strangers = [
       { ...checkpoint, fenceToken: checkpoint.fenceToken + 1 },
       { ...checkpoint, fenceToken: checkpoint.fenceToken - 1 },
@@ -158,11 +178,19 @@ function fenceTests(check: StoreTest): void {
       }
       for (const from of [null, ['3'], ['40']]) {
         const advance = advanceOf(m, checkpoint, ['8'], { from });
-        equal(await store.advance(advance), 'stale', `advance() from ${JSON.stringify(from)} instead of ["4"]`);
+        equal(
+          await store.advance(advance),
+          'stale',
+          `advance() from ${JSON.stringify(from)} instead of ["4"]`,
+        );
       }
     };
     await changesNothing(store, m, call, 'a call without the right to it');
-    equal(await store.advance(advanceOf(m, checkpoint, ['8'])), 'committed', 'advance() with the right lease');
+    equal(
+      await store.advance(advanceOf(m, checkpoint, ['8'])),
+      'committed',
+      'advance() with the right lease',
+    );
   });
 
   check('an advance can complete the checkpoint, and after that nothing moves it', async ({ store }) => {
@@ -172,7 +200,12 @@ function fenceTests(check: StoreTest): void {
     equal(await store.advance(last), 'committed', 'advance() with complete');
     const completed = { ...checkpoint, status: 'completed', cursor: ['7'], recordsProcessed: 7 };
     equal(await store.read(m, checkpoint.id), completed, 'the completed checkpoint');
-    await changesNothing(store, m, () => refused(store, { ...checkpoint, cursor: ['7'] }), 'a call after the end');
+    await changesNothing(
+      store,
+      m,
+      () => refused(store, { ...checkpoint, cursor: ['7'] }),
+      'a call after the end',
+    );
   });
 
   check('a checkpoint that was given back cannot be written by its former owner', async ({ store }) => {
@@ -184,7 +217,12 @@ function fenceTests(check: StoreTest): void {
     ] as const) {
       const checkpoint = await claimOne(store, m, outcome.status);
       equal(await store.release(leaseOf(m, checkpoint), outcome), true, `release() as ${outcome.status}`);
-      await changesNothing(store, m, () => refused(store, checkpoint), `a call after the release as ${outcome.status}`);
+      await changesNothing(
+        store,
+        m,
+        () => refused(store, checkpoint),
+        `a call after the release as ${outcome.status}`,
+      );
     }
   });
 }
@@ -196,7 +234,11 @@ function leaseTests(check: StoreTest): void {
     const dead = await claimOne(store, m, 'dead', shortLeaseMs);
     await store.advance(advanceOf(m, dead, ['4'], { leaseMs: shortLeaseMs }));
     const taken = await takeOver(fixture);
-    equal([taken.id, taken.cursor, taken.recordsProcessed], [dead.id, ['4'], 3], 'the checkpoint that was taken over');
+    equal(
+      [taken.id, taken.cursor, taken.recordsProcessed],
+      [dead.id, ['4'], 3],
+      'the checkpoint that was taken over',
+    );
     ok(taken.fenceToken !== dead.fenceToken, 'the fence token is the same after a takeover');
     await changesNothing(store, m, () => refused(store, { ...dead, cursor: ['4'] }), 'the former owner');
     const next = advanceOf(m, taken, ['8']);
@@ -211,7 +253,11 @@ function leaseTests(check: StoreTest): void {
     await pass(fixture, shortLeaseMs * 2);
     const other = await store.claim(m, { owner: 'other', leaseMs: longLeaseMs });
     equal(other.kind, 'busy', 'claim() of another owner under a renewed lease');
-    equal((await store.read(m, checkpoint.id))?.fenceToken, checkpoint.fenceToken, 'the fence token after renew()');
+    equal(
+      (await store.read(m, checkpoint.id))?.fenceToken,
+      checkpoint.fenceToken,
+      'the fence token after renew()',
+    );
   });
 
   check('an advance renews the lease', async (fixture) => {

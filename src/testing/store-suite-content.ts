@@ -19,22 +19,31 @@ const m = 'content';
 
 /** The part of the suite that is about what is stored: keys, texts, counts and lists. */
 export function storeContentTests(check: StoreTest): void {
-  check('integer keys beyond 2^53, negative ones and the ends of int64 come back exactly', async ({ store }) => {
-    const ends = ['-9007199254740993', '-1', '0', '9007199254740993', '9223372036854775807'].map((key) => [key]);
-    const ranges = rangesUpTo(...ends);
-    await store.append(m, { settings: integerSettings, afterSeq: 0, ranges });
-    const listed = await store.list(m);
-    for (const [index, range] of ranges.entries()) {
-      const checkpoint = await claimOne(store, m);
-      equalRange(present(listed[index], 'no checkpoint').range, range, true, 'a listed range');
-      equalRange(checkpoint.range, range, true, 'a claimed range');
-      equal(await store.advance(advanceOf(m, checkpoint, range.upper)), 'committed', 'advance() to the end');
-      equal((await store.read(m, checkpoint.id))?.cursor, range.upper, 'the cursor');
-      const replay = await store.advance(advanceOf(m, checkpoint, range.upper));
-      equal(replay, 'stale', 'advance() from where the checkpoint does not stand any more');
-    }
-    equal((await store.readPlan(m))?.end, ['9223372036854775807'], 'the end of the plan');
-  });
+  check(
+    'integer keys beyond 2^53, negative ones and the ends of int64 come back exactly',
+    async ({ store }) => {
+      const ends = ['-9007199254740993', '-1', '0', '9007199254740993', '9223372036854775807'].map((key) => [
+        key,
+      ]);
+      const ranges = rangesUpTo(...ends);
+      await store.append(m, { settings: integerSettings, afterSeq: 0, ranges });
+      const listed = await store.list(m);
+      for (const [index, range] of ranges.entries()) {
+        const checkpoint = await claimOne(store, m);
+        equalRange(present(listed[index], 'no checkpoint').range, range, true, 'a listed range');
+        equalRange(checkpoint.range, range, true, 'a claimed range');
+        equal(
+          await store.advance(advanceOf(m, checkpoint, range.upper)),
+          'committed',
+          'advance() to the end',
+        );
+        equal((await store.read(m, checkpoint.id))?.cursor, range.upper, 'the cursor');
+        const replay = await store.advance(advanceOf(m, checkpoint, range.upper));
+        equal(replay, 'stale', 'advance() from where the checkpoint does not stand any more');
+      }
+      equal((await store.readPlan(m))?.end, ['9223372036854775807'], 'the end of the plan');
+    },
+  );
 
   check('text keys and composite keys come back exactly', async ({ store }) => {
     const keys = [
@@ -43,18 +52,25 @@ export function storeContentTests(check: StoreTest): void {
       ['["123"]'],
       ['{"a":null}'],
       ['null'],
-      ["it's \"quoted\" -- ; \\ %_"],
+      ['it\'s "quoted" -- ; \\ %_'],
       ['two\nlines\ttab\r'],
       ['Zürich 東京 🚀 e\u0301'],
       ['007'],
       ['x'.repeat(3_000)],
     ];
     const composite = keys.map((key, index) => [String(index - 5), ...key, '9007199254740993']);
-    for (const [migration, ends] of [['text', keys], ['composite', composite]] as const) {
+    for (const [migration, ends] of [
+      ['text', keys],
+      ['composite', composite],
+    ] as const) {
       const ranges = rangesUpTo(...ends);
       await store.append(migration, { settings: textSettings, afterSeq: 0, ranges });
       const listed = await store.list(migration);
-      equal(listed.map(({ range }) => range), ranges, `the ranges of ${migration} keys`);
+      equal(
+        listed.map(({ range }) => range),
+        ranges,
+        `the ranges of ${migration} keys`,
+      );
       for (const range of ranges) {
         const checkpoint = await claimOne(store, migration);
         equal(checkpoint.range, range, 'a claimed range');
@@ -63,7 +79,11 @@ export function storeContentTests(check: StoreTest): void {
         const stored = present(await store.read(migration, checkpoint.id), 'the checkpoint is gone');
         equal(stored.cursor, range.upper, 'the cursor');
         const next = advanceOf(migration, stored, range.upper, { complete: true });
-        equal(await store.advance(next), 'committed', `advance() from ${JSON.stringify(stored.cursor).slice(0, 80)}`);
+        equal(
+          await store.advance(next),
+          'committed',
+          `advance() from ${JSON.stringify(stored.cursor).slice(0, 80)}`,
+        );
       }
       equal((await store.readPlan(migration))?.end, ends.at(-1), 'the end of the plan');
     }
@@ -80,12 +100,23 @@ export function storeContentTests(check: StoreTest): void {
   });
 
   check('a summary counts every status and names the last completed and the next', async ({ store }) => {
-    const empty = { pending: 0, inProgress: 0, completed: 0, failed: 0, recordsProcessed: 0, lastCompleted: null, next: null };
+    const empty = {
+      pending: 0,
+      inProgress: 0,
+      completed: 0,
+      failed: 0,
+      recordsProcessed: 0,
+      lastCompleted: null,
+      next: null,
+    };
     equal(await store.summarize(m), empty, 'the summary of a migration without checkpoints');
     await planOf(store, m, 6);
     const held = [];
     for (let index = 0; index < 5; index += 1) held.push(await claimOne(store, m));
-    const [first, second, third, fourth] = held.map((checkpoint) => ({ checkpoint, lease: leaseOf(m, checkpoint) }));
+    const [first, second, third, fourth] = held.map((checkpoint) => ({
+      checkpoint,
+      lease: leaseOf(m, checkpoint),
+    }));
     if (!first || !second || !third || !fourth) throw new Error('five checkpoints were claimed');
     await store.advance(advanceOf(m, first.checkpoint, ['10'], { rows: 7, complete: true }));
     await store.release(second.lease, { status: 'failed', errorMessage: 'no' });
@@ -93,7 +124,11 @@ export function storeContentTests(check: StoreTest): void {
     await store.advance(advanceOf(m, fourth.checkpoint, ['35'], { rows: 2 }));
     const { lastCompleted, next, ...counts } = await store.summarize(m);
     equal(counts, { pending: 1, inProgress: 2, completed: 2, failed: 1, recordsProcessed: 14 }, 'the counts');
-    equal(lastCompleted, await store.read(m, third.checkpoint.id), 'the completed checkpoint with the highest number');
+    equal(
+      lastCompleted,
+      await store.read(m, third.checkpoint.id),
+      'the completed checkpoint with the highest number',
+    );
     equal(next, await store.read(m, second.checkpoint.id), 'the first checkpoint that is not completed');
   });
 
@@ -122,7 +157,10 @@ export function storeContentTests(check: StoreTest): void {
       async () => {
         const claim = { owner: 'late', leaseMs: longLeaseMs };
         await rejects(() => store.claim(m, claim, context), 'claim() with an aborted signal');
-        await rejects(() => store.advance(advanceOf(m, checkpoint, ['5']), context), 'advance() with an aborted signal');
+        await rejects(
+          () => store.advance(advanceOf(m, checkpoint, ['5']), context),
+          'advance() with an aborted signal',
+        );
         await rejects(() => store.readPlan(m, context), 'readPlan() with an aborted signal');
         await rejects(() => store.clear(m, context), 'clear() with an aborted signal');
       },

@@ -66,33 +66,61 @@ function planTests(check: StoreTest, checkUnprepared: StoreTest): void {
     const plan = { settings: integerSettings, checkpoints: 3, lastSeq: 3, end: ['30'] };
     equal(await store.readPlan(m), plan, 'readPlan() after append()');
     const listed = await store.list(m);
-    equal(listed.map(({ seq }) => seq), [1, 2, 3], 'the order of the checkpoints');
+    equal(
+      listed.map(({ seq }) => seq),
+      [1, 2, 3],
+      'the order of the checkpoints',
+    );
     for (const [index, range] of ranges.entries()) {
-      const { range: stored, status, cursor, recordsProcessed, errorMessage } = present(listed[index], 'no checkpoint');
+      const {
+        range: stored,
+        status,
+        cursor,
+        recordsProcessed,
+        errorMessage,
+      } = present(listed[index], 'no checkpoint');
       equalRange(stored, range, true, `the range of checkpoint ${index + 1}`);
       const fresh = { status: 'pending', cursor: null, recordsProcessed: 0, errorMessage: null };
-      equal({ status, cursor, recordsProcessed, errorMessage }, fresh, `checkpoint ${index + 1} of a new plan`);
+      equal(
+        { status, cursor, recordsProcessed, errorMessage },
+        fresh,
+        `checkpoint ${index + 1} of a new plan`,
+      );
     }
   });
 
   check('a plan grows at its end, and numbers go on without a gap', async ({ store }) => {
     await planOf(store, m, 2);
     const later = rangesUpTo(['20'], ['30'], ['40']).slice(1);
-    ok(await store.append(m, { settings: integerSettings, afterSeq: 2, ranges: later }), 'append() answered false');
-    equal((await store.list(m)).map(({ seq }) => seq), [1, 2, 3, 4], 'the numbers of the longer plan');
+    ok(
+      await store.append(m, { settings: integerSettings, afterSeq: 2, ranges: later }),
+      'append() answered false',
+    );
+    equal(
+      (await store.list(m)).map(({ seq }) => seq),
+      [1, 2, 3, 4],
+      'the numbers of the longer plan',
+    );
     const plan = { settings: integerSettings, checkpoints: 4, lastSeq: 4, end: ['40'] };
     equal(await store.readPlan(m), plan, 'readPlan() of the longer plan');
   });
 
   check('a planner that knows an older end writes nothing', async ({ store }) => {
     await planOf(store, m, 2);
-    const request = { settings: { ...integerSettings, checkpointSize: 99 }, ranges: rangesUpTo(['7'], ['8'], ['9']) };
+    const request = {
+      settings: { ...integerSettings, checkpointSize: 99 },
+      ranges: rangesUpTo(['7'], ['8'], ['9']),
+    };
     await changesNothing(
       store,
       m,
       async () => {
         for (const afterSeq of [0, 1, 3]) {
-          equal(await store.append(m, { ...request, afterSeq }), false, `append() after ${afterSeq} to a plan of 2`);
+          equal(
+            await store.append(m, { ...request, afterSeq }),
+            false,
+            `append() after ${afterSeq} to a plan of 2`,
+          );
         }
       },
       'a refused append()',
@@ -114,12 +142,15 @@ function planTests(check: StoreTest, checkUnprepared: StoreTest): void {
     equal(found, [size, size, size], "the plan is the winner's alone");
   });
 
-  check('a portion of 1,200 ranges is written whole, and a list holds 1,000 unless asked otherwise', async ({ store }) => {
-    await planOf(store, m, 1_200);
-    equal((await store.readPlan(m))?.checkpoints, 1_200, 'checkpoints in the plan');
-    equal((await store.list(m)).length, 1_000, 'checkpoints in a list without a limit');
-    equal((await store.list(m, { afterSeq: 1_000 })).length, 200, 'checkpoints after the first 1,000');
-  });
+  check(
+    'a portion of 1,200 ranges is written whole, and a list holds 1,000 unless asked otherwise',
+    async ({ store }) => {
+      await planOf(store, m, 1_200);
+      equal((await store.readPlan(m))?.checkpoints, 1_200, 'checkpoints in the plan');
+      equal((await store.list(m)).length, 1_000, 'checkpoints in a list without a limit');
+      equal((await store.list(m, { afterSeq: 1_000 })).length, 200, 'checkpoints after the first 1,000');
+    },
+  );
 
   check('settings are given to a plan that has none, and to no other', async ({ store, forgetSettings }) => {
     const other = { ...integerSettings, checkpointSize: 99 };
@@ -145,12 +176,24 @@ function migrationTests(check: StoreTest): void {
     const ofM = await store.list(m);
     await planOf(store, other, 3);
     const ofOther = await store.list(other);
-    equal(new Set([...ofM, ...ofOther].map(({ id }) => id)).size, 5, 'ids that are unique over all migrations');
+    equal(
+      new Set([...ofM, ...ofOther].map(({ id }) => id)).size,
+      5,
+      'ids that are unique over all migrations',
+    );
     equal((await store.readPlan(m))?.checkpoints, 2, 'checkpoints of the one');
-    equal(await store.read(m, present(ofOther[0], 'no checkpoint').id), null, "read() of another migration's checkpoint");
+    equal(
+      await store.read(m, present(ofOther[0], 'no checkpoint').id),
+      null,
+      "read() of another migration's checkpoint",
+    );
     const before = await storedOf(store, m);
     for (let index = 0; index < 3; index += 1) await claimOne(store, other);
-    equal(await store.claim(other, { owner: 'x', leaseMs: longLeaseMs }).then(({ kind }) => kind), 'busy', 'the other');
+    equal(
+      await store.claim(other, { owner: 'x', leaseMs: longLeaseMs }).then(({ kind }) => kind),
+      'busy',
+      'the other',
+    );
     equal(await storedOf(store, m), before, 'the one, after claims of the other');
     equal((await store.summarize(m)).pending, 2, 'pending checkpoints of the one');
   });
@@ -166,7 +209,11 @@ function migrationTests(check: StoreTest): void {
     equal(await storedOf(store, 'other'), before, 'the other migration');
     await planOf(store, m, 2);
     const fresh = await storedOf(store, m);
-    equal(await store.advance(advanceOf(m, held, ['5'])), 'stale', 'advance() with a lease on the former plan');
+    equal(
+      await store.advance(advanceOf(m, held, ['5'])),
+      'stale',
+      'advance() with a lease on the former plan',
+    );
     equal(await store.renew(leaseOf(m, held), longLeaseMs), false, 'renew() with a lease on the former plan');
     equal(await storedOf(store, m), fresh, 'the new plan');
   });
