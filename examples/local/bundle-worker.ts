@@ -11,6 +11,8 @@ export async function bundleWorker(entry: URL): Promise<string> {
     format: 'esm',
     target: 'es2023',
     conditions: ['workerd', 'worker'],
+    // Not the project's `paths`: packages come from where a user's bundler finds them, this one from dist.
+    tsconfigRaw: {},
     external: ['node:*', 'cloudflare:*', 'pg-native'],
     plugins: [builtinsOfNode],
     logLevel: 'silent',
