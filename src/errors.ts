@@ -31,7 +31,6 @@ export const errorCodes = {
   PLAN_MISMATCH: 'The stored plan was made with other settings.',
   PLAN_INCOMPLETE: 'Checkpoints are missing in the middle of the stored plan.',
   PLAN_MISSING: 'There is no plan yet.',
-  LEASE_LOST: 'Another worker holds the checkpoint now.',
   CHECKPOINTS_FAILED: 'The run ended with failed checkpoints.',
   VERIFY_UNSUPPORTED: 'The two sides cannot be compared in this way.',
   INTERNAL: 'Something that should not happen: please report it.',
