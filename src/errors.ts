@@ -138,7 +138,7 @@ function describePlace(place: ErrorPlace): string {
 }
 
 /** A key as messages show it: `42`, or `(eu, 42)`; long values are cut. */
-export function showKey(key: Key): string {
+function showKey(key: Key): string {
   const shown = key.map((part) => (part.length > 80 ? `${part.slice(0, 77)}...` : part));
   return shown.length === 1 ? String(shown[0]) : `(${shown.join(', ')})`;
 }

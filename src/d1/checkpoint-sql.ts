@@ -25,6 +25,12 @@ export const addedColumns: Readonly<Record<string, string>> = {
   updated_at: 'TEXT',
 };
 
+/** A table with the guide's columns alone, as it reads once the others are added and its checkpoints numbered. */
+export function olderTable(table: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`(SELECT *, row_number() OVER (PARTITION BY table_name ORDER BY start_id) AS seq, NULL AS cursor,
+  0 AS fence_token FROM ${table})`;
+}
+
 /** The checkpoint table: the guide's columns first, then the protocol's. */
 export function createTable(table: RawBuilder<unknown>): RawBuilder<unknown> {
   const added = Object.entries(addedColumns).map(([name, type]) => sql`${sql.id(name)} ${sql.raw(type)}`);
@@ -90,7 +96,7 @@ export function claimStatement(
 }
 
 /** A key as one text: the cursor's form. */
-export function encodeKey(key: Key): string {
+function encodeKey(key: Key): string {
   return JSON.stringify(key);
 }
 

@@ -28,6 +28,7 @@ import {
   held,
   integer,
   now,
+  olderTable,
   standsAt,
 } from './checkpoint-sql.ts';
 import { D1Connection, type Query, type Row } from './connection.ts';
@@ -200,7 +201,15 @@ export class D1CheckpointStore implements CheckpointStore {
   }
 
   async summarize(migration: string, context?: CallContext): Promise<StoreSummary> {
-    const of = sql`FROM ${this.#table} WHERE table_name = ${migration}`;
+    return await this.#reading((table) => this.#summarize(table, migration, context));
+  }
+
+  async #summarize(
+    table: RawBuilder<unknown>,
+    migration: string,
+    context?: CallContext,
+  ): Promise<StoreSummary> {
+    const of = sql`FROM ${table} WHERE table_name = ${migration}`;
     const [counts, last, next] = await this.#connection.batch(
       [
         sql`SELECT status, count(*) AS checkpoints, sum(records_processed) AS rows ${of} GROUP BY status`,
@@ -235,12 +244,24 @@ export class D1CheckpointStore implements CheckpointStore {
   ): Promise<readonly Checkpoint[]> {
     const { status, afterSeq = 0, limit = 1_000 } = filter;
     const withStatus = status ? sql` AND status = ${status}` : sql``;
-    const rows = await this.#connection.rows(
-      sql`SELECT ${checkpointColumns} FROM ${this.#table}
+    const rows = await this.#reading((table) =>
+      this.#connection.rows(
+        sql`SELECT ${checkpointColumns} FROM ${table}
   WHERE table_name = ${migration}${withStatus} AND seq > ${integer(afterSeq)} ORDER BY seq LIMIT ${sql.lit(limit)}`,
-      context,
+        context,
+      ),
     );
     return rows.map(decodeCheckpoint);
+  }
+
+  /** Reads what `prepare` has not made yet as well: a table with the guide's columns alone. */
+  async #reading<T>(read: (table: RawBuilder<unknown>) => Promise<T>): Promise<T> {
+    try {
+      return await read(this.#table);
+    } catch (error) {
+      if (!isMigratorError(error) || error.code !== 'SINK_COLUMN_MISSING') throw error;
+      return await read(olderTable(this.#table));
+    }
   }
 
   async reopen(migration: string, ids: readonly number[], context?: CallContext): Promise<void> {

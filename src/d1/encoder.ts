@@ -148,7 +148,7 @@ function cut(text: string, size: number): string[] {
 }
 
 /** Bytes of a text in UTF-8, without making them. */
-export function utf8Bytes(text: string): number {
+function utf8Bytes(text: string): number {
   let bytes = text.length;
   for (let index = 0; index < text.length; index += 1) {
     const code = text.charCodeAt(index);

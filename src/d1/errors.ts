@@ -73,7 +73,7 @@ const rules: readonly Rule[] = [
 ];
 
 /** The error that a message of D1 stands for, or null where no rule knows it. */
-export function fromMessage(message: string, cause: unknown): MigratorError | null {
+function fromMessage(message: string, cause: unknown): MigratorError | null {
   const rule = rules.find(({ pattern }) => pattern.test(message));
   if (!rule) return null;
   const { code, pattern: _pattern, ...facts } = rule;

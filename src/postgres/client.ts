@@ -32,7 +32,7 @@ export interface PgQuery {
 }
 
 /** A row as texts, in the order of the selected columns. */
-export type PgRow = (string | null)[];
+type PgRow = (string | null)[];
 
 /** Runs one query inside the transaction. */
 export type PgQueryRunner = (query: RawBuilder<unknown>) => Promise<PgRow[]>;

@@ -3,7 +3,6 @@ import type {
   CallContext,
   ColumnDescriptor,
   Key,
-  KeyBound,
   KeyRange,
   Page,
   PageRequest,
@@ -20,6 +19,7 @@ import {
   PoolTransactions,
 } from './client.ts';
 import { describeTable, type TableDescription, type TableRequest } from './describe.ts';
+import { keyColumns, keyOrder, storedBytes, within } from './fragments.ts';
 import { integerRanges, walkedRanges } from './ranges.ts';
 import { asText, canonicalizer } from './types.ts';
 
@@ -133,9 +133,12 @@ export class PostgresKeysetSource<
     const rows = await this.#transactions.run(
       (query) =>
         query(sql`SELECT ${this.#select(columns)} FROM ${table.from}
-          WHERE ${this.#within(table, lower, upper)} ORDER BY ${keyOrder(table)} LIMIT ${sql.lit(limit)}`),
+          WHERE ${within(table, lower, upper)} ORDER BY ${keyOrder(table)} LIMIT ${sql.lit(limit + 1)}`),
       context,
     );
+    // One row more than asked for says whether there are more, without another query.
+    const done = rows.length <= limit;
+    if (!done) rows.pop();
     for (const [index, { type }] of columns.entries()) {
       const convert = canonicalizer(type);
       if (!convert) continue;
@@ -144,12 +147,12 @@ export class PostgresKeysetSource<
         if (typeof value === 'string') row[index] = convert(value);
       }
     }
-    return { rows, done: rows.length < limit };
+    return { rows, done };
   }
 
   async countRows(range?: KeyRange, context?: CallContext): Promise<number> {
     const table = await this.#described(context);
-    const where = range ? this.#within(table, range.lower, range.upper) : table.where;
+    const where = range ? within(table, range.lower, range.upper) : table.where;
     const [row] = await this.#transactions.run(
       (query) => query(sql`SELECT count(*)::text FROM ${table.from} WHERE ${where}`),
       context,
@@ -163,10 +166,10 @@ export class PostgresKeysetSource<
    */
   async findOversizedRow(maxBytes: number, context?: CallContext): Promise<Key | null> {
     const table = await this.#described(context);
-    const variable = table.columns.filter(({ type }) => !fixedSize.has(type));
-    if (!table.hasLargeValues || variable.length === 0) return null;
+    // PostgreSQL moves values out of line long before a row has a megabyte.
+    if (maxBytes >= 1_000_000 && !table.hasLargeValues) return null;
     const size = sql.join(
-      variable.map((column) => storedBytes(column)),
+      table.columns.map((column) => storedBytes(column)),
       sql` + `,
     );
     try {
@@ -175,7 +178,7 @@ export class PostgresKeysetSource<
         return await query(sql`SELECT ${this.#select(table.key)} FROM ${table.from}
           WHERE (${table.where}) AND ${size} > ${sql.lit(maxBytes)} LIMIT 1`);
       }, context);
-      return key ? (key as Key) : null;
+      return key ? this.#canonicalKey(table, key as Key) : null;
     } catch (error) {
       if (isMigratorError(error) && error.retryable) return null;
       throw error;
@@ -202,7 +205,7 @@ export class PostgresKeysetSource<
     context?: CallContext,
   ): Promise<{ readonly first: string; readonly last: string } | null> {
     const key = keyColumns(table);
-    const where = after ? this.#within(table, { key: after, inclusive: false }, null) : table.where;
+    const where = after ? within(table, { key: after, inclusive: false }, null) : table.where;
     const [row] = await this.#transactions.run(
       (query) => query(sql`SELECT min(${key})::text, max(${key})::text FROM ${table.from} WHERE ${where}`),
       context,
@@ -218,7 +221,7 @@ export class PostgresKeysetSource<
     size: number,
     context?: CallContext,
   ): Promise<Key | null> {
-    const where = after ? this.#within(table, { key: after, inclusive: false }, null) : table.where;
+    const where = after ? within(table, { key: after, inclusive: false }, null) : table.where;
     const inner = keyOrder(table);
     const outer = table.key.map(({ name }) => sql.id('step', name));
     const selected = table.key.map(({ nativeType }, index) =>
@@ -249,60 +252,6 @@ export class PostgresKeysetSource<
     // Over a host's Kysely rows are objects: every value needs a name of its own.
     return this.#transactions.rawText ? column : sql`${asText(column, nativeType)} AS ${sql.id(`c${index}`)}`;
   }
-
-  #within(table: TableDescription, lower: KeyBound | null, upper: Key | null): RawBuilder<unknown> {
-    const key = keyColumns(table);
-    const conditions = [sql`(${table.where})`];
-    if (lower)
-      conditions.push(sql`${key} ${sql.raw(lower.inclusive ? '>=' : '>')} ${keyValues(table, lower.key)}`);
-    if (upper) conditions.push(sql`${key} <= ${keyValues(table, upper)}`);
-    return sql.join(conditions, sql` AND `);
-  }
-}
-
-const fixedSize: ReadonlySet<string> = new Set([
-  'integer',
-  'float',
-  'boolean',
-  'uuid',
-  'date',
-  'time',
-  'timestamp',
-  'timestamptz',
-]);
-
-function keyColumns(table: TableDescription): RawBuilder<unknown> {
-  return tuple(table.key.map(({ name }) => sql.id('source', name)));
-}
-
-/** Names, not a row value: an index serves `a, b`, never `(a, b)`. */
-function keyOrder(table: TableDescription): RawBuilder<unknown> {
-  return sql.join(table.key.map(({ name }) => sql.id('source', name)));
-}
-
-function keyValues(table: TableDescription, key: Key): RawBuilder<unknown> {
-  return tuple(
-    key.map((value, index) => {
-      const column = table.key[index];
-      const text = column?.type === 'bytes' ? `\\x${value}` : value;
-      return sql`CAST(${text} AS ${sql.raw(column?.nativeType ?? 'text')})`;
-    }),
-  );
-}
-
-/** A row value, which PostgreSQL compares along a composite index. */
-function tuple(parts: readonly RawBuilder<unknown>[]): RawBuilder<unknown> {
-  return parts.length === 1 && parts[0] ? parts[0] : sql`(${sql.join(parts)})`;
-}
-
-/** Bytes of a value. The lengths of text and bytea are known without fetching them; other large values are written out. */
-function storedBytes({ name, type, nativeType }: ColumnDescriptor): RawBuilder<unknown> {
-  const column = sql.id('source', name);
-  const plain = type === 'bytes' || /^(text|character)/.test(nativeType);
-  const length = plain
-    ? sql`octet_length(${column})`
-    : sql`CASE WHEN pg_column_size(${column}) > 4000 THEN octet_length(CAST(${column} AS text)) END`;
-  return sql`coalesce(${length}, 0)`;
 }
 
 function connect<Database>(

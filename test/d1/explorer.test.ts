@@ -18,7 +18,7 @@ function explorer(): { readonly baseUrl: string; readonly fetch: typeof fetch } 
   const { explorerUrl } = world.stack.d1;
   return {
     baseUrl: explorerUrl,
-    fetch: (url, init) => fetch(String(url).replace(/\/accounts\/[^/]+/, ''), init),
+    fetch: (url, init) => fetch((url as string).replace(/\/accounts\/[^/]+/, ''), init),
   };
 }
 
