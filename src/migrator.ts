@@ -25,6 +25,7 @@ import {
   type TuningOptions,
   verifyCounts,
   type VerifyResult,
+  withRetries,
 } from './engine/index.ts';
 
 /** A compile error that names the columns of the source which the sink table does not have. */
@@ -138,6 +139,10 @@ export class ResumableMigrator<SourceRow extends object, SinkRow extends object>
    * @throws MigratorError where the two sides, or the stored plan and the options, do not fit.
    */
   async plan(options: PlanOptions = {}): Promise<PlanPreview> {
+    return await this.#retrying('plan', () => this.#plan(options), { signal: options.signal });
+  }
+
+  async #plan(options: PlanOptions): Promise<PlanPreview> {
     const context = { signal: options.signal };
     const prepared = await prepare(this.#options, context);
     const { migration, description, target, delivery, settings, stored } = prepared;
@@ -178,9 +183,16 @@ export class ResumableMigrator<SourceRow extends object, SinkRow extends object>
 
   /** Reads durable progress. Needs the store alone, and the source where the migration has no name of its own. */
   async status(context: CallContext = {}): Promise<Progress> {
-    const migration = await this.#name(context);
-    const stored = await this.#options.store.readPlan(migration, context);
-    return stored ? await readProgress(this.#options.store, migration, context) : emptyProgress(migration);
+    const { store } = this.#options;
+    return await this.#retrying(
+      'read progress',
+      async () => {
+        const migration = await this.#name(context);
+        const stored = await store.readPlan(migration, context);
+        return stored ? await readProgress(store, migration, context) : emptyProgress(migration);
+      },
+      context,
+    );
   }
 
   /** Compares the number of rows of each completed checkpoint on both sides, and of the two tables. */
@@ -193,6 +205,7 @@ export class ResumableMigrator<SourceRow extends object, SinkRow extends object>
    * only the sink has stay there, and are still reported.
    */
   async repair(options: RunOptions = {}): Promise<RepairResult> {
+    checkBudget(options.budget ?? {});
     const context = { signal: options.signal };
     const before = await this.verify(context);
     if (before.equal) return { before, run: null, after: before };
@@ -204,8 +217,14 @@ export class ResumableMigrator<SourceRow extends object, SinkRow extends object>
   /** Forgets the checkpoints. The rows stay; the next run plans anew and copies from the start. */
   async reset(context: CallContext = {}): Promise<void> {
     const { store } = this.#options;
-    const migration = await this.#name(context);
-    if (await store.readPlan(migration, context)) await store.clear(migration, context);
+    await this.#retrying(
+      'reset',
+      async () => {
+        const migration = await this.#name(context);
+        if (await store.readPlan(migration, context)) await store.clear(migration, context);
+      },
+      context,
+    );
   }
 
   /** Ends what source and sink opened themselves. Pools and bindings that the host passed in stay open. */
@@ -220,6 +239,15 @@ export class ResumableMigrator<SourceRow extends object, SinkRow extends object>
 
   async #name(context: CallContext): Promise<string> {
     return this.#options.name ?? (await this.#options.source.describe(context)).name;
+  }
+
+  /** Outside of a run calls are tried again as they are in one. */
+  async #retrying<T>(operation: string, call: () => Promise<T>, context: CallContext): Promise<T> {
+    const { retry, name } = this.#options;
+    return await withRetries(operation, call, retry, context, ({ attempt, delayMs, error }) => {
+      const { code, message } = error;
+      this.#emit('retry', { migration: name ?? '', operation, attempt, delayMs, code, message });
+    });
   }
 
   #emit<Name extends keyof MigrationEvents>(event: Name, payload: MigrationEvents[Name]): void {

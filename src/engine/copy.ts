@@ -203,18 +203,23 @@ async function send(job: CopyJob, batch: EncodedBatch, advance: Advance): Promis
       failure = error;
     }
     const canShrink = failure?.shrink === true && batch.rows > 1;
-    if (failure) {
-      if (attempt > job.retry.retries && !canShrink) {
-        throw failure.shrink ? failure.with({ key: advance.to }) : failure;
-      }
+    const lastFailure = attempt > job.retry.retries && !canShrink ? failure : null;
+    if (lastFailure && !lastFailure.ambiguous) {
+      throw lastFailure.shrink ? lastFailure.with({ key: advance.to }) : lastFailure;
+    }
+    if (failure && !lastFailure) {
       const delayMs = retryDelay(job.retry, attempt, failure, Math.random());
       job.retried({ operation: 'write a batch', attempt, delayMs, error: failure });
       await sleep(delayMs, job.abort);
     }
     // The batch may be in, whatever the answer was: only the checkpoint knows.
-    const stored = await readCheckpoint(job, advance.lease, context);
+    const stored = await readCheckpoint(job, advance.lease, context).catch((error: unknown) => {
+      // Where neither answers, the failed write says more.
+      throw lastFailure && !job.abort.aborted ? lastFailure : error;
+    });
     const end = compare(stored, advance);
     if (end !== 'unmoved') return end;
+    if (lastFailure) throw lastFailure;
     if (canShrink && stored) {
       job.batchLimit.rows = Math.min(job.batchLimit.rows ?? Infinity, Math.ceil(batch.rows / 2));
       return positionOf(stored);

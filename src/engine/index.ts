@@ -13,6 +13,6 @@ export {
 } from './options.ts';
 export { prepare, previewRanges } from './plan.ts';
 export { emptyProgress, readProgress } from './progress.ts';
-export type { RetryPolicy } from './retry.ts';
-export { type Emit, runMigration, type RunOptions } from './run.ts';
+export { type RetryPolicy, withRetries } from './retry.ts';
+export { runMigration, type RunOptions } from './run.ts';
 export { type CountDifference, reopenDifferences, verifyCounts, type VerifyResult } from './verify.ts';

@@ -40,7 +40,10 @@ export async function prepare(options: EngineOptions, context: CallContext): Pro
       },
     );
   }
-  const stored = await store.readPlan(migration, context);
+  let stored = await store.readPlan(migration, context);
+  const occupied = stored === null && target.mode === 'insert' && !(await target.isEmpty(context));
+  // Another process may have planned and begun between the two questions: then these rows are its own.
+  if (occupied) stored = await store.readPlan(migration, context);
   const settings: PlanSettings = {
     fingerprint: fingerprintOf(options, description, target, delivery),
     checkpointSize:
@@ -51,12 +54,12 @@ export async function prepare(options: EngineOptions, context: CallContext): Pro
     integerKey: key.length === 1 && key[0]?.type === 'integer',
   };
   if (stored) checkStoredPlan(migration, stored, settings.fingerprint);
-  else await checkNewPlan(migration, options, target, context);
+  else await checkNewPlan(migration, options, target, occupied, context);
   return { migration, description, target, delivery, settings, stored };
 }
 
 /** The guide's table: checkpoints of a bearable number and size. */
-export function checkpointSizeFor(rows: number): number {
+function checkpointSizeFor(rows: number): number {
   if (rows < 100_000) return 10_000;
   if (rows < 500_000) return 25_000;
   return rows < 2_000_000 ? 50_000 : 100_000;
@@ -188,9 +191,10 @@ async function checkNewPlan(
   migration: string,
   options: EngineOptions,
   target: SinkTarget,
+  occupied: boolean,
   context: CallContext,
 ): Promise<void> {
-  if (target.mode === 'insert' && !(await target.isEmpty(context))) {
+  if (occupied) {
     throw new MigratorError(
       'SINK_NOT_EMPTY',
       `${target.identity} has rows already, and no key to find a row by: copying from the start could double them.`,

@@ -71,6 +71,12 @@ export class RunControl {
     return true;
   }
 
+  /** Asks to wait for the leases of others. Answers for how long; 0: the budget is spent, and the run is to end. */
+  admitWait(waitMs: number): number {
+    if (this.#spent()) this.#end('budget');
+    return this.stopped ? 0 : Math.min(waitMs, Math.ceil(this.#millisecondsLeft()));
+  }
+
   fail(error: unknown): void {
     this.#fatal ??= error;
     this.#end(null);
@@ -79,6 +85,15 @@ export class RunControl {
   dispose(): void {
     this.#signal?.removeEventListener('abort', this.#onSignal);
     for (const timer of this.#timers) clearTimeout(timer);
+  }
+
+  #spent(): boolean {
+    const { rows = Infinity, batches = Infinity } = this.#budget;
+    return this.#batches >= batches || this.#rows >= rows || this.#millisecondsLeft() <= 0;
+  }
+
+  #millisecondsLeft(): number {
+    return (this.#budget.milliseconds ?? Infinity) - (performance.now() - this.#started);
   }
 
   #end(reason: 'signal' | 'budget' | null): void {

@@ -46,11 +46,13 @@ export async function runMigration(options: EngineOptions, run: RunOptions, emit
   const control = new RunControl(run, options.graceMs);
   const execution = new Run(options, control, emit);
   try {
+    // Adapters may be slow to notice a signal; nothing is to happen after it.
+    if (control.stopped) return execution.pausedEarly();
     return await execution.execute();
   } catch (error) {
     // The host's signal before the first claim is a pause like any other.
     if (control.stopped && error === control.stop.reason) return execution.pausedEarly();
-    throw error;
+    throw execution.failed(error);
   } finally {
     control.dispose();
   }
@@ -69,6 +71,7 @@ class Run {
   #completed = 0;
   #progress: Progress | null = null;
   #migration = '';
+  #ended = false;
 
   constructor(options: EngineOptions, control: RunControl, emit: Emit) {
     this.#options = options;
@@ -124,8 +127,7 @@ class Run {
     meter.finish();
     const failed = this.#failures.length > 0 || this.#control.fatal !== null;
     const done = progress.checkpoints.completed === progress.checkpoints.total;
-    const result = this.#result(failed ? 'failed' : done ? 'completed' : 'paused', progress);
-    this.#emit('run:end', result);
+    const result = this.#end(this.#result(failed ? 'failed' : done ? 'completed' : 'paused', progress));
     if (this.#control.fatal !== null) throw this.#fatalError(migration, result);
     if (failed) throw this.#failuresError(migration, result);
     return result;
@@ -133,10 +135,20 @@ class Run {
 
   /** What is known when the run ends before anything was claimed. */
   pausedEarly(): RunResult {
-    const result = this.#result(
-      'paused',
-      this.#progress ?? emptyProgress(this.#options.name ?? this.#migration),
-    );
+    const progress = this.#progress ?? emptyProgress(this.#options.name ?? this.#migration);
+    return this.#end(this.#result('paused', progress));
+  }
+
+  /** Adds the summary to an error that ended the run before it had one. */
+  failed(error: unknown): unknown {
+    if (this.#ended) return error;
+    const progress = this.#progress ?? emptyProgress(this.#options.name ?? this.#migration);
+    const result = this.#end(this.#result('failed', progress));
+    return isMigratorError(error) ? error.with({ result }) : error;
+  }
+
+  #end(result: RunResult): RunResult {
+    this.#ended = true;
     this.#emit('run:end', result);
     return result;
   }
@@ -171,7 +183,8 @@ class Run {
         }
         const claim = await withRetries(
           'claim a checkpoint',
-          () => store.claim(migration, { owner: this.#id, leaseMs }, context),
+          // Not ended by the signal: a claim that nobody hears of would be held until its lease ends.
+          () => store.claim(migration, { owner: this.#id, leaseMs }, { signal: this.#control.abort }),
           retry,
           context,
           job.retried,
@@ -184,7 +197,8 @@ class Run {
         } else if (active.size > 0) {
           await Promise.race(active);
         } else if (claim.kind === 'busy') {
-          const waitMs = Math.min(Math.max(claim.waitMs, 50), longestWaitMs);
+          const waitMs = this.#control.admitWait(Math.min(Math.max(claim.waitMs, 50), longestWaitMs));
+          if (waitMs === 0) break;
           this.#emit('wait', { migration, waitMs });
           await sleep(waitMs, this.#control.stop);
         } else {

@@ -68,7 +68,7 @@ export async function reopenDifferences(
   context: CallContext,
 ): Promise<void> {
   const { target } = await prepareStored(options, context);
-  if (target.mode === 'insert') {
+  if (target.mode === 'insert' && found.differences.length > 0) {
     throw new MigratorError(
       'VERIFY_UNSUPPORTED',
       `${target.identity} has no key to find a row by, so copying a checkpoint again would double its rows.`,

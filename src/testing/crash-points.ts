@@ -2,7 +2,6 @@ import type {
   BatchEncoder,
   CallContext,
   CheckpointStore,
-  EncodedBatch,
   RangeRequest,
   KeyRange,
   Sink,
@@ -96,11 +95,12 @@ export class CrashPoints extends FaultInjector {
   #target(target: SinkTarget): SinkTarget {
     return {
       identity: target.identity,
+      database: target.database,
       mode: target.mode,
       maxRowBytes: target.maxRowBytes,
       delivery: (store) => target.delivery(unwrapped(store)),
       create: (context) => this.effect('sink.create', () => target.create(context)),
-      encoder: (maxRows): BatchEncoder<EncodedBatch> => target.encoder(maxRows),
+      encoder: (maxRows): BatchEncoder => target.encoder(maxRows),
       commit: (...args) => this.effect('sink.commit', () => target.commit(...args)),
       write: (...args) => this.effect('sink.write', () => target.write(...args)),
       isEmpty: (context) => this.effect('sink.isEmpty', () => target.isEmpty(context)),

@@ -95,7 +95,7 @@ export class FaultInjector {
    * ```
    */
   failAt(point: EffectPoint, when: Moment, error: unknown = lostAnswer()): this {
-    return this.#add(point, when, () => Promise.reject(error as Error));
+    return this.#add(point, when, () => Promise.reject(error));
   }
 
   /**

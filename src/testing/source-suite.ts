@@ -107,20 +107,17 @@ function descriptionTests(check: SourceTest): void {
     );
   });
 
-  check(
-    'a row above the limit of the sink is found, where the source looks for it',
-    async ({ source, rows, reader }) => {
-      if (!source.findOversizedRow) return;
-      equal(
-        await source.findOversizedRow(1_000_000_000),
-        null,
-        'findOversizedRow() with a limit beyond every row',
-      );
-      const found = present(await source.findOversizedRow(0), 'no row needs more than 0 bytes');
-      const keys = rows.map((row) => JSON.stringify(reader.keyOf(row)));
-      ok(keys.includes(JSON.stringify(found)), `${JSON.stringify(found)} is the key of no row`);
-    },
-  );
+  check('a search for large rows answers with the key of a row, or with none', async (fixture) => {
+    const { source, rows, reader } = fixture;
+    if (!source.findOversizedRow) return;
+    const none = await source.findOversizedRow(1_000_000_000);
+    equal(none, null, 'findOversizedRow() with a limit beyond every row');
+    // A source may spare itself the search where its statistics rule large values out.
+    const found = await source.findOversizedRow(0);
+    if (found === null) return;
+    const keys = rows.map((row) => JSON.stringify(reader.keyOf(row)));
+    ok(keys.includes(JSON.stringify(found)), `${JSON.stringify(found)} is the key of no row`);
+  });
 }
 
 function rangeTests(check: SourceTest): void {
@@ -178,27 +175,24 @@ function rangeTests(check: SourceTest): void {
 }
 
 function pageTests(check: SourceTest): void {
-  check(
-    'pages obey their limit, come in key order, and say exactly when they are done',
-    async ({ rows, reader }) => {
-      const whole = await reader.whole();
-      for (const limit of [1, 2, 5, rows.length - 1, rows.length, rows.length + 1]) {
-        const read: TextRow[] = [];
-        for (;;) {
-          const page = await reader.page(whole, read.at(-1) ?? null, limit);
-          const expected = rows.slice(read.length, read.length + limit);
-          equal(page.rows, expected, `a page of ${limit} after ${read.length} rows`);
-          read.push(...page.rows);
-          equal(
-            page.done,
-            read.length === rows.length,
-            `done of a page of ${limit} that ends at row ${read.length}`,
-          );
-          if (page.done) break;
-        }
+  check('pages obey their limit, come in key order, and are done when no row is left', async (fixture) => {
+    const { rows, reader } = fixture;
+    const whole = await reader.whole();
+    for (const limit of [1, 2, 5, rows.length - 1, rows.length, rows.length + 1]) {
+      const read: TextRow[] = [];
+      for (let done = false; !done;) {
+        const page = await reader.page(whole, read.at(-1) ?? null, limit);
+        const at = `a page of ${limit} after ${read.length} of ${rows.length} rows`;
+        ok(page.rows.length <= limit, `${at} has ${page.rows.length} rows`);
+        equal(page.rows, rows.slice(read.length, read.length + page.rows.length), at);
+        read.push(...page.rows);
+        // A full page may leave open whether it is the last one; the next is then empty.
+        if (page.done) equal(read.length, rows.length, `rows that were read when ${at} says that it is done`);
+        else ok(page.rows.length > 0, `${at} is empty and says that it is not done`);
+        done = page.done;
       }
-    },
-  );
+    }
+  });
 
   check('reading goes on from any key, in any order, also many pages at a time', async ({ rows, reader }) => {
     const whole = await reader.whole();

@@ -1,4 +1,3 @@
-import type { CheckpointStore } from '../contract/index.ts';
 import { equal, ok, present } from './check.ts';
 import {
   advanceOf,
@@ -15,7 +14,7 @@ import {
 import { storeClaimTests } from './store-suite-claims.ts';
 import { storeContentTests } from './store-suite-content.ts';
 import type { CheckpointStoreFixture, StoreTest } from './store-fixture.ts';
-import { abortedSignal, type TestFunction, withFixture } from './suite.ts';
+import { type TestFunction, withFixture } from './suite.ts';
 
 /** The options of {@link checkpointStoreSuite}. */
 export interface CheckpointStoreSuiteOptions {
@@ -27,7 +26,7 @@ export interface CheckpointStoreSuiteOptions {
 const m = 'public.orders "2024"';
 
 /**
- * Checks a {@link CheckpointStore} against the contract: guarded plans, claims that are never shared, fence tokens,
+ * Checks a `CheckpointStore` against the contract: guarded plans, claims that are never shared, fence tokens,
  * leases, and texts that come back as they went in.
  *
  * @example

@@ -1,0 +1,194 @@
+import { expect, test } from 'vitest';
+import { isMigratorError, type MigratorErrorCode, type PlanPreview } from 'resumable-migrator';
+import { MemoryCheckpointStore, MemoryDatabase } from 'resumable-migrator/memory';
+import { CrashPoints } from 'resumable-migrator/testing';
+import { rejection, someRows, World } from './world.ts';
+
+async function refusal(call: Promise<unknown>, code: MigratorErrorCode): Promise<string> {
+  const error = await rejection(call);
+  if (!isMigratorError(error)) throw error;
+  expect(error.code).toBe(code);
+  expect(error.help).not.toBe('');
+  return error.message;
+}
+
+test('rows that came behind the end of the plan get new checkpoints in the next run', async () => {
+  const world = new World({ rows: 25, mode: 'insert' });
+  await world.migrator().run();
+  world.rows.push(...someRows(43).slice(25));
+  const migrator = world.migrator();
+  const plans: [number, number][] = [];
+  migrator.on('plan:ready', ({ added, progress }) => plans.push([added, progress.checkpoints.total]));
+  expect(await migrator.run()).toMatchObject({ status: 'completed', rows: 18, completedCheckpoints: 2 });
+  expect(plans).toEqual([[2, 5]]);
+  expect(world.differences()).toEqual({});
+  expect(await migrator.run()).toMatchObject({ status: 'completed', rows: 0, completedCheckpoints: 0 });
+});
+
+test('rows that come while the plan is copied are copied by the next run', async () => {
+  const world = new World({ rows: 25, mode: 'insert' });
+  const migrator = world.migrator();
+  migrator.once('batch:committed', () => world.rows.push(['1000', 'late'], ['1001', 'later']));
+  await migrator.run();
+  await world.migrator().run();
+  expect(world.differences()).toEqual({});
+});
+
+test('a source without rows is copied at once, and again once it has some', async () => {
+  const world = new World({ rows: 0, mode: 'insert' });
+  expect(await world.migrator().run()).toMatchObject({
+    status: 'completed',
+    rows: 0,
+    progress: { percent: 0 },
+  });
+  expect(await world.migrator().verify()).toMatchObject({ equal: true, sourceRows: 0, sinkRows: 0 });
+  world.rows.push(...someRows(3));
+  await world.migrator().run();
+  expect(world.differences()).toEqual({});
+});
+
+test.each([
+  { change: { checkpointSize: 20 }, says: 'checkpointSize was 10, now 20' },
+  { change: { checkpointSize: 'auto' as const }, says: 'checkpointSize was 10, now auto' },
+])('a run with other settings than the plan is refused and told which: $says', async ({ change, says }) => {
+  const world = new World({ rows: 25, mode: 'insert' });
+  await world.migrator().run({ budget: { batches: 1 } });
+  const image = world.image();
+  const calls = [
+    world.migrator(change).run(),
+    world.migrator(change).plan(),
+    world.migrator(change).verify(),
+  ];
+  for (const call of calls) expect(await refusal(call, 'PLAN_MISMATCH')).toContain(says);
+  expect(world.image()).toEqual(image);
+});
+
+test('every setting that changed is named, with both values', async () => {
+  const world = new World({ rows: 25, mode: 'insert' });
+  await world.migrator().run({ budget: { batches: 1 } });
+  const plan = world.database.plans.get('memory');
+  if (!plan) throw new Error('the run made a plan');
+  const { columns: _columns, ...fingerprint } = plan.fingerprint;
+  world.database.plans.set('memory', {
+    ...plan,
+    fingerprint: { ...fingerprint, source: 'another', filter: 'id > 3' },
+  });
+  const message = await refusal(world.migrator().run(), 'PLAN_MISMATCH');
+  expect(message).toContain('source was another, now memory memory');
+  expect(message).toContain('filter was id > 3, now not set');
+  expect(message).toContain('columns was not set, now id int8, name text');
+});
+
+test('options that a plan does not depend on may change between runs', async () => {
+  const world = new World({ rows: 35, mode: 'insert' });
+  await world.migrator({ batchSize: 3 }).run({ budget: { batches: 2 } });
+  await world.migrator({ batchSize: 5, concurrency: 3, pageSize: 2, leaseMs: 200, batchDelayMs: 1 }).run();
+  expect(world.differences()).toEqual({});
+});
+
+test('a plan with a hole is refused, because the rows of the hole would be lost', async () => {
+  const world = new World({ rows: 35, mode: 'upsert' });
+  await world.migrator().run({ budget: { batches: 1 } });
+  world.database.checkpoints.splice(1, 1);
+  const message = await refusal(world.migrator().run(), 'PLAN_INCOMPLETE');
+  expect(message).toContain('1 of its checkpoints');
+  await world.migrator().reset();
+  await world.migrator().run();
+  expect(world.differences()).toEqual({});
+});
+
+test('checkpoints without settings, as an older program left them, are adopted and continued', async () => {
+  const world = new World({ rows: 35, mode: 'insert' });
+  await world.migrator().run({ budget: { batches: 4 } });
+  world.database.plans.clear();
+  expect(await world.migrator().run()).toMatchObject({ status: 'completed', rows: 21 });
+  expect(world.differences()).toEqual({});
+  await refusal(world.migrator({ checkpointSize: 11 }).run(), 'PLAN_MISMATCH');
+});
+
+test('rows are not added to a table that has some, but upserted', async () => {
+  for (const mode of ['insert', 'upsert'] as const) {
+    const world = new World({ rows: 25, mode });
+    world.table.rows.set(mode === 'upsert' ? '["-5"]' : 'a stranger', ['-5', 'was here']);
+    const image = world.image();
+    if (mode === 'insert') {
+      expect(await refusal(world.migrator().run(), 'SINK_NOT_EMPTY')).toContain('memory t');
+      expect(world.image()).toEqual(image);
+    } else {
+      await world.migrator().run();
+      expect(world.differences()).toEqual({});
+    }
+  }
+});
+
+test('rows without a key are refused where they could arrive twice', async () => {
+  const world = new World({ rows: 25, mode: 'insert', atomic: false });
+  const image = world.image();
+  await refusal(world.migrator().run(), 'DELIVERY_REFUSED');
+  const together = new World({ rows: 25, mode: 'insert' });
+  const elsewhere = new MemoryCheckpointStore({ database: new MemoryDatabase() });
+  await refusal(together.migrator({ checkpoints: elsewhere }).run(), 'DELIVERY_REFUSED');
+  expect(world.image()).toEqual(image);
+});
+
+test('checkpoints in another database than the rows give at-least-once delivery', async () => {
+  const world = new World({ rows: 25, mode: 'upsert' });
+  const elsewhere = new MemoryDatabase();
+  const checkpoints = new MemoryCheckpointStore({ database: elsewhere });
+  const crash = new CrashPoints().at({ effect: 'store.advance', nth: 2 }, 'before');
+  await rejection(world.migrator({ checkpoints: crash.wrapStore(checkpoints) }, crash).run());
+  elsewhere.now = () => Date.now() + 600_000;
+  const migrator = world.migrator({ checkpoints });
+  expect((await migrator.plan()).delivery).toBe('at-least-once');
+  await migrator.run();
+  expect(world.differences()).toEqual({});
+  expect(world.database.checkpoints).toEqual([]);
+});
+
+test('plan() and status() change nothing, before, amid and after a copy', async () => {
+  const world = new World({ rows: 35, mode: 'insert' });
+  const previews: PlanPreview[] = [];
+  const look = async (): Promise<void> => {
+    const image = world.image();
+    previews.push(await world.migrator().plan());
+    expect(await world.migrator().plan({ exactCount: true })).toMatchObject({
+      totalRows: 35,
+      totalRowsExact: true,
+    });
+    expect(await world.migrator().status()).toEqual(previews.at(-1)?.progress);
+    expect(world.image()).toEqual(image);
+  };
+  await look();
+  await world.migrator().run({ budget: { batches: 4 } });
+  await look();
+  await world.migrator().run();
+  await look();
+  expect(previews.map(({ newCheckpoints, progress }) => [newCheckpoints, progress.rows])).toEqual([
+    [4, 0],
+    [0, 14],
+    [0, 35],
+  ]);
+  expect(previews[0]).toMatchObject({
+    migration: 'memory',
+    delivery: 'exactly-once',
+    mode: 'insert',
+    checkpointSize: 10,
+    totalRows: 35,
+    totalRowsExact: false,
+    newRange: { lower: null, upper: ['29'] },
+  });
+  expect(previews[2]).toMatchObject({ newRange: null, progress: { percent: 100, next: null } });
+});
+
+test('reset() forgets the checkpoints of this migration alone, and leaves the rows', async () => {
+  const world = new World({ rows: 25, mode: 'upsert' });
+  await world.migrator({ name: 'mine' }).run();
+  await world.migrator({ name: 'yours' }).run();
+  await world.migrator({ name: 'mine' }).reset();
+  await world.migrator({ name: 'mine' }).reset();
+  expect((await world.migrator({ name: 'mine' }).status()).checkpoints.total).toBe(0);
+  expect((await world.migrator({ name: 'yours' }).status()).checkpoints.completed).toBe(3);
+  expect(world.differences()).toEqual({});
+  expect(await world.migrator({ name: 'mine', checkpointSize: 7 }).run()).toMatchObject({ rows: 25 });
+  expect(world.differences()).toEqual({});
+});
