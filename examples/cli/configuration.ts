@@ -1,0 +1,167 @@
+import { parseArgs } from 'node:util';
+
+/** The two tables that `--all` copies, one after the other. */
+export const ALL_TABLES: readonly string[] = ['coordinate_speed_new', 'camera_locations'];
+
+/** What the command was asked to do, checked. */
+export interface Configuration {
+  readonly tables: readonly string[];
+  readonly databaseUrl: string;
+  readonly apiToken: string;
+  readonly accountId: string;
+  readonly databaseId: string;
+  readonly apiBaseUrl: string | undefined;
+  readonly checkpointSize: number | 'auto';
+  /** Undefined: as many rows as fit in a request. */
+  readonly batchSize: number | undefined;
+  readonly batchDelayMs: number;
+  readonly concurrency: number;
+  /** False: forget the checkpoints of earlier runs first. */
+  readonly resume: boolean;
+  readonly verbose: boolean;
+}
+
+/** The operator has to change something. The message is all there is to say. */
+export class ConfigurationError extends Error {
+  override readonly name: string = 'ConfigurationError';
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Reads arguments and variables. Undefined: `--help` was asked for. */
+export function readConfiguration(args: readonly string[], env: Environment): Configuration | undefined {
+  const options = readArguments(args);
+  if (options.help === true) return undefined;
+  const variables = new Variables(env);
+  const configuration: Configuration = {
+    databaseUrl: variables.required('DATABASE_URL', isPostgresAddress, {
+      // Its value holds the password, so it is described and never shown.
+      shown: false,
+      rule: 'must be an address like postgresql://user:password@host:5432/database (characters such as @, / or # in the password are percent-encoded)',
+    }),
+    apiToken: variables.required('CLOUDFLARE_API_TOKEN', isOneWord, {
+      shown: false,
+      rule: 'must be one word without blanks',
+    }),
+    accountId: variables.required('CLOUDFLARE_ACCOUNT_ID', isOneWord),
+    databaseId: variables.required('D1_DATABASE_ID', isOneWord),
+    tables: tablesOf(options, variables.optional('TABLE_NAME')),
+    checkpointSize: variables.is('CHECKPOINT_SIZE', 'auto')
+      ? 'auto'
+      : (variables.wholeNumber('CHECKPOINT_SIZE', 1, ', or "auto"') ?? 50_000),
+    batchSize: variables.wholeNumber('BATCH_SIZE', 1),
+    resume: variables.flag('RESUME_MODE') ?? true,
+    batchDelayMs: variables.wholeNumber('BATCH_DELAY_MS', 0) ?? 0,
+    concurrency: variables.wholeNumber('CONCURRENCY', 1) ?? 4,
+    apiBaseUrl: variables.address('CLOUDFLARE_API_BASE_URL'),
+    verbose: options.verbose ?? variables.flag('VERBOSE') ?? false,
+  };
+  variables.throwIfWrong();
+  return configuration;
+}
+
+interface Arguments {
+  readonly table?: string;
+  readonly all?: boolean;
+  readonly verbose?: boolean;
+  readonly help?: boolean;
+}
+
+function readArguments(args: readonly string[]): Arguments {
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        table: { type: 'string' },
+        all: { type: 'boolean' },
+        verbose: { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    });
+    if (values.table?.trim() === '') throw new Error('--table needs the name of a table.');
+    if (values.all && values.table !== undefined) throw new Error('--all and --table exclude each other.');
+    return values;
+  } catch (error) {
+    // The parser's own explanations start with the argument that it does not know; one sentence is enough.
+    const [what] = (error instanceof Error ? error.message : String(error)).split('. ');
+    throw new ConfigurationError(`${what?.replace(/\.?$/, '.')}\n   --help lists the arguments.`);
+  }
+}
+
+function tablesOf({ all, table }: Arguments, variable: string | undefined): readonly string[] {
+  return all ? ALL_TABLES : [table?.trim() ?? variable ?? 'coordinate_speed_new'];
+}
+
+/** Reads variables and collects everything that is wrong with them, so that one message can name it all. */
+class Variables {
+  readonly #env: Environment;
+  readonly #missing: string[] = [];
+  readonly #malformed: string[] = [];
+
+  constructor(env: Environment) {
+    this.#env = env;
+  }
+
+  /** A variable that is empty counts as not set: that is what CI systems make of a secret that is not there. */
+  optional(name: string): string | undefined {
+    const value = this.#env[name]?.trim();
+    return value === '' ? undefined : value;
+  }
+
+  is(name: string, value: string): boolean {
+    return this.optional(name)?.toLowerCase() === value;
+  }
+
+  required(
+    name: string,
+    isRight: (value: string) => boolean,
+    { shown = true, rule = 'must be one word without blanks' } = {},
+  ): string {
+    const value = this.optional(name);
+    if (value === undefined) this.#missing.push(name);
+    else if (!isRight(value)) this.#malformed.push(`${name}${shown ? `=${value}` : ''} ${rule}`);
+    return value ?? '';
+  }
+
+  wholeNumber(name: string, least: number, orElse = ''): number | undefined {
+    const text = this.optional(name);
+    if (text === undefined) return undefined;
+    const value = /^\d+$/.test(text) ? Number(text) : NaN;
+    if (Number.isSafeInteger(value) && value >= least) return value;
+    this.#malformed.push(`${name}=${text} must be a whole number of at least ${least}${orElse}`);
+    return undefined;
+  }
+
+  flag(name: string): boolean | undefined {
+    const text = this.optional(name)?.toLowerCase();
+    if (text === undefined) return undefined;
+    if (text === 'true' || text === '1') return true;
+    if (text === 'false' || text === '0') return false;
+    this.#malformed.push(`${name}=${text} must be true or false`);
+    return undefined;
+  }
+
+  address(name: string): string | undefined {
+    const text = this.optional(name);
+    if (text === undefined || (URL.canParse(text) && /^https?:/i.test(text))) return text;
+    this.#malformed.push(`${name}=${text} must be an address that begins with http:// or https://`);
+    return undefined;
+  }
+
+  throwIfWrong(): void {
+    if (this.#missing.length === 0 && this.#malformed.length === 0) return;
+    const lines = ['The configuration is not complete or not right; nothing was changed.'];
+    if (this.#missing.length > 0) lines.push(`Missing: ${this.#missing.join(', ')}`);
+    for (const problem of this.#malformed) lines.push(`Malformed: ${problem}`);
+    lines.push('--help explains every variable. `npm run demo` shows it all without any of them.');
+    throw new ConfigurationError(lines.join('\n   '));
+  }
+}
+
+function isPostgresAddress(value: string): boolean {
+  return /^postgres(ql)?:\/\//i.test(value) && URL.canParse(value);
+}
+
+function isOneWord(value: string): boolean {
+  return !/[\s\p{Cc}]/u.test(value);
+}

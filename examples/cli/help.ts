@@ -1,0 +1,39 @@
+/** What `--help` prints. */
+export const HELP = `Copies a PostgreSQL table into Cloudflare D1. Stop it anywhere, run it again, and it goes on where it stopped.
+
+  npm run migrate:resume           copies coordinate_speed_new, or the table that TABLE_NAME says
+  npm run migrate:resume:camera    copies camera_locations
+  npm run migrate:resume:all       copies both, one after the other
+  node examples/migrate-with-resume.ts [--table NAME | --all] [--verbose] [--help]
+
+Arguments (they go before variables)
+  --table NAME               the table to copy
+  --all                      coordinate_speed_new, then camera_locations
+  --verbose                  one line for each checkpoint and each batch, on a terminal too
+
+Required variables
+  DATABASE_URL               postgresql://user:password@host:5432/database
+  CLOUDFLARE_API_TOKEN       an API token with the permission "D1: Edit"
+  CLOUDFLARE_ACCOUNT_ID      the account that the database belongs to
+  D1_DATABASE_ID             the database's UUID, as \`wrangler d1 list\` shows it
+
+Optional variables
+  TABLE_NAME                 the table to copy (coordinate_speed_new)
+  CHECKPOINT_SIZE            records a checkpoint (50000); auto: by the size of the table
+  BATCH_SIZE                 records an insert (as many as fit in one request)
+  RESUME_MODE                false: forget the checkpoints of earlier runs and start anew (true)
+  BATCH_DELAY_MS             milliseconds between two batches of a checkpoint (0)
+  CONCURRENCY                checkpoints that are copied at the same time (4)
+  CLOUDFLARE_API_BASE_URL    another address of the API (https://api.cloudflare.com/client/v4)
+  VERBOSE                    true: like --verbose
+  DEBUG                      anything: errors are printed with their stack
+  NO_COLOR                   anything: no colours on a terminal
+
+Exit codes
+  0    completed
+  1    failed; what was copied is saved, and the same command goes on
+  2    the configuration has to be changed first
+  130  stopped by Ctrl-C (SIGINT) after the batch in flight; the same command goes on
+  143  the same by SIGTERM
+  A second Ctrl-C ends at once. Nothing is lost by that either.
+`;

@@ -1,0 +1,106 @@
+import type { ProgressEvent } from 'resumable-migrator';
+import { expect, test } from 'vitest';
+import { Output } from '../../examples/cli/output.ts';
+import { duration, progressLine } from '../../examples/cli/progress-bar.ts';
+import { textTable } from '../../examples/cli/text-table.ts';
+
+class Screen {
+  readonly isTTY: boolean;
+  readonly columns = 100;
+  text = '';
+  constructor(isTTY: boolean) {
+    this.isTTY = isTTY;
+  }
+  write(text: string): void {
+    this.text += text;
+  }
+}
+
+const progress: ProgressEvent = {
+  migration: 'drive',
+  rows: 1_105_030,
+  runRows: 5_030,
+  totalRows: 2_210_059,
+  completedCheckpoints: 22,
+  totalCheckpoints: 45,
+  percent: 50,
+  rowsPerSecond: 165_000.4,
+  remainingMs: 6_697,
+};
+
+test('on a terminal the bar stays below the lines', () => {
+  const screen = new Screen(true);
+  const output = new Output({ NO_COLOR: '1' }, screen, screen);
+  output.bar('half');
+  output.line('a line');
+  output.bar(null);
+  expect(screen.text).toBe('\r\u001B[2Khalf\r\u001B[2Ka line\nhalf\r\u001B[2K');
+});
+
+test.each([
+  ['no terminal', false, {}],
+  ['a terminal that can do nothing', true, { TERM: 'dumb' }],
+])('on %s there is no bar, no colour and no control code', (_, isTTY, env) => {
+  const screen = new Screen(isTTY);
+  const output = new Output(env, screen, screen);
+  output.bar('half');
+  output.line(output.colour('green', 'done'));
+  output.error('failed');
+  expect(screen.text).toBe('done\nfailed\n');
+});
+
+test('NO_COLOR takes the colours away, on a terminal as well', () => {
+  expect(new Output({}, new Screen(true)).colour('green', 'done')).toBe('\u001B[32mdone\u001B[39m');
+  expect(new Output({ NO_COLOR: '1' }, new Screen(true)).colour('green', 'done')).toBe('done');
+});
+
+test('whatever is printed, a secret is not', () => {
+  const screen = new Screen(false);
+  const env = { CLOUDFLARE_API_TOKEN: 'planted-token', DATABASE_URL: 'postgresql://me:pass%2Fword@host/db' };
+  const output = new Output(env, screen, screen);
+  output.line(`token planted-token, url ${env.DATABASE_URL}`);
+  output.error('password pass/word, or pass%2Fword');
+  expect(screen.text).toBe('token [redacted], url [redacted]\npassword [redacted], or [redacted]\n');
+});
+
+test('the bar shows how far the run is, how fast, and how long it takes still', () => {
+  expect(progressLine(progress, 120)).toBe(
+    '███████████████░░░░░░░░░░░░░░░  50.0%  165000 rows/s  7 s left  1105030/2210059 records  22/45 checkpoints',
+  );
+});
+
+test('a narrow terminal gets fewer facts, and never a line that would wrap', () => {
+  for (let columns = 10; columns < 150; columns += 1) {
+    expect(progressLine(progress, columns).length).toBeLessThan(columns);
+  }
+  expect(progressLine(progress, 15)).toBe('50.0%');
+});
+
+test.each([
+  [null, '?'],
+  [0, '0 s'],
+  [6_100, '7 s'],
+  [260_000, '4 min 20 s'],
+  [7_500_000, '2 h 5 min'],
+])('%s milliseconds are shown as %s', (milliseconds, text) => {
+  expect(duration(milliseconds)).toBe(text);
+});
+
+test('a table of text has its numbers to the right', () => {
+  const columns = ['status', 'checkpoints'];
+  expect(
+    textTable({
+      columns,
+      rows: [
+        ['completed', 14],
+        ['failed', 1],
+      ],
+    }),
+  ).toEqual([
+    'status     checkpoints',
+    '---------  -----------',
+    'completed           14',
+    'failed               1',
+  ]);
+  expect(textTable({ columns, rows: [] })).toEqual(['(no rows)']);
+});
