@@ -8,16 +8,20 @@ export {
   type ColumnsFit,
   type PlanOptions,
   type PlanPreview,
-  type RepairResult,
   ResumableMigrator,
   type ResumableMigratorOptions,
 } from './migrator.ts';
 export type {
   Budget,
   CountDifference,
+  CountVerification,
+  FullVerification,
+  RepairResult,
   RetryPolicy,
+  RowFinding,
   RunOptions,
   TuningOptions,
+  VerifyOptions,
   VerifyResult,
 } from './engine/index.ts';
 export {

@@ -18,13 +18,16 @@ import {
   prepare,
   previewRanges,
   readProgress,
-  reopenDifferences,
+  repairMigration,
+  type RepairResult,
   resolveOptions,
   runMigration,
   type RunOptions,
   type TuningOptions,
-  verifyCounts,
-  type VerifyResult,
+  type CountVerification,
+  type FullVerification,
+  verifyMigration,
+  type VerifyOptions,
   withRetries,
 } from './engine/index.ts';
 
@@ -74,14 +77,6 @@ export interface PlanPreview {
   readonly newRange: KeyRange | null;
   /** What earlier runs have done. */
   readonly progress: Progress;
-}
-
-/** What {@link ResumableMigrator.repair} did. */
-export interface RepairResult {
-  readonly before: VerifyResult;
-  /** Null: nothing had to be mended. */
-  readonly run: RunResult | null;
-  readonly after: VerifyResult;
 }
 
 /**
@@ -178,7 +173,7 @@ export class ResumableMigrator<SourceRow extends object, SinkRow extends object>
    */
   async run(options: RunOptions = {}): Promise<RunResult> {
     checkBudget(options.budget ?? {});
-    return await runMigration(this.#options, options, (event, payload) => this.#emit(event, payload));
+    return await runMigration(this.#options, options, this.#emitter);
   }
 
   /** Reads durable progress. Needs the store alone, and the source where the migration has no name of its own. */
@@ -195,23 +190,39 @@ export class ResumableMigrator<SourceRow extends object, SinkRow extends object>
     );
   }
 
-  /** Compares the number of rows of each completed checkpoint on both sides, and of the two tables. */
-  async verify(context: CallContext = {}): Promise<VerifyResult> {
-    return await verifyCounts(this.#options, context);
+  /**
+   * Compares both sides and changes nothing. `count` compares the number of rows of every completed checkpoint, `full`
+   * every value of every row: rows that miss, that differ (and in which columns), and that only the sink has. What
+   * differs is read once more before it is reported, so rows that change meanwhile do no harm.
+   *
+   * @throws MigratorError `VERIFY_UNSUPPORTED` where `full` is asked for and rows cannot be found by their key.
+   * @example
+   * ```ts
+   * const { equal, missing, different, extra } = await migrator.verify({ mode: 'full' });
+   * ```
+   */
+  async verify(options?: VerifyOptions & { readonly mode?: 'count' }): Promise<CountVerification>;
+  async verify(options: VerifyOptions & { readonly mode: 'full' }): Promise<FullVerification>;
+  async verify(options: VerifyOptions = {}): Promise<CountVerification | FullVerification> {
+    checkBudget(options.budget ?? {});
+    return await verifyMigration(this.#options, options, this.#emitter);
   }
 
   /**
-   * Copies the checkpoints again in which `verify()` finds another number of rows, and compares once more. Rows that
-   * only the sink has stay there, and are still reported.
+   * Mends what `verify()` of the same mode finds, and compares once more. `count` copies the checkpoints that differ
+   * again; rows that only the sink has stay there, and are still reported. `full` writes the rows again that miss or
+   * differ, and deletes those that only the sink has.
    */
-  async repair(options: RunOptions = {}): Promise<RepairResult> {
+  async repair(
+    options?: VerifyOptions & { readonly mode?: 'count' },
+  ): Promise<RepairResult<CountVerification>>;
+  async repair(options: VerifyOptions & { readonly mode: 'full' }): Promise<RepairResult<FullVerification>>;
+  async repair(
+    options: VerifyOptions = {},
+  ): Promise<RepairResult<CountVerification> | RepairResult<FullVerification>> {
     checkBudget(options.budget ?? {});
-    const context = { signal: options.signal };
-    const before = await this.verify(context);
-    if (before.equal) return { before, run: null, after: before };
-    await reopenDifferences(this.#options, before, context);
-    const run = await this.run(options);
-    return { before, run, after: await this.verify(context) };
+    const repaired = await repairMigration(this.#options, options, this.#emitter);
+    return repaired as RepairResult<CountVerification> | RepairResult<FullVerification>;
   }
 
   /** Forgets the checkpoints. The rows stay; the next run plans anew and copies from the start. */
@@ -246,13 +257,16 @@ export class ResumableMigrator<SourceRow extends object, SinkRow extends object>
     const { retry, name } = this.#options;
     return await withRetries(operation, call, retry, context, ({ attempt, delayMs, error }) => {
       const { code, message } = error;
-      this.#emit('retry', { migration: name ?? '', operation, attempt, delayMs, code, message });
+      this.#emitter('retry', { migration: name ?? '', operation, attempt, delayMs, code, message });
     });
   }
 
-  #emit<Name extends keyof MigrationEvents>(event: Name, payload: MigrationEvents[Name]): void {
+  readonly #emitter = <Name extends keyof MigrationEvents>(
+    event: Name,
+    payload: MigrationEvents[Name],
+  ): void => {
     this.#events.emit(event, payload);
-  }
+  };
 
   #guard<Name extends keyof MigrationEvents>(
     event: Name,
@@ -260,7 +274,7 @@ export class ResumableMigrator<SourceRow extends object, SinkRow extends object>
   ): (payload: unknown) => void {
     const report = (error: unknown): void => {
       // An error of an error listener has no one left to hear it.
-      if (event !== 'listener:error') this.#emit('listener:error', { event, error });
+      if (event !== 'listener:error') this.#emitter('listener:error', { event, error });
     };
     const guarded = (payload: unknown): void => {
       try {

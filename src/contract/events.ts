@@ -77,6 +77,14 @@ export interface RetryEvent {
   readonly message: string;
 }
 
+/** How far `verify({ mode: 'full' })` is. One event a batch and a checkpoint. */
+export interface VerifyProgressEvent {
+  readonly migration: string;
+  readonly rows: number;
+  readonly checkedCheckpoints: number;
+  readonly totalCheckpoints: number;
+}
+
 /** Only checkpoints that others hold are left; the run waits for their leases. */
 export interface WaitEvent {
   readonly migration: string;
@@ -105,6 +113,7 @@ export interface MigrationEvents {
   progress: ProgressEvent;
   retry: RetryEvent;
   wait: WaitEvent;
+  'verify:progress': VerifyProgressEvent;
   'run:end': RunResult;
   'listener:error': ListenerErrorEvent;
 }

@@ -22,11 +22,13 @@ export type { Page, PageRequest, RangeRequest, Source, SourceDescription } from 
 export type {
   BatchEncoder,
   CommitOutcome,
+  Comparison,
   Delivery,
   EncodedBatch,
   RowShape,
   Sink,
   SinkTarget,
+  SinkVerifier,
 } from './sink.ts';
 export type {
   Advance,
@@ -54,6 +56,7 @@ export type {
   ProgressEvent,
   RetryEvent,
   RunStartEvent,
+  VerifyProgressEvent,
   WaitEvent,
 } from './events.ts';
 export type { CheckpointFailure, Progress, RunResult } from './results.ts';

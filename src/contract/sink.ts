@@ -1,5 +1,5 @@
 import type { Advance, CheckpointStore } from './checkpoint-store.ts';
-import type { CallContext, ColumnDescriptor, KeyRange, TextRow } from './rows.ts';
+import type { CallContext, ColumnDescriptor, Key, KeyRange, TextRow } from './rows.ts';
 
 /** The rows that will come: what a sink needs to know to check its table. */
 export interface RowShape {
@@ -44,6 +44,33 @@ export interface BatchEncoder<Batch extends EncodedBatch = EncodedBatch> {
   take(): Batch;
 }
 
+/** How the rows of a batch, and of the stretch of keys that it covers, stand in the sink. */
+export interface Comparison {
+  /** Indexes in the batch of the rows that the sink does not have. */
+  readonly missing: readonly number[];
+  /** Rows that the sink has with other values, and in which columns. */
+  readonly different: readonly { readonly row: number; readonly columns: readonly string[] }[];
+  /**
+   * Keys of the stretch that only the sink has, at most a thousand of them. Null: the sink orders keys in another way
+   * than the source, so a stretch has no meaning here.
+   */
+  readonly extra: readonly Key[] | null;
+}
+
+/** What a target needs for `verify({ mode: 'full' })` and the repair of single rows. Rows are found by their key. */
+export interface SinkVerifier<Batch extends EncodedBatch = EncodedBatch> {
+  /**
+   * Compares every value of a batch, and looks for further rows between the ends of `span`. Changes nothing.
+   *
+   * @param span - null: the batch's rows stand alone, so `extra` is empty.
+   */
+  compare(batch: Batch, span: KeyRange | null, context?: CallContext): Promise<Comparison>;
+  /** The table's keys after `after`, in the table's own order, `limit` of them at the most. */
+  keys(after: Key | null, limit: number, context?: CallContext): Promise<readonly Key[]>;
+  /** Deletes the rows of these keys. Returns how many there were. */
+  delete(keys: readonly Key[], context?: CallContext): Promise<number>;
+}
+
 /** A sink's table, checked against the rows that will come. */
 export interface SinkTarget<Batch extends EncodedBatch = EncodedBatch> {
   /** Says which table this is, without credentials. Enters the fingerprint. */
@@ -71,6 +98,8 @@ export interface SinkTarget<Batch extends EncodedBatch = EncodedBatch> {
    * so a range has no meaning here.
    */
   countRows(range?: KeyRange, context?: CallContext): Promise<number | null>;
+  /** Left out where rows cannot be found by their key: then `verify()` can only count. */
+  readonly verifier?: SinkVerifier<Batch> | undefined;
 }
 
 /**

@@ -80,6 +80,12 @@ export interface Source<Row extends object = Record<string, unknown>> {
    */
   findOversizedRow?(maxBytes: number, context?: CallContext): Promise<Key | null>;
 
+  /**
+   * Reads single rows again, in any order; keys that have no row are passed over. Needed by `verify({ mode: 'full' })`:
+   * a row that changed meanwhile is not reported.
+   */
+  readRows?(keys: readonly Key[], context?: CallContext): Promise<readonly TextRow[]>;
+
   /** Ends what the source itself opened. What the host passed in stays open. */
   close?(): Promise<void>;
 }

@@ -7,14 +7,15 @@ import type {
   ColumnDescriptor,
   CommitOutcome,
   Delivery,
-  Key,
   KeyRange,
   RowShape,
   SinkTarget,
+  SinkVerifier,
 } from '../contract/index.ts';
 import { MigratorError } from '../errors.ts';
 import { D1CheckpointStore } from './checkpoint-store.ts';
 import type { D1Connection, Query } from './connection.ts';
+import { compareBatch, deleteKeys, isOrderedAlike, readKeys, within } from './compare.ts';
 import { type D1Batch, D1Encoder, maxRowBytes } from './encoder.ts';
 import { createTableStatement } from './table.ts';
 
@@ -40,6 +41,7 @@ export class D1Target implements SinkTarget<D1Batch> {
   readonly #parts: D1TargetParts;
   readonly #insertInto: RawBuilder<unknown>;
   readonly #onConflict: RawBuilder<unknown>;
+  readonly verifier: SinkVerifier<D1Batch> | undefined;
   #exists: boolean;
   #store: D1CheckpointStore | null = null;
 
@@ -50,6 +52,7 @@ export class D1Target implements SinkTarget<D1Batch> {
     this.mode = upsert ? 'upsert' : 'insert';
     this.#parts = parts;
     this.#exists = !parts.missing;
+    this.verifier = upsert ? this.#makeVerifier() : undefined;
     this.#insertInto = sql`INSERT INTO ${sql.id(table)} (${sql.join(shape.columns.map(({ name }) => sql.id(name)))})`;
     this.#onConflict = upsert ? onConflict(shape) : sql``;
   }
@@ -112,16 +115,32 @@ export class D1Target implements SinkTarget<D1Batch> {
 
   /** The rows' statement: one JSON text, and the values of a single row that are too large for it. */
   #insert(batch: D1Batch, condition: RawBuilder<unknown>): Query {
-    const { connection, shape } = this.#parts;
-    const values = shape.columns.map(({ type }, column) => {
+    return this.#parts.connection.compile(
+      sql`${this.#insertInto} SELECT ${sql.join(this.#values(batch))} FROM json_each(${batch.json}) WHERE ${condition}${this.#onConflict}`,
+    );
+  }
+
+  /** The values of a row in the form in which they are stored. */
+  #values(batch: D1Batch): RawBuilder<unknown>[] {
+    return this.#parts.shape.columns.map(({ type }, column) => {
       const large = batch.large.find((value) => value.column === column);
       if (large) return largeValue(large.pieces, type);
       const value = sql`value->>${sql.lit(column)}`;
       return type === 'bytes' ? sql`unhex(${value})` : value;
     });
-    return connection.compile(
-      sql`${this.#insertInto} SELECT ${sql.join(values)} FROM json_each(${batch.json}) WHERE ${condition}${this.#onConflict}`,
-    );
+  }
+
+  #makeVerifier(): SinkVerifier<D1Batch> {
+    const { connection, table, shape } = this.#parts;
+    return {
+      compare: async (batch, span, context) => {
+        const values = this.#values(batch).map((value, index) => sql`${value} AS ${sql.id(`v${index}`)}`);
+        const rows = sql`(SELECT key AS place, ${sql.join(values)} FROM json_each(${batch.json}))`;
+        return await compareBatch(connection, table, shape, { table: rows, rows: batch.rows }, span, context);
+      },
+      keys: async (after, limit, context) => await readKeys(connection, table, shape, after, limit, context),
+      delete: async (keys, context) => await deleteKeys(connection, table, shape, keys, context),
+    };
   }
 }
 
@@ -138,26 +157,4 @@ function onConflict({ columns, key }: RowShape): RawBuilder<unknown> {
   const target = sql` ON CONFLICT (${sql.join(key.map(({ name }) => sql.id(name)))}) DO`;
   if (others.length === 0) return sql`${target} NOTHING`;
   return sql`${target} UPDATE SET ${sql.join(others.map(({ name }) => sql`${sql.id(name)} = excluded.${sql.id(name)}`))}`;
-}
-
-/** Types that SQLite orders as PostgreSQL does: by value, or by bytes. Texts depend on the source's collation. */
-function isOrderedAlike({ type }: ColumnDescriptor): boolean {
-  return type === 'integer' || type === 'uuid';
-}
-
-function within(key: readonly ColumnDescriptor[], { lower, upper }: KeyRange): RawBuilder<boolean> {
-  const names = tuple(key.map(({ name }) => sql.id(name)));
-  const bound = (values: Key): RawBuilder<unknown> =>
-    tuple(
-      values.map((value, index) =>
-        key[index]?.type === 'integer' ? sql`CAST(${value} AS INTEGER)` : sql`${value}`,
-      ),
-    );
-  const start =
-    lower === null ? sql`` : sql`${names} ${sql.raw(lower.inclusive ? '>=' : '>')} ${bound(lower.key)} AND `;
-  return sql`${start}${names} <= ${bound(upper)}`;
-}
-
-function tuple(parts: readonly RawBuilder<unknown>[]): RawBuilder<unknown> {
-  return parts.length === 1 && parts[0] ? parts[0] : sql`(${sql.join(parts)})`;
 }

@@ -6,37 +6,27 @@ import type {
   EncodedBatch,
   Key,
   Lease,
-  Page,
-  Source,
-  SourceDescription,
   SinkTarget,
   TextRow,
 } from '../contract/index.ts';
 import { isMigratorError, type MigratorError } from '../errors.ts';
-import { pageRowsFor, rowTextBytes } from './paging.ts';
-import { type RetryNotice, type RetryPolicy, retryDelay, sleep, withRetries } from './retry.ts';
+import { keyOf, pages, type PageReader, sameKey } from './paging.ts';
+import { retryDelay, sleep, withRetries } from './retry.ts';
 
 /** What the copy of one checkpoint needs from its run. */
-export interface CopyJob {
+export interface CopyJob extends PageReader {
   readonly migration: string;
-  readonly source: Source<object>;
-  readonly description: SourceDescription;
   readonly target: SinkTarget;
   readonly store: CheckpointStore;
   readonly delivery: 'exactly-once' | 'at-least-once';
-  readonly retry: RetryPolicy;
   readonly leaseMs: number;
-  readonly pageSize: number;
   readonly batchDelayMs: number;
   /** The largest batch in rows that is tried now; shrinks for the whole run when the sink asks for it. */
   readonly batchLimit: { rows: number | undefined };
-  /** Ends waiting and reading. */
-  readonly stop: AbortSignal;
   /** Ends a batch in flight: the grace time is over. */
   readonly abort: AbortSignal;
   /** Asks to start one more batch. False: the run is to end. */
   admit(rows: number): boolean;
-  retried(notice: RetryNotice): void;
 }
 
 /** Told of every batch once it is durably in. */
@@ -114,7 +104,7 @@ async function copyFrom(
     const advance: Advance = {
       lease,
       from: cursor,
-      to: keyOf(job, lastRow),
+      to: keyOf(job.description, lastRow),
       rows: batch.rows,
       complete,
       leaseMs: job.leaseMs,
@@ -135,7 +125,7 @@ async function copyFrom(
   };
 
   try {
-    for await (const page of pages(job, checkpoint, cursor)) {
+    for await (const page of pages(job, checkpoint.range, cursor)) {
       for (const row of page.rows) {
         if (!addRow(job, encoder, row)) {
           await flush(false);
@@ -158,36 +148,6 @@ async function copyFrom(
     const stopped = [job.stop, job.abort].some((signal) => signal.aborted && failure === signal.reason);
     if (stopped) return 'stopped';
     throw failure;
-  }
-}
-
-/** The pages of a checkpoint from `cursor` on; the next is read while the caller works on one. */
-async function* pages(job: CopyJob, checkpoint: Checkpoint, cursor: Key | null): AsyncGenerator<Page, void> {
-  const { upper } = checkpoint.range;
-  let rowBytes = job.description.estimatedRowBytes;
-  const read = (after: Key | null): Promise<Page> => {
-    const lower = after === null ? checkpoint.range.lower : { key: after, inclusive: false };
-    const limit = pageRowsFor(job.pageSize, rowBytes);
-    const context: CallContext = { signal: job.stop };
-    const page = withRetries(
-      'read a page',
-      () => job.source.readPage({ lower, upper, limit }, context),
-      job.retry,
-      context,
-      job.retried,
-    );
-    page.catch(() => undefined); // awaited when its turn comes
-    return page;
-  };
-  if (cursor !== null && sameKey(cursor, upper)) return;
-  let next: Promise<Page> | null = read(cursor);
-  while (next) {
-    const page: Page = await next;
-    const last = page.rows.at(-1);
-    rowBytes = rowTextBytes(page.rows) ?? rowBytes;
-    const lastKey = last && keyOf(job, last);
-    next = page.done || !lastKey || sameKey(lastKey, upper) ? null : read(lastKey);
-    yield page;
   }
 }
 
@@ -299,18 +259,10 @@ function addRow(job: CopyJob, encoder: { add(row: TextRow): boolean }, row: Text
   try {
     return encoder.add(row);
   } catch (error) {
-    throw isMigratorError(error) ? error.with({ key: keyOf(job, row) }) : error;
+    throw isMigratorError(error) ? error.with({ key: keyOf(job.description, row) }) : error;
   }
-}
-
-function keyOf(job: CopyJob, row: TextRow): Key {
-  return job.description.keyIndexes.map((index) => row[index] as string);
 }
 
 function positionOf(checkpoint: Checkpoint): Position {
   return { cursor: checkpoint.cursor, rows: checkpoint.recordsProcessed };
-}
-
-function sameKey(a: Key, b: Key): boolean {
-  return a.length === b.length && a.every((part, index) => part === b[index]);
 }

@@ -15,4 +15,12 @@ export { prepare, previewRanges } from './plan.ts';
 export { emptyProgress, readProgress } from './progress.ts';
 export { type RetryPolicy, withRetries } from './retry.ts';
 export { runMigration, type RunOptions } from './run.ts';
-export { type CountDifference, reopenDifferences, verifyCounts, type VerifyResult } from './verify.ts';
+export type { FullVerification, RowFinding } from './findings.ts';
+export { type CountDifference, type CountVerification } from './verify.ts';
+export {
+  type RepairResult,
+  repairMigration,
+  type VerifyOptions,
+  verifyMigration,
+  type VerifyResult,
+} from './repair.ts';

@@ -14,8 +14,8 @@ export interface CountDifference {
   readonly sinkRows: number;
 }
 
-/** What `verify()` found. */
-export interface VerifyResult {
+/** What `verify()` found by counting. */
+export interface CountVerification {
   readonly migration: string;
   readonly mode: 'count';
   /** True: every completed checkpoint has as many rows in the sink as in the source, and so have the two tables. */
@@ -30,7 +30,7 @@ export interface VerifyResult {
 }
 
 /** Compares both sides by the number of rows of each completed checkpoint. Changes nothing. */
-export async function verifyCounts(options: EngineOptions, context: CallContext): Promise<VerifyResult> {
+export async function verifyCounts(options: EngineOptions, context: CallContext): Promise<CountVerification> {
   const prepared = await prepareStored(options, context);
   const { migration, target } = prepared;
   const limit = pLimit(options.concurrency);
@@ -64,7 +64,7 @@ export async function verifyCounts(options: EngineOptions, context: CallContext)
 /** Puts the checkpoints that differ back to `pending`, so that a run copies them again. */
 export async function reopenDifferences(
   options: EngineOptions,
-  found: VerifyResult,
+  found: CountVerification,
   context: CallContext,
 ): Promise<void> {
   const { target } = await prepareStored(options, context);
@@ -85,7 +85,8 @@ export async function reopenDifferences(
   );
 }
 
-async function prepareStored(options: EngineOptions, context: CallContext): Promise<Prepared> {
+/** Both sides, where something was planned: otherwise there is nothing to compare. */
+export async function prepareStored(options: EngineOptions, context: CallContext): Promise<Prepared> {
   const prepared = await prepare(options, context);
   if (prepared.stored || prepared.description.estimatedRows === 0) return prepared;
   throw new MigratorError('PLAN_MISSING', 'Nothing has been copied yet, so there is nothing to compare.', {
@@ -94,13 +95,15 @@ async function prepareStored(options: EngineOptions, context: CallContext): Prom
   });
 }
 
-async function* allCheckpoints(
+/** The plan's checkpoints after `afterSeq`, in portions. */
+export async function* allCheckpoints(
   options: EngineOptions,
   migration: string,
   context: CallContext,
+  after: number = 0,
 ): AsyncGenerator<readonly Checkpoint[], void> {
   const limit = 500;
-  for (let afterSeq = 0; ;) {
+  for (let afterSeq = after; ;) {
     const checkpoints = await options.store.list(migration, { afterSeq, limit }, context);
     yield checkpoints;
     const last = checkpoints.at(-1);

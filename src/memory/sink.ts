@@ -6,15 +6,17 @@ import type {
   CommitOutcome,
   Delivery,
   EncodedBatch,
+  Key,
   KeyRange,
   RowShape,
   Sink,
   SinkTarget,
+  SinkVerifier,
   TextRow,
 } from '../contract/index.ts';
 import { MigratorError, rowTooLarge } from '../errors.ts';
 import { MemoryCheckpointStore } from './checkpoint-store.ts';
-import { answer, inRange, type MemoryDatabase, type MemoryTable } from './database.ts';
+import { answer, compareKeys, inRange, type MemoryDatabase, type MemoryTable } from './database.ts';
 
 /** The options of a {@link MemorySink}. */
 export interface MemorySinkOptions {
@@ -70,6 +72,7 @@ class MemoryTarget implements SinkTarget<MemoryBatch> {
   readonly identity: string;
   readonly mode: 'upsert' | 'insert';
   readonly maxRowBytes: number;
+  readonly verifier: SinkVerifier<MemoryBatch> | undefined;
   readonly #options: MemorySinkOptions;
   readonly #table: MemoryTable;
   readonly #shape: RowShape;
@@ -83,6 +86,7 @@ class MemoryTarget implements SinkTarget<MemoryBatch> {
     this.#table = table;
     this.#shape = shape;
     this.#store = store;
+    this.verifier = this.mode === 'upsert' ? this.#makeVerifier() : undefined;
   }
 
   delivery(store: CheckpointStore): Delivery {
@@ -132,6 +136,56 @@ class MemoryTarget implements SinkTarget<MemoryBatch> {
           : rows
       ).length;
     });
+  }
+
+  #makeVerifier(): SinkVerifier<MemoryBatch> {
+    const { columns, rows } = this.#table;
+    const indexes = this.#shape.key.map(({ name }) => columns.indexOf(name));
+    const stored = (): [Key, TextRow][] =>
+      [...rows.values()].map((row) => [indexes.map((i) => row[i] as string), row]);
+    const places = this.#shape.key.map(({ name }) =>
+      this.#shape.columns.findIndex((column) => column.name === name),
+    );
+    const keyOf = (row: TextRow): Key => places.map((place) => row[place] as string);
+    const found = (key: Key): TextRow | undefined =>
+      stored().find(([other]) => compareKeys(other, key) === 0)?.[1];
+    return {
+      compare: (batch, span, context) => {
+        context?.signal?.throwIfAborted();
+        const pairs = batch.values.map((value, row) => ({ row, value, inSink: found(keyOf(value)) }));
+        const different = pairs.flatMap(({ row, value, inSink }) => {
+          const names = this.#shape.columns
+            .filter(
+              ({ name }, index) =>
+                inSink && (inSink[columns.indexOf(name)] ?? null) !== (value[index] ?? null),
+            )
+            .map(({ name }) => name);
+          return names.length > 0 ? [{ row, columns: names }] : [];
+        });
+        const keys = batch.values.map(keyOf);
+        const extra = stored().filter(
+          ([key]) => span && inRange(key, span) && !keys.some((other) => compareKeys(other, key) === 0),
+        );
+        return Promise.resolve({
+          missing: pairs.filter(({ inSink }) => !inSink).map(({ row }) => row),
+          different,
+          extra: extra.map(([key]) => key),
+        });
+      },
+      keys: (after, limit) => {
+        const keys = stored().map(([key]) => key);
+        const rest = keys.filter((key) => after === null || compareKeys(key, after) > 0);
+        return Promise.resolve(rest.toSorted(compareKeys).slice(0, limit));
+      },
+      delete: (keys) => {
+        let deleted = 0;
+        for (const [identity, row] of rows) {
+          const key = indexes.map((i) => row[i] as string);
+          if (keys.some((other) => compareKeys(other, key) === 0) && rows.delete(identity)) deleted += 1;
+        }
+        return Promise.resolve(deleted);
+      },
+    };
   }
 
   #put(batch: MemoryBatch): void {

@@ -80,6 +80,12 @@ export class MemorySource<Row extends object = Record<string, unknown>> implemen
     );
   }
 
+  readRows(keys: readonly Key[], context?: CallContext): Promise<readonly TextRow[]> {
+    context?.signal?.throwIfAborted();
+    const asked = new Set(keys.map((key) => JSON.stringify(key)));
+    return Promise.resolve(this.#options.rows.filter((row) => asked.has(JSON.stringify(this.#keyOf(row)))));
+  }
+
   #sorted(): readonly TextRow[] {
     return this.#options.rows.toSorted((a, b) => compareKeys(this.#keyOf(a), this.#keyOf(b)));
   }

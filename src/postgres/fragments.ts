@@ -16,6 +16,11 @@ export function within(
   return sql.join(conditions, sql` AND `);
 }
 
+/** The condition that a row has one of the keys. */
+export function keyIn(table: TableDescription, keys: readonly Key[]): RawBuilder<unknown> {
+  return sql`${keyColumns(table)} IN (${sql.join(keys.map((key) => keyValues(table, key)))})`;
+}
+
 export function keyColumns(table: TableDescription): RawBuilder<unknown> {
   return tuple(table.key.map(({ name }) => sql.id('source', name)));
 }

@@ -9,6 +9,7 @@ import type {
   RangeRequest,
   Source,
   SourceDescription,
+  TextRow,
 } from '../contract/index.ts';
 import { isMigratorError, MigratorError } from '../errors.ts';
 import {
@@ -19,7 +20,7 @@ import {
   PoolTransactions,
 } from './client.ts';
 import { describeTable, type TableDescription, type TableRequest } from './describe.ts';
-import { keyColumns, keyOrder, storedBytes, within } from './fragments.ts';
+import { keyColumns, keyIn, keyOrder, storedBytes, within } from './fragments.ts';
 import { integerRanges, walkedRanges } from './ranges.ts';
 import { asText, canonicalizer } from './types.ts';
 
@@ -128,26 +129,18 @@ export class PostgresKeysetSource<
 
   async readPage({ lower, upper, limit }: PageRequest, context?: CallContext): Promise<Page> {
     const table = await this.#described(context);
-    const extra = table.key.filter((column) => !table.columns.includes(column));
-    const columns = [...table.columns, ...extra];
-    const rows = await this.#transactions.run(
-      (query) =>
-        query(sql`SELECT ${this.#select(columns)} FROM ${table.from}
-          WHERE ${within(table, lower, upper)} ORDER BY ${keyOrder(table)} LIMIT ${sql.lit(limit + 1)}`),
-      context,
-    );
+    const rest = sql`${within(table, lower, upper)} ORDER BY ${keyOrder(table)} LIMIT ${sql.lit(limit + 1)}`;
+    const rows = await this.#rowsWhere(table, rest, context);
     // One row more than asked for says whether there are more, without another query.
     const done = rows.length <= limit;
     if (!done) rows.pop();
-    for (const [index, { type }] of columns.entries()) {
-      const convert = canonicalizer(type);
-      if (!convert) continue;
-      for (const row of rows) {
-        const value = row[index];
-        if (typeof value === 'string') row[index] = convert(value);
-      }
-    }
     return { rows, done };
+  }
+
+  async readRows(keys: readonly Key[], context?: CallContext): Promise<readonly TextRow[]> {
+    if (keys.length === 0) return [];
+    const table = await this.#described(context);
+    return await this.#rowsWhere(table, sql`(${table.where}) AND ${keyIn(table, keys)}`, context);
   }
 
   async countRows(range?: KeyRange, context?: CallContext): Promise<number> {
@@ -236,6 +229,29 @@ export class PostgresKeysetSource<
       context,
     );
     return key ? this.#canonicalKey(table, key as Key) : null;
+  }
+
+  /** The travelling columns of the rows for which `rest` holds, in canonical text. */
+  async #rowsWhere(
+    table: TableDescription,
+    rest: RawBuilder<unknown>,
+    context?: CallContext,
+  ): Promise<(string | null)[][]> {
+    const extra = table.key.filter((column) => !table.columns.includes(column));
+    const columns = [...table.columns, ...extra];
+    const rows = await this.#transactions.run(
+      (query) => query(sql`SELECT ${this.#select(columns)} FROM ${table.from} WHERE ${rest}`),
+      context,
+    );
+    for (const [index, { type }] of columns.entries()) {
+      const convert = canonicalizer(type);
+      if (!convert) continue;
+      for (const row of rows) {
+        const value = row[index];
+        if (typeof value === 'string') row[index] = convert(value);
+      }
+    }
+    return rows;
   }
 
   #canonicalKey(table: TableDescription, key: Key): Key {

@@ -83,6 +83,16 @@ test.each([0, 2])('the last of %i retries may be the one that took effect', asyn
   expect(world.differences()).toEqual({});
 });
 
+test('a write that never arrives is given up after its retries, although the checkpoint can be read', async () => {
+  const world = new World({ rows: 10, mode: 'insert' });
+  const faults = new CrashPoints();
+  for (let nth = 1; nth <= 20; nth += 1) faults.failAt({ effect: 'sink.commit', nth }, 'before');
+  const error = await rejection(world.migrator({}, faults).run());
+  expect(error).toMatchObject({ code: 'CHECKPOINTS_FAILED', cause: { code: 'SINK_UNREACHABLE' } });
+  expect(faults.effects.filter((effect) => effect === 'sink.commit')).toHaveLength(4);
+  expect(world.table.rows.size).toBe(0);
+});
+
 test('an answer that stays lost fails the checkpoint with the error of the write', async () => {
   const world = new World({ rows: 10, mode: 'insert' });
   const faults = new CrashPoints();
