@@ -103,7 +103,7 @@ export class ResumableMigrator<SourceRow extends object, SinkRow extends object>
   /** Calls `listener` at every event of this name. A listener that throws cannot break the run. */
   on<Name extends keyof MigrationEvents>(
     event: Name,
-    listener: (payload: MigrationEvents[Name]) => void,
+    listener: (payload: MigrationEvents[Name]) => unknown,
   ): this {
     this.#events.on(event, this.#guard(event, listener));
     return this;
@@ -112,7 +112,7 @@ export class ResumableMigrator<SourceRow extends object, SinkRow extends object>
   /** Like {@link on}, for the next event only. */
   once<Name extends keyof MigrationEvents>(
     event: Name,
-    listener: (payload: MigrationEvents[Name]) => void,
+    listener: (payload: MigrationEvents[Name]) => unknown,
   ): this {
     this.#events.once(event, this.#guard(event, listener));
     return this;
@@ -121,7 +121,7 @@ export class ResumableMigrator<SourceRow extends object, SinkRow extends object>
   /** Removes a listener. */
   off<Name extends keyof MigrationEvents>(
     event: Name,
-    listener: (payload: MigrationEvents[Name]) => void,
+    listener: (payload: MigrationEvents[Name]) => unknown,
   ): this {
     for (const guarded of this.#guards.get(event)?.get(listener) ?? []) this.#events.off(event, guarded);
     this.#guards.get(event)?.delete(listener);
@@ -270,7 +270,7 @@ export class ResumableMigrator<SourceRow extends object, SinkRow extends object>
 
   #guard<Name extends keyof MigrationEvents>(
     event: Name,
-    listener: (payload: MigrationEvents[Name]) => void,
+    listener: (payload: MigrationEvents[Name]) => unknown,
   ): (payload: unknown) => void {
     const report = (error: unknown): void => {
       // An error of an error listener has no one left to hear it.

@@ -122,11 +122,14 @@ export function checkBudget(budget: Budget): Budget {
   return budget;
 }
 
+/** The largest whole number that a timer takes; longer waits would end at once. */
+const most = 2_147_483_647;
+
 function wholeNumber(option: string, value: unknown, least: number, help: string): number {
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least) return value;
+  if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return value;
   throw new MigratorError(
     'INVALID_OPTION',
-    `${option} must be a whole number of at least ${least}, not ${show(value)}.`,
+    `${option} must be a whole number from ${least} to ${most}, not ${show(value)}.`,
     {
       help,
     },

@@ -69,7 +69,8 @@ async function outputs(connectionString: string, sink = world.rest('t')): Promis
   for (const event of everyEvent) migrator.on(event, (payload) => void seen.push(event, payload));
   await migrator.run().catch((error: unknown) => {
     seen.push(error, String(error), JSON.stringify(error));
-    for (let at = error; at instanceof Error; at = at.cause) seen.push(at.message, at.stack, Object.entries(at));
+    for (let at = error; at instanceof Error; at = at.cause)
+      seen.push(at.message, at.stack, Object.entries(at));
   });
   return [...seen, await world.d1Contents()].map(show).join('\n');
 }

@@ -124,16 +124,18 @@ test('a source that starts at keys above 0, as many scripts do, is found out', a
   expect(failed).toContain('ranges of every size cover each row exactly once');
 });
 
-test('a source that is done too early, or reads one row twice, is found out', async () => {
-  const early = await sourceFailures((source) => {
-    const readPage = source.readPage.bind(source);
-    source.readPage = async (request: PageRequest, context): Promise<Page> => {
-      const page = await readPage(request, context);
-      return { ...page, done: page.rows.length <= request.limit };
-    };
-    return source;
-  });
-  expect(early).toContain('are done when no row is left');
+test('a source that is done too early or too late, or reads one row twice, is found out', async () => {
+  const doneWhere = async (done: (rows: number, limit: number) => boolean): Promise<string> =>
+    await sourceFailures((source) => {
+      const readPage = source.readPage.bind(source);
+      source.readPage = async (request: PageRequest, context): Promise<Page> => {
+        const page = await readPage(request, context);
+        return { ...page, done: done(page.rows.length, request.limit) };
+      };
+      return source;
+    });
+  expect(await doneWhere((found, limit) => found <= limit)).toContain('say exactly when they are done');
+  expect(await doneWhere((found, limit) => found < limit)).toContain('say exactly when they are done');
   const twice = await sourceFailures((source) => {
     const readPage = source.readPage.bind(source);
     source.readPage = (request, context) =>
