@@ -17,6 +17,8 @@ export interface PlanEvent {
   readonly checkpointSize: number;
   /** Checkpoints that this run added to the plan: all of them on the first run. */
   readonly added: number;
+  /** False: the rest of the plan is made while the first checkpoints are copied. */
+  readonly complete: boolean;
   readonly progress: Progress;
 }
 

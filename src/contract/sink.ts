@@ -77,6 +77,8 @@ export interface SinkTarget<Batch extends EncodedBatch = EncodedBatch> {
   readonly identity: string;
   /** Says which database, where that is known. Enters the fingerprint where the checkpoints are kept elsewhere. */
   readonly database?: string | undefined;
+  /** Further settings that decide how values are stored. They enter the fingerprint. */
+  readonly settings?: Readonly<Record<string, string>> | undefined;
   /** `upsert`: a row that is there already is overwritten, found by its key. `insert`: rows are only added. */
   readonly mode: 'upsert' | 'insert';
   /** The largest row that the sink can take, in bytes of its values. */

@@ -22,6 +22,7 @@ export interface EngineOptions {
   readonly pageSize: number;
   readonly leaseMs: number;
   readonly graceMs: number;
+  readonly planAheadMs: number;
   readonly retry: RetryPolicy;
 }
 
@@ -46,6 +47,11 @@ export interface TuningOptions {
   readonly leaseMs?: number | undefined;
   /** Milliseconds that a batch in flight is waited for after the signal. Default 30,000. */
   readonly graceMs?: number | undefined;
+  /**
+   * Milliseconds that planning may take before copying begins beside it: only tables whose keys are scattered, or no
+   * integers, take long to be planned. Default 1,000.
+   */
+  readonly planAheadMs?: number | undefined;
   /** Default: 3 retries, 500 ms base, 30 s at most. */
   readonly retry?: Partial<RetryPolicy> | undefined;
 }
@@ -100,6 +106,7 @@ export function resolveOptions(
     ),
     leaseMs: wholeNumber('leaseMs', tuning.leaseMs ?? 10_000, 100, 'It is in milliseconds.'),
     graceMs: wholeNumber('graceMs', tuning.graceMs ?? 30_000, 0, 'It is in milliseconds.'),
+    planAheadMs: wholeNumber('planAheadMs', tuning.planAheadMs ?? 1_000, 0, 'It is in milliseconds.'),
     retry: {
       retries: wholeNumber(
         'retry.retries',

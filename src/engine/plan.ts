@@ -67,13 +67,16 @@ function checkpointSizeFor(rows: number): number {
 
 /**
  * Makes the tables and the plan, or lengthens the plan by what came after its end. Safe beside other processes that
- * do the same. Returns how many checkpoints were added here.
+ * do the same.
+ *
+ * @param onAdded - told of each portion of checkpoints that was added here.
  */
 export async function ensurePlan(
   options: EngineOptions,
   prepared: Prepared,
   context: CallContext,
-): Promise<number> {
+  onAdded: (checkpoints: number) => void,
+): Promise<void> {
   const { store, source } = options;
   const { migration, settings } = prepared;
   await store.prepare(context);
@@ -82,7 +85,6 @@ export async function ensurePlan(
 
   let lastSeq = prepared.stored?.lastSeq ?? 0;
   let after: Key | null = prepared.stored?.end ?? null;
-  let added = 0;
   for (;;) {
     let overtaken = false;
     for await (const ranges of source.ranges({ size: settings.checkpointSize, after }, context)) {
@@ -92,10 +94,10 @@ export async function ensurePlan(
         break;
       }
       lastSeq += ranges.length;
-      added += ranges.length;
       after = ranges.at(-1)?.upper ?? after;
+      onAdded(ranges.length);
     }
-    if (!overtaken) return added;
+    if (!overtaken) return;
     // Another process plans too, or an answer was lost after our own append: go on from what is stored.
     const stored = await store.readPlan(migration, context);
     if (stored) checkStoredPlan(migration, stored, settings.fingerprint);
@@ -151,6 +153,7 @@ function fingerprintOf(
     columns: names(description.columns),
     checkpointSize: String(options.checkpointSize),
     ...description.settings,
+    ...target.settings,
   };
 }
 

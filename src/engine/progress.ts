@@ -6,6 +6,7 @@ const windowMs = 10_000;
 /** Turns committed batches into progress events: the rate over the last seconds, and the time left at that rate. */
 export class ProgressMeter {
   #runRows = 0;
+  #planned = 0;
   #completed: number;
   #lastEmit = 0;
   readonly #samples: { readonly at: number; readonly rows: number }[] = [];
@@ -26,13 +27,19 @@ export class ProgressMeter {
     this.#tick(false);
   }
 
+  /** Checkpoints that were added to the plan since the run began. */
+  planned(checkpoints: number): void {
+    this.#planned = checkpoints;
+  }
+
   checkpointCompleted(): void {
     this.#completed += 1;
     this.#tick(false);
   }
 
-  /** The last event of a run. */
-  finish(): void {
+  /** The last event of a run. @param checkpoints - all that are planned by now. */
+  finish(checkpoints: number): void {
+    this.#planned = checkpoints - this.#start.checkpoints.total;
     this.#tick(true);
   }
 
@@ -45,7 +52,7 @@ export class ProgressMeter {
     const oldest = this.#samples[0] ?? { at: now, rows: 0 };
     const elapsed = now - oldest.at;
     const rowsPerSecond = elapsed > 0 ? ((this.#runRows - oldest.rows) / elapsed) * 1000 : 0;
-    const total = this.#start.checkpoints.total;
+    const total = this.#start.checkpoints.total + this.#planned;
     const rows = this.#start.rows + this.#runRows;
     const done = this.#completed >= total;
     const totalRows = done ? rows : Math.max(rows, this.#estimatedRows);

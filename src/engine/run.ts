@@ -1,38 +1,13 @@
-import pLimit from 'p-limit';
-import type {
-  CallContext,
-  Checkpoint,
-  CheckpointFailure,
-  MigrationEvents,
-  Progress,
-  RunResult,
-} from '../contract/index.ts';
+import type { CallContext, Progress, RunResult } from '../contract/index.ts';
 import { isMigratorError, MigratorError } from '../errors.ts';
-import { copyCheckpoint, type CopyJob } from './copy.ts';
+import type { CopyJob } from './copy.ts';
 import type { Budget, EngineOptions } from './options.ts';
-import { ensurePlan, prepare, type Prepared } from './plan.ts';
-import { emptyProgress, ProgressMeter, readProgress, storedError } from './progress.ts';
-import { type RetryNotice, sleep, withRetries } from './retry.ts';
+import { prepare, type Prepared } from './plan.ts';
+import { Planning } from './planning.ts';
+import { emptyProgress, ProgressMeter, readProgress } from './progress.ts';
+import { type RetryNotice, withRetries } from './retry.ts';
 import { RunControl } from './run-control.ts';
-
-/** How often a run that waits for others' leases looks again, at the latest. Milliseconds. */
-const longestWaitMs = 2_000;
-
-/** Errors after which no other checkpoint could succeed either: the run stops at once. */
-const fatalCodes: ReadonlySet<string> = new Set([
-  'SOURCE_CREDENTIALS',
-  'SOURCE_TABLE_NOT_FOUND',
-  'SOURCE_COLUMN_NOT_FOUND',
-  'SINK_CREDENTIALS',
-  'SINK_DATABASE_NOT_FOUND',
-  'SINK_TABLE_NOT_FOUND',
-  'SINK_COLUMN_MISSING',
-  'SINK_QUOTA_EXHAUSTED',
-  'INTERNAL',
-]);
-
-/** Emits an event of the migrator. Never throws. */
-export type Emit = <Name extends keyof MigrationEvents>(event: Name, payload: MigrationEvents[Name]) => void;
+import { type Emit, Scheduler, type Tally } from './scheduler.ts';
 
 /** Options of one run. */
 export interface RunOptions {
@@ -64,11 +39,7 @@ class Run {
   readonly #emit: Emit;
   readonly #started = performance.now();
   readonly #id = crypto.randomUUID();
-  readonly #failures: CheckpointFailure[] = [];
-  #firstFailure: unknown = null;
-  #rows = 0;
-  #batches = 0;
-  #completed = 0;
+  readonly #tally: Tally = { rows: 0, batches: 0, completed: 0, firstFailure: null, failures: [] };
   #progress: Progress | null = null;
   #migration = '';
   #ended = false;
@@ -98,20 +69,34 @@ class Run {
       delivery: prepared.delivery,
       concurrency: this.#options.concurrency,
     });
-    const added = await retrying('plan', () => ensurePlan(this.#options, prepared, stopContext));
+    const planning = new Planning(this.#options, prepared, stopContext, retried);
+    await planning.headStart(this.#options.planAheadMs, this.#control.stop);
     const before = await retrying('read progress', () => readProgress(store, migration, stopContext));
     this.#progress = before;
     this.#emit('plan:ready', {
       migration,
       checkpointSize: prepared.settings.checkpointSize,
-      added,
+      added: planning.added,
+      complete: planning.finished,
       progress: before,
     });
     const meter = new ProgressMeter(before, prepared.description.estimatedRows, (event) =>
       this.#emit('progress', event),
     );
 
-    await this.#copyAll(prepared, meter);
+    const scheduler = new Scheduler(
+      {
+        job: this.#job(prepared),
+        owner: this.#id,
+        concurrency: this.#options.concurrency,
+        planning,
+        meter,
+        control: this.#control,
+        emit: this.#emit,
+      },
+      this.#tally,
+    );
+    await scheduler.run();
 
     const afterContext: CallContext = { signal: this.#control.abort };
     const progress = await retrying(
@@ -124,9 +109,9 @@ class Run {
         if (this.#control.fatal === null) throw error;
         return before;
       });
-    meter.finish();
-    const failed = this.#failures.length > 0 || this.#control.fatal !== null;
-    const done = progress.checkpoints.completed === progress.checkpoints.total;
+    meter.finish(progress.checkpoints.total);
+    const failed = this.#tally.failures.length > 0 || this.#control.fatal !== null;
+    const done = planning.finished && progress.checkpoints.completed === progress.checkpoints.total;
     const result = this.#end(this.#result(failed ? 'failed' : done ? 'completed' : 'paused', progress));
     if (this.#control.fatal !== null) throw this.#fatalError(migration, result);
     if (failed) throw this.#failuresError(migration, result);
@@ -158,57 +143,13 @@ class Run {
       migration: progress.migration,
       status,
       reason: status === 'paused' ? this.#control.reason : null,
-      rows: this.#rows,
-      batches: this.#batches,
-      completedCheckpoints: this.#completed,
+      rows: this.#tally.rows,
+      batches: this.#tally.batches,
+      completedCheckpoints: this.#tally.completed,
       milliseconds: Math.round(performance.now() - this.#started),
-      failures: this.#failures,
+      failures: this.#tally.failures,
       progress,
     };
-  }
-
-  /** Claims checkpoints one after the other and copies several at a time, until nothing is left to claim. */
-  async #copyAll(prepared: Prepared, meter: ProgressMeter): Promise<void> {
-    const { store, concurrency, leaseMs, retry } = this.#options;
-    const { migration } = prepared;
-    const context: CallContext = { signal: this.#control.stop };
-    const limit = pLimit(concurrency);
-    const active = new Set<Promise<void>>();
-    const job = this.#job(prepared);
-    try {
-      while (!this.#control.stopped) {
-        if (active.size >= concurrency) {
-          await Promise.race(active);
-          continue;
-        }
-        const claim = await withRetries(
-          'claim a checkpoint',
-          // Not ended by the signal: a claim that nobody hears of would be held until its lease ends.
-          () => store.claim(migration, { owner: this.#id, leaseMs }, { signal: this.#control.abort }),
-          retry,
-          context,
-          job.retried,
-        );
-        if (claim.kind === 'claimed') {
-          const task = limit(() => this.#copyOne(job, claim.checkpoint, meter)).finally(() =>
-            active.delete(task),
-          );
-          active.add(task);
-        } else if (active.size > 0) {
-          await Promise.race(active);
-        } else if (claim.kind === 'busy') {
-          const waitMs = this.#control.admitWait(Math.min(Math.max(claim.waitMs, 50), longestWaitMs));
-          if (waitMs === 0) break;
-          this.#emit('wait', { migration, waitMs });
-          await sleep(waitMs, this.#control.stop);
-        } else {
-          break;
-        }
-      }
-    } catch (error) {
-      if (!this.#control.stopped) this.#control.fail(error);
-    }
-    await Promise.all(active);
   }
 
   #job(prepared: Prepared): CopyJob {
@@ -233,70 +174,6 @@ class Run {
     };
   }
 
-  async #copyOne(job: CopyJob, checkpoint: Checkpoint, meter: ProgressMeter): Promise<void> {
-    const { migration, store } = job;
-    const { seq, range } = checkpoint;
-    const event = { migration, seq, range };
-    let { cursor, recordsProcessed: rows } = checkpoint;
-    const lease = { migration, id: checkpoint.id, fenceToken: checkpoint.fenceToken };
-    this.#emit('checkpoint:claimed', { ...event, cursor, rows });
-    try {
-      const end = await copyCheckpoint(job, checkpoint, (batch) => {
-        cursor = batch.cursor;
-        rows = batch.checkpointRows;
-        this.#rows += batch.rows;
-        this.#batches += 1;
-        this.#emit('batch:committed', { migration, seq, ...batch });
-        meter.batch(batch.rows);
-      });
-      if (end === 'completed') {
-        this.#completed += 1;
-        this.#emit('checkpoint:completed', { ...event, cursor, rows });
-        meter.checkpointCompleted();
-      } else if (end === 'lost') {
-        this.#emit('checkpoint:lost', { ...event, cursor, rows });
-      } else {
-        // Best effort: an unreturned lease runs out by itself.
-        await store.release(lease, { status: 'pending' }, { signal: job.abort }).catch(() => undefined);
-      }
-    } catch (error) {
-      await this.#failOne(job, checkpoint, cursor, error);
-    }
-  }
-
-  async #failOne(
-    job: CopyJob,
-    checkpoint: Checkpoint,
-    cursor: CheckpointFailure['cursor'],
-    error: unknown,
-  ): Promise<void> {
-    const { seq, range } = checkpoint;
-    const { code, summary } = describeError(error);
-    const place = { migration: job.migration, checkpoint: seq };
-    const placed = isMigratorError(error) ? error.with(place) : error;
-    const message = isMigratorError(placed) ? placed.message : summary;
-    const failure: CheckpointFailure = { seq, range, cursor, code, message };
-    this.#firstFailure ??= placed;
-    this.#failures.push(failure);
-    this.#emit('checkpoint:failed', { migration: job.migration, ...failure });
-    if (fatalCodes.has(code)) this.#control.fail(placed);
-    const lease = { migration: job.migration, id: checkpoint.id, fenceToken: checkpoint.fenceToken };
-    const context: CallContext = { signal: job.abort };
-    try {
-      await withRetries(
-        'record a failure',
-        () =>
-          job.store.release(lease, { status: 'failed', errorMessage: storedError(code, message) }, context),
-        job.retry,
-        context,
-        job.retried,
-      );
-    } catch {
-      // A store that cannot be written stops the run: going on would be work that nobody remembers.
-      this.#control.fail(placed);
-    }
-  }
-
   #retried(migration: string, { operation, attempt, delayMs, error }: RetryNotice): void {
     this.#emit('retry', { migration, operation, attempt, delayMs, code: error.code, message: error.message });
   }
@@ -307,19 +184,14 @@ class Run {
   }
 
   #failuresError(migration: string, result: RunResult): MigratorError {
-    const [first] = this.#failures;
-    const count = this.#failures.length;
+    const [first] = this.#tally.failures;
+    const count = this.#tally.failures.length;
     const many = count === 1 ? '1 checkpoint failed' : `${count} checkpoints failed`;
     return new MigratorError('CHECKPOINTS_FAILED', `${many}; the first: ${first?.message ?? ''}`, {
       migration,
-      help: `${isMigratorError(this.#firstFailure) ? `${this.#firstFailure.help} ` : ''}Then run again: completed checkpoints are skipped, failed ones go on where they stopped.`,
-      cause: this.#firstFailure,
+      help: `${isMigratorError(this.#tally.firstFailure) ? `${this.#tally.firstFailure.help} ` : ''}Then run again: completed checkpoints are skipped, failed ones go on where they stopped.`,
+      cause: this.#tally.firstFailure,
       result,
     });
   }
-}
-
-function describeError(error: unknown): { code: string; summary: string } {
-  if (isMigratorError(error)) return { code: error.code, summary: error.message };
-  return { code: 'INTERNAL', summary: error instanceof Error ? error.message : String(error) };
 }

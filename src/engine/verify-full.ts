@@ -23,7 +23,7 @@ import { keyOf, pages, type PageReader, sameKey } from './paging.ts';
 import type { Prepared } from './plan.ts';
 import { withRetries } from './retry.ts';
 import type { RunControl } from './run-control.ts';
-import type { Emit } from './run.ts';
+import type { Emit } from './scheduler.ts';
 import { allCheckpoints } from './verify.ts';
 
 /** Keys that are looked up in the source at a time. */

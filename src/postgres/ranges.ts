@@ -48,6 +48,8 @@ export async function* walkedRanges(
   boundary: (after: Key | null) => Promise<Key | null>,
 ): AsyncGenerator<readonly KeyRange[], void> {
   let ranges: KeyRange[] = [];
+  // The first range goes out alone, so that copying can begin; then more and more at a time.
+  let size = 1;
   let lower: KeyBound | null = after ? next(after, integerKey) : start;
   for (let previous = after; ;) {
     const upper = await boundary(previous);
@@ -55,9 +57,10 @@ export async function* walkedRanges(
     ranges.push({ lower, upper });
     lower = next(upper, integerKey);
     previous = upper;
-    if (ranges.length === portion) {
+    if (ranges.length === size) {
       yield ranges;
       ranges = [];
+      size = Math.min(size * 2, portion);
     }
   }
   if (ranges.length > 0) yield ranges;
