@@ -13,7 +13,14 @@ const config: Options = {
   format: ['esm'],
   target: 'es2024',
   platform: 'neutral',
-  dts: { compilerOptions: { isolatedDeclarations: false, paths: {}, allowImportingTsExtensions: true } },
+  dts: {
+    compilerOptions: {
+      isolatedDeclarations: false,
+      stripInternal: true,
+      paths: {},
+      allowImportingTsExtensions: true,
+    },
+  },
   splitting: true,
   sourcemap: true,
   clean: true,

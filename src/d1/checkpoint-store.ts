@@ -277,12 +277,20 @@ export class D1CheckpointStore implements CheckpointStore {
     await this.#connection.changes(sql`DELETE FROM ${this.#table} WHERE table_name = ${migration}`, context);
   }
 
-  /** True where a sink on this connection can move these checkpoints in the same transaction as its rows. */
+  /**
+   * True where a sink on this connection can move these checkpoints in the same transaction as its rows.
+   *
+   * @internal
+   */
   sharesDatabaseWith(connection: D1Connection): boolean {
     return this.#connection.sameDatabase(connection);
   }
 
-  /** The two halves of an atomic batch: the rows' condition, and the checkpoint's statement. */
+  /**
+   * The two halves of an atomic batch: the rows' condition, and the checkpoint's statement.
+   *
+   * @internal
+   */
   guard(advance: Advance): { readonly condition: RawBuilder<boolean>; readonly move: Query } {
     return {
       condition: sql`EXISTS (SELECT 1 FROM ${this.#table} WHERE ${standsAt(advance.lease, advance.from)})`,

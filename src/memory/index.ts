@@ -4,7 +4,7 @@
  *
  * @module
  */
-export { MemoryDatabase, type MemoryTable } from './database.ts';
+export { type MemoryCheckpoint, MemoryDatabase, type MemoryTable } from './database.ts';
 export { MemoryCheckpointStore } from './checkpoint-store.ts';
 export { MemorySink, type MemorySinkOptions } from './sink.ts';
 export { MemorySource, type MemorySourceOptions } from './source.ts';

@@ -45,7 +45,7 @@ export class MemorySink<Row extends object = Record<string, unknown>> implements
     this.checkpoints = new MemoryCheckpointStore({ database: options.database });
   }
 
-  prepare(shape: RowShape, context?: CallContext): Promise<SinkTarget<MemoryBatch>> {
+  prepare(shape: RowShape, context?: CallContext): Promise<SinkTarget> {
     return answer(context, () => {
       const { database, table: name } = this.#options;
       const table = database.tables.get(name);

@@ -15,7 +15,7 @@ import { atLeastOnceTests, exactlyOnceTests } from './sink-suite-delivery.ts';
 import { abortedSignal, withFixture } from './suite.ts';
 
 /**
- * Checks a {@link Sink} against the contract: values that arrive as they left, batches that keep their limits, and
+ * Checks a `Sink` against the contract: values that arrive as they left, batches that keep their limits, and
  * the delivery that the sink declares.
  *
  * @throws Error where a sink declares what it cannot keep: rows that are only added, without a transaction.
