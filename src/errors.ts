@@ -32,6 +32,8 @@ export const errorCodes = {
   PLAN_INCOMPLETE: 'Checkpoints are missing in the middle of the stored plan.',
   PLAN_MISSING: 'There is no plan yet.',
   CHECKPOINTS_FAILED: 'The run ended with failed checkpoints.',
+  GROUP_CYCLE: 'Tables of a group refer to each other in a cycle.',
+  GROUP_FAILED: 'Tables of a group failed.',
   VERIFY_UNSUPPORTED: 'The two sides cannot be compared in this way.',
   INTERNAL: 'Something that should not happen: please report it.',
 } as const;
@@ -61,6 +63,59 @@ export interface MigratorErrorFacts extends ErrorPlace {
   readonly retryAfterMs?: number | undefined;
   readonly cause?: unknown;
   readonly result?: RunResult | undefined;
+  readonly group?: GroupResult | undefined;
+}
+
+/** What became of one table of a group. */
+export type TableResult =
+  | {
+      readonly migration: string;
+      /** `paused`: the signal or the budget ended it; the next run goes on. */
+      readonly status: 'completed' | 'paused';
+      readonly result: RunResult;
+    }
+  | {
+      readonly migration: string;
+      readonly status: 'failed';
+      readonly error: MigratorError;
+      /** Null where the table failed before its run began. */
+      readonly result: RunResult | null;
+    }
+  | {
+      readonly migration: string;
+      /** Not begun in this run; what earlier runs copied stays. */
+      readonly status: 'skipped';
+      /** `parents`: tables that its rows refer to are not complete. */
+      readonly reason: 'parents' | 'signal' | 'budget';
+      /** The migrations of these tables. */
+      readonly parents: readonly string[];
+      /** The reason as a sentence. */
+      readonly message: string;
+    };
+
+/** What a run of a group did. A rejection that follows from failed tables carries the same as `error.group`. */
+export interface GroupResult {
+  /** `failed` is found on errors alone. */
+  readonly status: 'completed' | 'paused' | 'failed';
+  /** Why it paused. */
+  readonly reason: 'signal' | 'budget' | null;
+  /**
+   * Every table, in the order of copying; first those that could not be described. A table whose source could not be
+   * asked for its name is called `(table 3)`, by the order of adding.
+   */
+  readonly tables: readonly TableResult[];
+  readonly totals: {
+    readonly tables: number;
+    readonly completed: number;
+    readonly paused: number;
+    readonly failed: number;
+    readonly skipped: number;
+    /** Rows, batches and checkpoints of this run alone. */
+    readonly rows: number;
+    readonly batches: number;
+    readonly completedCheckpoints: number;
+  };
+  readonly milliseconds: number;
 }
 
 const brand = Symbol.for('resumable-migrator.error');
@@ -89,6 +144,8 @@ export class MigratorError extends Error {
   readonly place: ErrorPlace;
   /** The run's summary, on errors that `run()` rejects with. */
   readonly result: RunResult | undefined;
+  /** The group's result, on errors that the `run()` of a group rejects with. */
+  readonly group: GroupResult | undefined;
   /** The message without its place. */
   readonly summary: string;
 
@@ -103,6 +160,7 @@ export class MigratorError extends Error {
     this.retryAfterMs = facts.retryAfterMs;
     this.place = { migration: facts.migration, checkpoint: facts.checkpoint, key: facts.key };
     this.result = facts.result;
+    this.group = facts.group;
     Object.defineProperty(this, brand, { value: true });
   }
 
@@ -116,6 +174,7 @@ export class MigratorError extends Error {
       retryAfterMs: this.retryAfterMs,
       cause: this.cause,
       result: this.result,
+      group: this.group,
       ...this.place,
       ...facts,
     });

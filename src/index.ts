@@ -11,11 +11,20 @@ export {
   ResumableMigrator,
   type ResumableMigratorOptions,
 } from './migrator.ts';
+export {
+  type GroupPlan,
+  type GroupProgress,
+  type GroupVerification,
+  type GroupVerifyOptions,
+  MigrationGroup,
+  type MigrationGroupOptions,
+} from './group.ts';
 export type {
   Budget,
   CountDifference,
   CountVerification,
   FullVerification,
+  GroupOrder,
   RepairResult,
   RetryPolicy,
   RowFinding,
@@ -27,9 +36,11 @@ export type {
 export {
   errorCodes,
   type ErrorPlace,
+  type GroupResult,
   isMigratorError,
   MigratorError,
   type MigratorErrorCode,
   type MigratorErrorFacts,
+  type TableResult,
 } from './errors.ts';
 export type * from './contract/index.ts';

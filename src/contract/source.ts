@@ -86,6 +86,12 @@ export interface Source<Row extends object = Record<string, unknown>> {
    */
   readRows?(keys: readonly Key[], context?: CallContext): Promise<readonly TextRow[]>;
 
+  /**
+   * The tables that rows of this table refer to, each by the `identity` by which its own source describes it. A group
+   * copies these first. Left out by a source that knows no references.
+   */
+  references?(context?: CallContext): Promise<readonly string[]>;
+
   /** Ends what the source itself opened. What the host passed in stays open. */
   close?(): Promise<void>;
 }

@@ -11,6 +11,17 @@ export {
   resolveOptions,
   type TuningOptions,
 } from './options.ts';
+export {
+  arrange,
+  askEach,
+  asMigratorError,
+  checkGroupOptions,
+  type GroupMember,
+  type GroupOrder,
+  pausedGroup,
+  runGroup,
+} from './group.ts';
+export { describeMember, provisionalName, refuseTwins } from './group-members.ts';
 export { prepare, previewRanges } from './plan.ts';
 export { emptyProgress, readProgress } from './progress.ts';
 export { type RetryPolicy, withRetries } from './retry.ts';

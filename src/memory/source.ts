@@ -21,6 +21,8 @@ export interface MemorySourceOptions {
   readonly key: readonly string[];
   /** Rows in any order. The array is read at each call, so that a test may change it. */
   readonly rows: readonly TextRow[];
+  /** Names of the memory sources that these rows refer to. Default: none. */
+  readonly references?: readonly string[] | undefined;
 }
 
 /** Rows from an array, in key order. */
@@ -84,6 +86,10 @@ export class MemorySource<Row extends object = Record<string, unknown>> implemen
     context?.signal?.throwIfAborted();
     const asked = new Set(keys.map((key) => JSON.stringify(key)));
     return Promise.resolve(this.#options.rows.filter((row) => asked.has(JSON.stringify(this.#keyOf(row)))));
+  }
+
+  references(context?: CallContext): Promise<readonly string[]> {
+    return answer(context, () => (this.#options.references ?? []).map((name) => `memory ${name}`));
   }
 
   #sorted(): readonly TextRow[] {

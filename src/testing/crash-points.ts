@@ -3,9 +3,11 @@ import type {
   CallContext,
   CheckpointStore,
   RangeRequest,
+  Key,
   KeyRange,
   Sink,
   SinkTarget,
+  SinkVerifier,
   Source,
 } from '../contract/index.ts';
 import { FaultInjector } from './faults.ts';
@@ -53,6 +55,14 @@ export class CrashPoints extends FaultInjector {
             async () => (await source.findOversizedRow?.(maxBytes, context)) ?? null,
           ),
       }),
+      ...(source.readRows && {
+        readRows: (keys: readonly Key[], context?: CallContext) =>
+          this.effect('source.readRows', async () => (await source.readRows?.(keys, context)) ?? []),
+      }),
+      ...(source.references && {
+        references: (context?: CallContext) =>
+          this.effect('source.references', async () => (await source.references?.(context)) ?? []),
+      }),
       close: async () => await source.close?.(),
     };
   }
@@ -96,6 +106,7 @@ export class CrashPoints extends FaultInjector {
     return {
       identity: target.identity,
       database: target.database,
+      settings: target.settings,
       mode: target.mode,
       maxRowBytes: target.maxRowBytes,
       delivery: (store) => target.delivery(unwrapped(store)),
@@ -105,6 +116,15 @@ export class CrashPoints extends FaultInjector {
       write: (...args) => this.effect('sink.write', () => target.write(...args)),
       isEmpty: (context) => this.effect('sink.isEmpty', () => target.isEmpty(context)),
       countRows: (range, context) => this.effect('sink.countRows', () => target.countRows(range, context)),
+      verifier: target.verifier && this.#verifier(target.verifier),
+    };
+  }
+
+  #verifier(verifier: SinkVerifier): SinkVerifier {
+    return {
+      compare: (...args) => this.effect('sink.compare', () => verifier.compare(...args)),
+      keys: (...args) => this.effect('sink.keys', () => verifier.keys(...args)),
+      delete: (...args) => this.effect('sink.delete', () => verifier.delete(...args)),
     };
   }
 

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { CrashPoints } from 'resumable-migrator/testing';
 import { World } from './world.ts';
 
 /** A complete copy with these changes in the sink afterwards. */
@@ -112,4 +113,21 @@ test('rows without a key cannot be compared in full, and the error says what can
   await expect(world.migrator().verify({ mode: 'full' })).rejects.toMatchObject({
     code: 'VERIFY_UNSUPPORTED',
   });
+});
+
+test('a failure at any effect of a verification is tried again or reported, and never hides a difference', async () => {
+  const world = await damaged((rows) => {
+    rows.delete(identity(7));
+    rows.set(identity(9), ['9', 'changed']);
+  });
+  const counting = new CrashPoints();
+  await world.migrator({}, counting).verify({ mode: 'full' });
+  expect(counting.effects).toContain('sink.compare');
+  for (let n = 1; n <= counting.count; n += 1) {
+    const found = await world
+      .migrator({}, new CrashPoints().failAt(n, 'after'))
+      .verify({ mode: 'full' })
+      .catch(() => null);
+    if (found) expect(found.counts, `effect ${n}`).toEqual({ missing: 1, different: 1, extra: 0 });
+  }
 });

@@ -17,7 +17,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   errors: ['contract'],
   engine: ['contract', 'errors'],
   migrator: ['contract', 'engine', 'errors'],
-  index: ['contract', 'engine', 'errors', 'migrator'],
+  group: ['contract', 'engine', 'errors', 'migrator'],
+  index: ['contract', 'engine', 'errors', 'group', 'migrator'],
   testing: ['contract', 'errors'],
   ...Object.fromEntries(adapters.map((adapter) => [adapter, ['contract', 'errors']])),
 };
