@@ -1,16 +1,24 @@
 /**
- * What a column holds, whatever its database calls it. A sink chooses its stored form by this.
+ * What a column holds, whatever its database calls it, and the one text that each value has in transit. A sink chooses
+ * its stored form by this.
  *
  * - `integer`: digits with an optional minus sign, any size up to 64 bits
- * - `float`: a double or single; `NaN`, `Infinity` and `-Infinity` are possible texts
- * - `decimal`: exact decimal digits of any length
+ * - `float`: a double or single in the shortest digits that give it back; also `NaN`, `Infinity`, `-Infinity`, `-0`
+ * - `decimal`: exact decimal digits of any length; also `NaN`, `Infinity`, `-Infinity`
  * - `boolean`: `true` or `false`
  * - `bytes`: lower-case hexadecimal digits, two a byte, without a prefix
  * - `uuid`: lower case, with hyphens
- * - `date`, `time`, `timestamp`, `timestamptz`: ISO 8601; `timestamptz` in UTC with a final `Z`
+ * - `date`, `timestamp`, `timestamptz`: ISO 8601 (`2026-01-02T03:04:05.123456`), as many digits of a second as it has,
+ *   up to six; `timestamptz` in UTC with a final `Z`. Years outside 0000 to 9999 are expanded and signed, and counted
+ *   astronomically: `+12345-01-01`, `-0043-03-15` (44 BC). Also `infinity` and `-infinity`
+ * - `time`, `timetz`: ISO 8601 (`03:04:05.5`); `timetz` with its offset (`03:04:05+05:30`)
+ * - `interval`: ISO 8601 (`P1Y2M3DT4H5M6.5S`, each part with its own sign); also `infinity` and `-infinity`
  * - `json`: JSON text
+ * - `array`: JSON text of an array of any depth. Integers and finite floats are JSON numbers, booleans `true` and
+ *   `false`, everything else strings in canonical text. An array whose indexes do not start at 1 is an object:
+ *   `{"lower":[0],"values":[7,8]}`, one lower bound a dimension
  * - `text`: any text
- * - `other`: the source's own text of a type that has no row here
+ * - `other`: the source's own text of a type that it does not know
  */
 export type LogicalType =
   | 'integer'
@@ -21,9 +29,12 @@ export type LogicalType =
   | 'uuid'
   | 'date'
   | 'time'
+  | 'timetz'
   | 'timestamp'
   | 'timestamptz'
+  | 'interval'
   | 'json'
+  | 'array'
   | 'text'
   | 'other';
 

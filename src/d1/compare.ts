@@ -8,6 +8,8 @@ import type {
   RowShape,
 } from '../contract/index.ts';
 import type { D1Connection, Row } from './connection.ts';
+import { keyRows, keysOf, keyTexts, keyTuple, tuple } from './key-values.ts';
+import type { ColumnForm } from './types.ts';
 
 /** Keys that one answer may list; where there are more, the next call finds them. */
 const listedKeys = 1_000;
@@ -23,12 +25,13 @@ export async function compareBatch(
   connection: D1Connection,
   table: string,
   shape: RowShape,
+  keyForms: readonly ColumnForm[],
   batch: { readonly table: BatchTable; readonly rows: number },
   span: KeyRange | null,
   context: CallContext | undefined,
 ): Promise<Comparison> {
-  const ordered = shape.key.every(isOrderedAlike);
-  const inSpan = sql`FROM ${sql.id(table)} WHERE ${span && ordered ? within(shape.key, span) : sql`false`}`;
+  const ordered = isOrderedAlike(shape, keyForms);
+  const inSpan = sql`FROM ${sql.id(table)} WHERE ${span && ordered ? within(keyForms, span) : sql`false`}`;
   const [found, counted] = await connection.batch(
     [
       connection.compile(differences(table, shape, batch.table)),
@@ -52,7 +55,7 @@ export async function compareBatch(
   const inSink = Number(count?.['rows']);
   const extra =
     inSink > batch.rows - missing.length
-      ? await extraKeys(connection, shape, batch.table, inSpan, context)
+      ? await extraKeys(connection, shape, keyForms, batch.table, inSpan, context)
       : [];
   return { missing, different, extra };
 }
@@ -74,6 +77,7 @@ function differences(table: string, shape: RowShape, batch: BatchTable): RawBuil
 async function extraKeys(
   connection: D1Connection,
   shape: RowShape,
+  keyForms: readonly ColumnForm[],
   batch: BatchTable,
   inSpan: RawBuilder<unknown>,
   context: CallContext | undefined,
@@ -81,8 +85,9 @@ async function extraKeys(
   const key = tuple(shape.key.map(({ name }) => sql.id(name)));
   const batchKey = sql.join(shape.key.map((column) => batchValue(shape, column)));
   return keysOf(
+    keyForms,
     await connection.rows(
-      sql`SELECT ${keyTexts(shape.key)} ${inSpan} AND ${key} NOT IN (SELECT ${batchKey} FROM ${batch} AS batch) LIMIT ${sql.lit(listedKeys)}`,
+      sql`SELECT ${keyTexts(keyForms)} ${inSpan} AND ${key} NOT IN (SELECT ${batchKey} FROM ${batch} AS batch) LIMIT ${sql.lit(listedKeys)}`,
       context,
     ),
   );
@@ -92,18 +97,17 @@ async function extraKeys(
 export async function readKeys(
   connection: D1Connection,
   table: string,
-  shape: RowShape,
+  keyForms: readonly ColumnForm[],
   after: Key | null,
   limit: number,
   context: CallContext | undefined,
 ): Promise<Key[]> {
-  const names = sql.join(shape.key.map(({ name }) => sql.id(name)));
-  const where = after
-    ? sql`WHERE ${tuple(shape.key.map(({ name }) => sql.id(name)))} > ${keyTuple(shape.key, after)}`
-    : sql``;
+  const names = keyForms.map(({ name }) => sql.id(name));
+  const where = after ? sql`WHERE ${tuple(names)} > ${keyTuple(keyForms, after)}` : sql``;
   return keysOf(
+    keyForms,
     await connection.rows(
-      sql`SELECT ${keyTexts(shape.key)} FROM ${sql.id(table)} ${where} ORDER BY ${names} LIMIT ${sql.lit(limit)}`,
+      sql`SELECT ${keyTexts(keyForms)} FROM ${sql.id(table)} ${where} ORDER BY ${sql.join(names)} LIMIT ${sql.lit(limit)}`,
       context,
     ),
   );
@@ -113,61 +117,30 @@ export async function readKeys(
 export async function deleteKeys(
   connection: D1Connection,
   table: string,
-  shape: RowShape,
+  keyForms: readonly ColumnForm[],
   keys: readonly Key[],
   context: CallContext | undefined,
 ): Promise<number> {
-  const parts = shape.key.map(({ type }, index) => storedKey(type, sql`value->>${sql.lit(index)}`));
+  const names = tuple(keyForms.map(({ name }) => sql.id(name)));
   return await connection.changes(
-    sql`DELETE FROM ${sql.id(table)} WHERE ${tuple(shape.key.map(({ name }) => sql.id(name)))} IN (
-  SELECT ${sql.join(parts)} FROM json_each(${JSON.stringify(keys)}))`,
+    sql`DELETE FROM ${sql.id(table)} WHERE ${names} IN (${keyRows(keyForms, keys)})`,
     context,
   );
 }
 
 /** The condition that a row's key is in the range. */
-export function within(key: readonly ColumnDescriptor[], { lower, upper }: KeyRange): RawBuilder<boolean> {
+export function within(key: readonly ColumnForm[], { lower, upper }: KeyRange): RawBuilder<boolean> {
   const names = tuple(key.map(({ name }) => sql.id(name)));
   const operator = lower?.inclusive ? sql`>=` : sql`>`;
   const start = lower === null ? sql`` : sql`${names} ${operator} ${keyTuple(key, lower.key)} AND `;
   return sql`${start}${names} <= ${keyTuple(key, upper)}`;
 }
 
-/** Types that SQLite orders as PostgreSQL does: by value, or by bytes. Texts depend on the source's collation. */
-export function isOrderedAlike({ type }: ColumnDescriptor): boolean {
-  return type === 'integer' || type === 'uuid';
+/** True where SQLite orders the stored keys as PostgreSQL orders its own, so that a range has a meaning. */
+export function isOrderedAlike({ key }: RowShape, forms: readonly ColumnForm[]): boolean {
+  return forms.length === key.length && forms.every(({ ordered }) => ordered);
 }
 
 function batchValue(shape: RowShape, column: ColumnDescriptor): RawBuilder<unknown> {
   return sql`batch.${sql.id(`v${shape.columns.findIndex(({ name }) => name === column.name)}`)}`;
-}
-
-function keyTuple(key: readonly ColumnDescriptor[], values: Key): RawBuilder<unknown> {
-  return tuple(values.map((value, index) => storedKey(key[index]?.type, sql`${value}`)));
-}
-
-/** A key's canonical text as the value that is stored. */
-function storedKey(
-  type: ColumnDescriptor['type'] | undefined,
-  text: RawBuilder<unknown>,
-): RawBuilder<unknown> {
-  if (type === 'integer') return sql`CAST(${text} AS INTEGER)`;
-  return type === 'bytes' ? sql`unhex(${text})` : text;
-}
-
-function keyTexts(key: readonly ColumnDescriptor[]): RawBuilder<unknown> {
-  return sql.join(
-    key.map(({ name, type }, index) => {
-      const text = type === 'bytes' ? sql`lower(hex(${sql.id(name)}))` : sql`CAST(${sql.id(name)} AS TEXT)`;
-      return sql`${text} AS ${sql.id(`k${index}`)}`;
-    }),
-  );
-}
-
-function keysOf(rows: readonly Row[]): Key[] {
-  return rows.map((row) => Object.values(row).map(String));
-}
-
-function tuple(parts: readonly RawBuilder<unknown>[]): RawBuilder<unknown> {
-  return parts.length === 1 && parts[0] ? parts[0] : sql`(${sql.join(parts)})`;
 }

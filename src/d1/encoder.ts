@@ -1,11 +1,6 @@
-import type {
-  BatchEncoder,
-  ColumnDescriptor,
-  EncodedBatch,
-  LogicalType,
-  TextRow,
-} from '../contract/index.ts';
+import type { BatchEncoder, EncodedBatch, TextRow } from '../contract/index.ts';
 import { MigratorError, rowTooLarge } from '../errors.ts';
+import type { ColumnForm } from './types.ts';
 
 /** D1 takes strings, blobs and rows of up to 2,000,000 bytes (Cloudflare's documentation, D1 limits). */
 export const maxRowBytes = 2_000_000;
@@ -27,44 +22,26 @@ export interface D1Batch extends EncodedBatch {
   readonly json: string;
   /** Values of a single large row; in the JSON text they are null. */
   readonly large: readonly LargeValue[];
+  /** Columns in which floats stand as mantissa and exponent: see {@link FloatReading}. */
+  readonly pairs: ReadonlySet<number>;
 }
 
-type ValueEncoder = (value: string) => string;
-
-/** What a stored value occupies, and what it is called in JSON. Chosen once a column. */
-const encoders: Readonly<Partial<Record<LogicalType, ValueEncoder>>> = {
-  // Digits stay digits: D1 reads all 64 bits of a JSON integer.
-  integer: (value) => value,
-  float: (value) => {
-    if (value === 'NaN' || value.endsWith('Infinity')) throw valueRefused(value);
-    return value;
-  },
-  boolean: (value) => (value === 'true' ? '1' : '0'),
-  bytes: (value) => `"${value}"`,
-};
-
-const needsEscape = /["\\\p{Cc}]/u;
-
-function quote(value: string): string {
-  return needsEscape.test(value) ? JSON.stringify(value) : `"${value}"`;
-}
+const bracket = 0x5b;
 
 /** Turns rows into the JSON text that `json_each` takes apart again. */
 export class D1Encoder implements BatchEncoder<D1Batch> {
-  readonly #columns: readonly ColumnDescriptor[];
-  readonly #encode: readonly ValueEncoder[];
-  /** Whether a column's JSON text can hold more than ASCII. */
-  readonly #wide: readonly boolean[];
+  readonly #forms: readonly ColumnForm[];
+  readonly #floats: readonly boolean[];
   readonly #maxRows: number;
   #text = '';
   #bytes = 2;
   #rows = 0;
   #large: readonly LargeValue[] = [];
+  #pairs = new Set<number>();
 
-  constructor(columns: readonly ColumnDescriptor[], maxRows: number = Infinity) {
-    this.#columns = columns;
-    this.#encode = columns.map(({ type }) => encoders[type] ?? quote);
-    this.#wide = columns.map(({ type }) => encoders[type] === undefined);
+  constructor(forms: readonly ColumnForm[], maxRows: number = Infinity) {
+    this.#forms = forms;
+    this.#floats = forms.map(({ read }) => read === 'float');
     this.#maxRows = maxRows;
   }
 
@@ -76,11 +53,13 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
     if (this.#rows >= this.#maxRows || this.#large.length > 0) return false;
     let text = '[';
     let bytes = 2;
-    for (let index = 0; index < this.#encode.length; index += 1) {
+    let index = 0;
+    for (const form of this.#forms) {
       const value = row[index];
-      const encoded = value === null || value === undefined ? 'null' : this.#value(index, value);
+      const encoded = value === null || value === undefined ? 'null' : this.#value(index, form, value);
       text += index === 0 ? encoded : `,${encoded}`;
-      bytes += 1 + (this.#wide[index] ? utf8Bytes(encoded) : encoded.length);
+      bytes += 1 + (form.ascii ? encoded.length : utf8Bytes(encoded));
+      index += 1;
     }
     if (this.#bytes + bytes <= maxBatchBytes) {
       this.#append(`${text}]`, bytes);
@@ -92,20 +71,23 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
   }
 
   take(): D1Batch {
-    const batch = { rows: this.#rows, bytes: this.#bytes, json: `[${this.#text}]`, large: this.#large };
+    const json = `[${this.#text}]`;
+    const batch = { rows: this.#rows, bytes: this.#bytes, json, large: this.#large, pairs: this.#pairs };
     this.#text = '';
     this.#bytes = 2;
     this.#rows = 0;
     this.#large = [];
+    this.#pairs = new Set();
     return batch;
   }
 
-  #value(index: number, value: string): string {
+  #value(index: number, form: ColumnForm, value: string): string {
     try {
-      return (this.#encode[index] ?? quote)(value);
+      const encoded = form.encode(value);
+      if (this.#floats[index] && encoded.charCodeAt(0) === bracket) this.#pairs.add(index);
+      return encoded;
     } catch (error) {
-      if (error instanceof MigratorError)
-        throw error.with({ help: `Column ${this.#columns[index]?.name}: ${error.help}` });
+      if (error instanceof MigratorError) throw error.with({ help: `Column ${form.name}: ${error.help}` });
       throw error;
     }
   }
@@ -120,13 +102,16 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
   #addLarge(row: TextRow): void {
     let stored = 0;
     const large: LargeValue[] = [];
-    const parts = row.slice(0, this.#columns.length).map((value, column) => {
-      if (value === null) return 'null';
-      const isBytes = this.#columns[column]?.type === 'bytes';
+    const parts = this.#forms.map((form, column) => {
+      const value = row[column];
+      if (value === null || value === undefined) return 'null';
       const bytes = utf8Bytes(value);
-      stored += isBytes ? bytes / 2 : bytes;
-      if (bytes <= largeValueBytes) return this.#value(column, value);
-      large.push({ column, pieces: isBytes ? cut(value, 1_000_000) : [value] });
+      if (bytes <= largeValueBytes || form.large === null) {
+        stored += form.read === 'unhex' ? bytes / 2 : bytes;
+        return this.#value(column, form, value);
+      }
+      stored += form.large === 'hex' ? bytes / 2 : bytes;
+      large.push({ column, pieces: form.large === 'hex' ? cut(value, 1_000_000) : [value] });
       return 'null';
     });
     const text = `[${parts.join(',')}]`;
@@ -157,10 +142,4 @@ function utf8Bytes(text: string): number {
     bytes += code < 0x800 || (code >= 0xd800 && code <= 0xdfff) ? 1 : 2;
   }
   return bytes;
-}
-
-function valueRefused(value: string): MigratorError {
-  return new MigratorError('VALUE_REFUSED', `D1 has no exact form for the value ${value}.`, {
-    help: 'change it at the source, or leave the row out with a filter.',
-  });
 }

@@ -8,6 +8,7 @@ export { D1CheckpointStore, type D1CheckpointStoreOptions } from './checkpoint-s
 export type { D1DatabaseLike, D1ResultLike, D1StatementLike } from './database.ts';
 export { D1RestDatabase, type D1RestOptions, D1RestStatement } from './rest-database.ts';
 export { D1Sink, type D1SinkOptions } from './sink.ts';
+export type { EpochUnit } from './epochs.ts';
 export {
   D1BindingSink,
   type D1BindingSinkOptions,
@@ -15,3 +16,4 @@ export {
   type D1RestSinkOptions,
   type TableRow,
 } from './sinks.ts';
+export type { FloatForm, RoundedEpochForm, ScaledForm, StoredForm, StoreOptions } from './types.ts';

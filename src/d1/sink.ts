@@ -4,14 +4,21 @@ import { isAtomic } from './atomicity.ts';
 import { D1CheckpointStore } from './checkpoint-store.ts';
 import { D1Connection } from './connection.ts';
 import type { D1DatabaseLike } from './database.ts';
+import { readsFloats } from './floats.ts';
 import { checkTable, describeTable, isUnique } from './table.ts';
 import { D1Target } from './target.ts';
+import { formsOf, type StoreOptions, storeSettings } from './types.ts';
 
 /** Options of both D1 sinks, besides where the database is. */
-export interface D1SinkOptions<Table extends string> {
+export interface D1SinkOptions<Table extends string, Column extends string = string> {
   readonly table: Table;
   /** `if-missing`: makes the table where there is none, by the source's columns and key. Default `if-missing`. */
   readonly createTable?: 'if-missing' | 'never' | undefined;
+  /**
+   * How single columns are stored, where the default of their type is not wanted: `{ price: { scaled: 2 }, at:
+   * 'epoch-ms' }`. The defaults stand in `docs/types.md`. Enters the fingerprint of the plan.
+   */
+  readonly store?: StoreOptions<Column> | undefined;
   /** The name of the table that holds the checkpoints. Default `migration_checkpoints`. */
   readonly checkpointTable?: string | undefined;
 }
@@ -40,7 +47,9 @@ export class D1Sink<Row extends object> implements Sink<Row> {
   }
 
   async prepare(shape: RowShape, context?: CallContext): Promise<SinkTarget> {
-    const { table, createTable = 'if-missing' } = this.#options;
+    const { table, createTable = 'if-missing', store = {} } = this.#options;
+    // Once before anything is asked: an option that cannot work needs no endpoint to be refused.
+    const hasFloats = formsOf(shape, store, 'all').some(({ columnType }) => columnType === 'REAL');
     const description = await describeTable(this.#connection, table, context);
     if (!description && createTable === 'never') {
       throw new MigratorError('SINK_TABLE_NOT_FOUND', `D1 has no table ${table}.`, {
@@ -50,13 +59,19 @@ export class D1Sink<Row extends object> implements Sink<Row> {
     }
     if (description) checkTable(table, description, shape);
     const keyTravels = shape.key.every(({ name }) => shape.columns.some((column) => column.name === name));
+    const [atomic, reading] = await Promise.all([
+      isAtomic(this.#connection, context),
+      hasFloats ? readsFloats(this.#connection, context) : ('all' as const),
+    ]);
     return new D1Target({
       connection: this.#connection,
       table,
       shape,
+      forms: formsOf(shape, store, reading),
+      settings: storeSettings(store, shape),
       missing: description === null,
       upsert: keyTravels && (description === null || isUnique(description, shape.key)),
-      atomic: await isAtomic(this.#connection, context),
+      atomic,
     });
   }
 }

@@ -8,7 +8,8 @@ export type TableRow<Database, Table extends keyof Database> = Database[Table] e
   : never;
 
 /** The options of a {@link D1RestSink}. */
-export interface D1RestSinkOptions<Table extends string> extends D1SinkOptions<Table>, D1RestOptions {}
+export interface D1RestSinkOptions<Table extends string, Column extends string = string>
+  extends D1SinkOptions<Table, Column>, D1RestOptions {}
 
 /**
  * Writes rows into a D1 table over Cloudflare's REST API.
@@ -26,13 +27,16 @@ export class D1RestSink<
   Table extends keyof Database & string = keyof Database & string,
 > extends D1Sink<TableRow<Database, Table>> {
   /** @throws MigratorError `INVALID_OPTION`; nothing is sent here. */
-  constructor(options: D1RestSinkOptions<Table>) {
+  constructor(options: D1RestSinkOptions<Table, keyof Database[Table] & string>) {
     super(new D1RestDatabase(options), options);
   }
 }
 
 /** The options of a {@link D1BindingSink}. */
-export interface D1BindingSinkOptions<Table extends string> extends D1SinkOptions<Table> {
+export interface D1BindingSinkOptions<
+  Table extends string,
+  Column extends string = string,
+> extends D1SinkOptions<Table, Column> {
   /** The Worker's binding: `env.DB`. */
   readonly database: D1DatabaseLike;
 }
@@ -52,7 +56,7 @@ export class D1BindingSink<
   Table extends keyof Database & string = keyof Database & string,
 > extends D1Sink<TableRow<Database, Table>> {
   /** @throws MigratorError `INVALID_OPTION`; nothing is read or written here. */
-  constructor(options: D1BindingSinkOptions<Table>) {
+  constructor(options: D1BindingSinkOptions<Table, keyof Database[Table] & string>) {
     super(options.database, options);
   }
 }

@@ -1,7 +1,8 @@
 import { type RawBuilder, sql } from 'kysely';
-import type { CallContext, ColumnDescriptor, LogicalType, RowShape } from '../contract/index.ts';
+import type { CallContext, ColumnDescriptor, RowShape } from '../contract/index.ts';
 import { MigratorError } from '../errors.ts';
 import type { D1Connection } from './connection.ts';
+import type { ColumnForm } from './types.ts';
 
 /** A column of a D1 table. */
 interface TableColumn {
@@ -117,21 +118,18 @@ export function isUnique(description: TableDescription, key: readonly ColumnDesc
   );
 }
 
-const columnTypes: Readonly<Partial<Record<LogicalType, string>>> = {
-  integer: 'INTEGER',
-  float: 'REAL',
-  boolean: 'INTEGER',
-  bytes: 'BLOB',
-};
-
 /** The statement that makes a table for the rows: the source's names, the key as primary key where all of it travels. */
-export function createTableStatement(table: string, { columns, key: given }: RowShape): RawBuilder<unknown> {
+export function createTableStatement(
+  table: string,
+  { columns, key: given }: RowShape,
+  forms: readonly ColumnForm[],
+): RawBuilder<unknown> {
   const key = given.every(({ name }) => columns.some((column) => column.name === name)) ? given : [];
   const single = key.length === 1 ? key[0] : undefined;
-  const definitions = columns.map(({ name, type, nullable }) => {
+  const definitions = columns.map(({ name, nullable }, index) => {
     const primary = name === single?.name ? sql` PRIMARY KEY` : sql``;
     const notNull = nullable ? sql`` : sql` NOT NULL`;
-    return sql`${sql.id(name)} ${sql.raw(columnTypes[type] ?? 'TEXT')}${notNull}${primary}`;
+    return sql`${sql.id(name)} ${sql.raw(forms[index]?.columnType ?? 'TEXT')}${notNull}${primary}`;
   });
   if (key.length > 1) definitions.push(sql`PRIMARY KEY (${sql.join(key.map(({ name }) => sql.id(name)))})`);
   return sql`CREATE TABLE IF NOT EXISTS ${sql.id(table)} (${sql.join(definitions)})`;

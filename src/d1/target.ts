@@ -4,7 +4,6 @@ import type {
   BatchEncoder,
   CallContext,
   CheckpointStore,
-  ColumnDescriptor,
   CommitOutcome,
   Delivery,
   KeyRange,
@@ -17,13 +16,19 @@ import { D1CheckpointStore } from './checkpoint-store.ts';
 import type { D1Connection, Query } from './connection.ts';
 import { compareBatch, deleteKeys, isOrderedAlike, readKeys, within } from './compare.ts';
 import { type D1Batch, D1Encoder, maxRowBytes } from './encoder.ts';
+import { keyFormsOf } from './key-values.ts';
 import { createTableStatement } from './table.ts';
+import { type ColumnForm, valueExpression } from './types.ts';
 
 /** What a {@link D1Target} is made of. */
 export interface D1TargetParts {
   readonly connection: D1Connection;
   readonly table: string;
   readonly shape: RowShape;
+  /** How each column of the shape is stored. */
+  readonly forms: readonly ColumnForm[];
+  /** Stored forms that are not the defaults. */
+  readonly settings: Readonly<Record<string, string>>;
   /** True: the table is made when the copy starts. */
   readonly missing: boolean;
   /** True: a row can be found by the key. */
@@ -35,10 +40,12 @@ export interface D1TargetParts {
 /** A D1 table that takes rows, over the binding or over REST alike. */
 export class D1Target implements SinkTarget<D1Batch> {
   readonly identity: string;
+  readonly settings: Readonly<Record<string, string>>;
   readonly database: string | undefined;
   readonly mode: 'upsert' | 'insert';
   readonly maxRowBytes: number = maxRowBytes;
   readonly #parts: D1TargetParts;
+  readonly #keyForms: readonly ColumnForm[];
   readonly #insertInto: RawBuilder<unknown>;
   readonly #onConflict: RawBuilder<unknown>;
   readonly verifier: SinkVerifier<D1Batch> | undefined;
@@ -48,11 +55,15 @@ export class D1Target implements SinkTarget<D1Batch> {
   constructor(parts: D1TargetParts) {
     const { table, shape, upsert } = parts;
     this.identity = `D1 table ${table}`;
+    this.settings = parts.settings;
     this.database = parts.connection.identity;
     this.mode = upsert ? 'upsert' : 'insert';
     this.#parts = parts;
+    this.#keyForms = keyFormsOf(shape, parts.forms);
     this.#exists = !parts.missing;
-    this.verifier = upsert ? this.#makeVerifier() : undefined;
+    // Without the source's own text of a key a row could be taken for another, or for one too many.
+    const keysAreKnown = this.#keyForms.every(({ decode }) => decode !== null);
+    this.verifier = upsert && keysAreKnown ? this.#makeVerifier() : undefined;
     this.#insertInto = sql`INSERT INTO ${sql.id(table)} (${sql.join(shape.columns.map(({ name }) => sql.id(name)))})`;
     this.#onConflict = upsert ? onConflict(shape) : sql``;
   }
@@ -65,13 +76,13 @@ export class D1Target implements SinkTarget<D1Batch> {
 
   async create(context?: CallContext): Promise<void> {
     if (this.#exists) return;
-    const { connection, table, shape } = this.#parts;
-    await connection.changes(createTableStatement(table, shape), context);
+    const { connection, table, shape, forms } = this.#parts;
+    await connection.changes(createTableStatement(table, shape, forms), context);
     this.#exists = true;
   }
 
   encoder(maxRows?: number): BatchEncoder<D1Batch> {
-    return new D1Encoder(this.#parts.shape.columns, maxRows);
+    return new D1Encoder(this.#parts.forms, maxRows);
   }
 
   async commit(batch: D1Batch, advance: Advance, context?: CallContext): Promise<CommitOutcome> {
@@ -107,8 +118,8 @@ export class D1Target implements SinkTarget<D1Batch> {
   async countRows(range?: KeyRange, context?: CallContext): Promise<number | null> {
     if (!this.#exists) return 0;
     const { connection, table, shape } = this.#parts;
-    if (range && !shape.key.every(isOrderedAlike)) return null;
-    const where = range ? sql` WHERE ${within(shape.key, range)}` : sql``;
+    if (range && !isOrderedAlike(shape, this.#keyForms)) return null;
+    const where = range ? sql` WHERE ${within(this.#keyForms, range)}` : sql``;
     const [row] = await connection.rows(sql`SELECT count(*) AS rows FROM ${sql.id(table)}${where}`, context);
     return Number(row?.['rows']);
   }
@@ -122,30 +133,38 @@ export class D1Target implements SinkTarget<D1Batch> {
 
   /** The values of a row in the form in which they are stored. */
   #values(batch: D1Batch): RawBuilder<unknown>[] {
-    return this.#parts.shape.columns.map(({ type }, column) => {
+    return this.#parts.forms.map((form, column) => {
       const large = batch.large.find((value) => value.column === column);
-      if (large) return largeValue(large.pieces, type);
-      const value = sql`value->>${sql.lit(column)}`;
-      return type === 'bytes' ? sql`unhex(${value})` : value;
+      return large ? largeValue(large.pieces, form) : valueExpression(form, column, batch.pairs.has(column));
     });
   }
 
   #makeVerifier(): SinkVerifier<D1Batch> {
     const { connection, table, shape } = this.#parts;
+    const keyForms = this.#keyForms;
     return {
       compare: async (batch, span, context) => {
         const values = this.#values(batch).map((value, index) => sql`${value} AS ${sql.id(`v${index}`)}`);
         const rows = sql`(SELECT key AS place, ${sql.join(values)} FROM json_each(${batch.json}))`;
-        return await compareBatch(connection, table, shape, { table: rows, rows: batch.rows }, span, context);
+        return await compareBatch(
+          connection,
+          table,
+          shape,
+          keyForms,
+          { table: rows, rows: batch.rows },
+          span,
+          context,
+        );
       },
-      keys: async (after, limit, context) => await readKeys(connection, table, shape, after, limit, context),
-      delete: async (keys, context) => await deleteKeys(connection, table, shape, keys, context),
+      keys: async (after, limit, context) =>
+        await readKeys(connection, table, keyForms, after, limit, context),
+      delete: async (keys, context) => await deleteKeys(connection, table, keyForms, keys, context),
     };
   }
 }
 
-function largeValue(pieces: readonly string[], type: ColumnDescriptor['type']): RawBuilder<unknown> {
-  if (type !== 'bytes') return sql`${pieces[0]}`;
+function largeValue(pieces: readonly string[], { large }: ColumnForm): RawBuilder<unknown> {
+  if (large !== 'hex') return sql`${pieces[0]}`;
   return sql`CAST(${sql.join(
     pieces.map((piece) => sql`unhex(${piece})`),
     sql` || `,

@@ -39,14 +39,15 @@ export type PgQueryRunner = (query: RawBuilder<unknown>) => Promise<PgRow[]>;
 
 /**
  * Whatever the server or the role is set to, the text of a value is the same: ISO dates in UTC, floats with all their
- * digits, bytes in hexadecimal. The settings end with the transaction, so a host's pool keeps its own.
+ * digits, bytes in hexadecimal, names without needless quotes. The settings end with the transaction, so a host's pool keeps its own.
  */
 const sessionSettings: Readonly<Record<string, string>> = {
   datestyle: 'ISO, YMD',
   timezone: 'UTC',
   intervalstyle: 'iso_8601',
   bytea_output: 'hex',
-  extra_float_digits: '1',
+  extra_float_digits: '3', // before PostgreSQL 12, 1 was not enough
+  quote_all_identifiers: 'off',
 };
 
 const keepText = { getTypeParser: () => (value: string) => value };

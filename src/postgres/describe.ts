@@ -1,8 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
-import type { ColumnDescriptor } from '../contract/index.ts';
 import { MigratorError, type MigratorErrorCode } from '../errors.ts';
 import type { PgQueryRunner } from './client.ts';
-import { logicalTypeOf } from './types.ts';
+import { codecOf, type PostgresColumn, type TypeFacts } from './types.ts';
 
 /** What the options name. */
 export interface TableRequest {
@@ -20,8 +19,8 @@ export interface TableDescription {
   readonly table: string;
   readonly from: RawBuilder<unknown>;
   readonly where: RawBuilder<unknown>;
-  readonly columns: readonly ColumnDescriptor[];
-  readonly key: readonly ColumnDescriptor[];
+  readonly columns: readonly PostgresColumn[];
+  readonly key: readonly PostgresColumn[];
   readonly keyIndexes: readonly number[];
   readonly estimatedRows: number;
   readonly estimatedRowBytes: number;
@@ -78,20 +77,44 @@ export async function describeTable(query: PgQueryRunner, request: TableRequest)
   };
 }
 
-async function readColumns(query: PgQueryRunner, oid: string): Promise<ColumnDescriptor[]> {
+async function readColumns(query: PgQueryRunner, oid: string): Promise<PostgresColumn[]> {
+  // A domain stands for the type below it, which may be a domain again; so may the type of an array's elements.
   const rows = await query(sql`
-    SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), base.typname::text, base.typtype::text,
-      (a.attnotnull OR (t.typtype = 'd' AND t.typnotnull))::text
-    FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
-      JOIN pg_type AS base ON base.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
+    WITH RECURSIVE below AS (
+      SELECT oid AS start, oid, typtype, typbasetype, typtype = 'd' AND typnotnull AS not_null FROM pg_type
+      UNION ALL
+      SELECT below.start, t.oid, t.typtype, t.typbasetype, below.not_null OR (t.typtype = 'd' AND t.typnotnull)
+      FROM below JOIN pg_type AS t ON t.oid = below.typbasetype WHERE below.typtype = 'd'
+    ), base AS (
+      SELECT below.start, below.not_null, t.typname, t.typtype, n.nspname, t.typelem, t.typdelim,
+        t.typoutput = 'pg_catalog.array_out'::regproc AS is_array
+      FROM below JOIN pg_type AS t ON t.oid = below.oid JOIN pg_namespace AS n ON n.oid = t.typnamespace
+      WHERE below.typtype <> 'd'
+    )
+    SELECT a.attname::text AS c0, format_type(a.atttypid, a.atttypmod) AS c1, (a.attnotnull OR base.not_null)::text AS c2,
+      base.typname::text AS t0, base.nspname::text AS t1, base.typtype::text AS t2, base.is_array::text AS t3,
+      element.typname::text AS e0, element.nspname::text AS e1, element.typtype::text AS e2, element.is_array::text AS e3,
+      element.typdelim::text AS e4
+    FROM pg_attribute AS a JOIN base ON base.start = a.atttypid
+      LEFT JOIN base AS element ON base.is_array AND element.start = base.typelem
     WHERE a.attrelid = CAST(${oid} AS oid) AND a.attnum > 0 AND NOT a.attisdropped
     ORDER BY a.attnum`);
-  return rows.map(([name, nativeType, typeName, typeKind, notNull]) => ({
-    name: name ?? '',
-    type: logicalTypeOf(typeName ?? '', typeKind ?? ''),
-    nativeType: nativeType ?? '',
-    nullable: notNull !== 'true',
-  }));
+  return rows.map((row) => {
+    const [name = '', nativeType = '', notNull, ...facts] = row.map((value) => value ?? '');
+    const codec = codecOf(typeFacts(facts));
+    return { name, type: codec.type, nativeType, nullable: notNull !== 'true', codec };
+  });
+}
+
+function typeFacts(row: readonly string[]): TypeFacts {
+  const [name = '', schema = '', kind = '', isArray, ...element] = row;
+  const delimiter = element[4] ?? ',';
+  return {
+    name,
+    schema,
+    kind,
+    element: isArray === 'true' ? { ...typeFacts(element.slice(0, 4)), delimiter } : null,
+  };
 }
 
 async function chooseKey(
@@ -99,10 +122,10 @@ async function chooseKey(
   table: {
     readonly oid: string;
     readonly shown: string;
-    readonly all: readonly ColumnDescriptor[];
+    readonly all: readonly PostgresColumn[];
     readonly given: readonly string[] | undefined;
   },
-): Promise<ColumnDescriptor[]> {
+): Promise<PostgresColumn[]> {
   const { oid, shown, all, given } = table;
   const uniques = await query(sql`
     SELECT i.indisprimary::text,
@@ -191,7 +214,7 @@ async function estimate(
   query: PgQueryRunner,
   from: RawBuilder<unknown>,
   where: RawBuilder<unknown>,
-  columns: readonly ColumnDescriptor[],
+  columns: readonly PostgresColumn[],
 ): Promise<{ estimatedRows: number; estimatedRowBytes: number }> {
   const names = columns.map(({ name }) => sql.id('source', name));
   const [plan] = await query(
@@ -211,7 +234,7 @@ async function estimate(
   };
 }
 
-function pick(all: readonly ColumnDescriptor[], names: readonly string[], shown: string): ColumnDescriptor[] {
+function pick(all: readonly PostgresColumn[], names: readonly string[], shown: string): PostgresColumn[] {
   return names.map((name) => {
     const column = all.find((candidate) => candidate.name === name);
     if (column) return column;

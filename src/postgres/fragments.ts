@@ -1,6 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { ColumnDescriptor, Key, KeyBound } from '../contract/index.ts';
 import type { TableDescription } from './describe.ts';
+import { keyValue } from './types.ts';
 
 /** The condition that a row is the table's and inside the bounds. */
 export function within(
@@ -34,8 +35,7 @@ function keyValues(table: TableDescription, key: Key): RawBuilder<unknown> {
   return tuple(
     key.map((value, index) => {
       const column = table.key[index];
-      const text = column?.type === 'bytes' ? `\\x${value}` : value;
-      return sql`CAST(${text} AS ${sql.raw(column?.nativeType ?? 'text')})`;
+      return column ? keyValue(value, column) : sql`${value}`;
     }),
   );
 }
@@ -48,7 +48,7 @@ function tuple(parts: readonly RawBuilder<unknown>[]): RawBuilder<unknown> {
 /** Bytes of a value. The lengths of text and bytea are known without fetching them; other large values are written out. */
 export function storedBytes({ name, type, nativeType }: ColumnDescriptor): RawBuilder<unknown> {
   const column = sql.id('source', name);
-  const plain = type === 'bytes' || /^(text|character)/.test(nativeType);
+  const plain = type === 'bytes' || /^(text|character( varying)?)(\(\d+\))?$/.test(nativeType);
   const length = plain
     ? sql`octet_length(${column})`
     : sql`CASE WHEN pg_column_size(${column}) > 4000 THEN octet_length(CAST(${column} AS text)) ELSE pg_column_size(${column}) END`;

@@ -22,7 +22,8 @@ import {
 import { describeTable, type TableDescription, type TableRequest } from './describe.ts';
 import { keyColumns, keyIn, keyOrder, storedBytes, within } from './fragments.ts';
 import { integerRanges, walkedRanges } from './ranges.ts';
-import { asText, canonicalizer } from './types.ts';
+import { readReferences } from './references.ts';
+import { type PostgresColumn, selected } from './types.ts';
 
 /** How to reach the database: one of the three. */
 export type PostgresConnection<Database> =
@@ -96,8 +97,10 @@ export class PostgresKeysetSource<
     description.catch(() => {
       this.#description = null;
     });
-    const { database, schema, table, columns, key, keyIndexes, estimatedRows, estimatedRowBytes } =
+    const { database, schema, table, keyIndexes, estimatedRows, estimatedRowBytes, ...described } =
       await description;
+    const columns = described.columns.map(descriptorOf);
+    const key = described.key.map(descriptorOf);
     const settings: Record<string, string> = {};
     if (this.#request.where) {
       const { sql: text, parameters } = compile(this.#request.where);
@@ -178,6 +181,12 @@ export class PostgresKeysetSource<
     }
   }
 
+  /** The tables that this table's foreign keys refer to, where all columns of the key travel. */
+  async references(context?: CallContext): Promise<readonly string[]> {
+    const table = await this.#described(context);
+    return await this.#transactions.run((query) => readReferences(query, table), context);
+  }
+
   async close(): Promise<void> {
     await this.#transactions.close();
   }
@@ -217,13 +226,13 @@ export class PostgresKeysetSource<
     const where = after ? within(table, { key: after, inclusive: false }, null) : table.where;
     const inner = keyOrder(table);
     const outer = table.key.map(({ name }) => sql.id('step', name));
-    const selected = table.key.map(({ nativeType }, index) =>
-      this.#text(outer[index] as RawBuilder<unknown>, nativeType, index),
+    const texts = table.key.map((column, index) =>
+      this.#text(outer[index] as RawBuilder<unknown>, column, index),
     );
     const descending = sql.join(outer.map((name) => sql`${name} DESC`));
     const [key] = await this.#transactions.run(
       (query) =>
-        query(sql`SELECT ${sql.join(selected)} FROM (
+        query(sql`SELECT ${sql.join(texts)} FROM (
           SELECT ${inner} FROM ${table.from} WHERE ${where} ORDER BY ${inner} LIMIT ${sql.lit(size)}
         ) AS step ORDER BY ${descending} LIMIT 1`),
       context,
@@ -243,8 +252,8 @@ export class PostgresKeysetSource<
       (query) => query(sql`SELECT ${this.#select(columns)} FROM ${table.from} WHERE ${rest}`),
       context,
     );
-    for (const [index, { type }] of columns.entries()) {
-      const convert = canonicalizer(type);
+    for (const [index, { codec }] of columns.entries()) {
+      const convert = codec.canonical;
       if (!convert) continue;
       for (const row of rows) {
         const value = row[index];
@@ -255,19 +264,24 @@ export class PostgresKeysetSource<
   }
 
   #canonicalKey(table: TableDescription, key: Key): Key {
-    return key.map((value, index) => canonicalizer(table.key[index]?.type ?? 'text')?.(value) ?? value);
+    return key.map((value, index) => table.key[index]?.codec.canonical?.(value) ?? value);
   }
 
-  #select(columns: readonly ColumnDescriptor[]): RawBuilder<unknown> {
-    return sql.join(
-      columns.map(({ name, nativeType }, index) => this.#text(sql.id('source', name), nativeType, index)),
-    );
+  #select(columns: readonly PostgresColumn[]): RawBuilder<unknown> {
+    return sql.join(columns.map((column, index) => this.#text(sql.id('source', column.name), column, index)));
   }
 
-  #text(column: RawBuilder<unknown>, nativeType: string, index: number): RawBuilder<unknown> {
+  #text(value: RawBuilder<unknown>, { codec }: PostgresColumn, index: number): RawBuilder<unknown> {
+    const { rawText } = this.#transactions;
+    const text = selected(value, codec, rawText);
     // Over a host's Kysely rows are objects: every value needs a name of its own.
-    return this.#transactions.rawText ? column : sql`${asText(column, nativeType)} AS ${sql.id(`c${index}`)}`;
+    return rawText ? text : sql`${text} AS ${sql.id(`c${index}`)}`;
   }
+}
+
+/** What the contract says of a column: how it travels stays here. */
+function descriptorOf({ name, type, nativeType, nullable }: PostgresColumn): ColumnDescriptor {
+  return { name, type, nativeType, nullable };
 }
 
 function connect<Database>(

@@ -1,0 +1,131 @@
+import type { LogicalType } from '../contract/index.ts';
+import { MigratorError } from '../errors.ts';
+import { epochOf, type EpochUnit } from './epochs.ts';
+import { type FloatReading, mantissaAndExponent } from './floats.ts';
+import type { FloatForm, StoredForm } from './types.ts';
+
+/** Turns a canonical text into JSON. Throws `VALUE_REFUSED` where the form has no place for the value. */
+export type ValueEncoder = (value: string) => string;
+
+const needsEscape = /["\\\p{Cc}]/u;
+
+/** A text as a JSON string. */
+export function quote(value: string): string {
+  return needsEscape.test(value) ? JSON.stringify(value) : `"${value}"`;
+}
+
+/** What is called how in JSON. Chosen once a column. */
+export function encoderOf(
+  type: LogicalType,
+  form: StoredForm | undefined,
+  reading: FloatReading,
+): ValueEncoder {
+  if (form === undefined) return defaultEncoder(type, reading);
+  if (form === 'text' || form === 'hex') return quote;
+  if (form === 'blob') return (value) => `"${value.replaceAll('-', '')}"`;
+  if (form === 'real') return nearestDouble(reading);
+  if (form === 'epoch-s') return epoch('s', false);
+  if (form === 'epoch-ms') return epoch('ms', false);
+  if (form === 'epoch-us') return epoch('us', false);
+  if ('scaled' in form) return scaled(form.scaled);
+  if ('epoch' in form) return epoch(form.epoch, true);
+  return float(form, reading);
+}
+
+function defaultEncoder(type: LogicalType, reading: FloatReading): ValueEncoder {
+  switch (type) {
+    case 'integer':
+      // Digits stay digits: D1 reads all 64 bits of a JSON integer.
+      return (value) => value;
+    case 'float':
+      return float({}, reading);
+    case 'boolean':
+      return (value) => (value === 'true' ? '1' : '0');
+    case 'bytes':
+      return (value) => `"${value}"`;
+    default:
+      return quote;
+  }
+}
+
+/** The last letters of NaN and Infinity; digits and exponents have neither. */
+const letterN = 0x4e;
+const letterY = 0x79;
+const minus = 0x2d;
+const zero = 0x30;
+
+function float({ nan, infinity, negativeZero }: FloatForm, reading: FloatReading): ValueEncoder {
+  const finite = finiteFloat(reading);
+  return (value) => {
+    const last = value.charCodeAt(value.length - 1);
+    if (last === letterN) return declared(value, nan);
+    if (last === letterY) {
+      if (infinity === 'real') return value === 'Infinity' ? '1e999' : '-1e999';
+      return declared(value, infinity);
+    }
+    if (value.charCodeAt(0) === minus && value.charCodeAt(1) === zero && Number(value) === 0) {
+      if (negativeZero !== 'zero') throw valueRefused(value);
+      return '0';
+    }
+    return finite(value);
+  };
+}
+
+function declared(value: string, choice: 'refuse' | 'null' | 'text' | undefined): string {
+  if (choice === 'null') return 'null';
+  if (choice === 'text') return `"${value}"`;
+  throw valueRefused(value);
+}
+
+/** Digits where the endpoint reads them without a mistake, mantissa and exponent elsewhere. */
+function finiteFloat(reading: FloatReading): ValueEncoder {
+  if (reading === 'all') return (value) => value;
+  if (reading === 'none') return mantissaAndExponent;
+  return (value) => (value.includes('e') ? mantissaAndExponent(value) : value);
+}
+
+function nearestDouble(reading: FloatReading): ValueEncoder {
+  const finite = finiteFloat(reading);
+  return (value) => {
+    const number = Number(value);
+    if (!Number.isFinite(number)) throw valueRefused(value);
+    return finite(String(number));
+  };
+}
+
+/** Exact decimals: optional sign, digits, perhaps a point and digits. */
+const decimalText = /^(-?)(\d+)(?:\.(\d+))?$/;
+
+function scaled(places: number): ValueEncoder {
+  return (value) => {
+    const parts = decimalText.exec(value);
+    if (!parts) throw valueRefused(value);
+    const [, sign = '', whole = '', fraction = ''] = parts;
+    if (/[1-9]/.test(fraction.slice(places))) throw valueRefused(value);
+    const digits = `${whole}${fraction.slice(0, places).padEnd(places, '0')}`.replace(/^0+(?=\d)/, '');
+    if (digits === '0') return digits;
+    // 18 digits always fit into 64 bits, 20 never.
+    const fits = digits.length <= 18 || (digits.length === 19 && isInt64(BigInt(sign + digits)));
+    if (!fits) throw valueRefused(value);
+    return sign + digits;
+  };
+}
+
+function isInt64(value: bigint): boolean {
+  return BigInt.asIntN(64, value) === value;
+}
+
+function epoch(unit: EpochUnit, floor: boolean): ValueEncoder {
+  return (value) => {
+    const digits = epochOf(value, unit, floor);
+    if (digits === null) throw valueRefused(value);
+    return digits;
+  };
+}
+
+function valueRefused(value: string): MigratorError {
+  const shown = value.length > 60 ? `${value.slice(0, 60)}...` : value;
+  return new MigratorError('VALUE_REFUSED', `D1 has no exact form for the value ${shown} here.`, {
+    help: "change it at the source, leave the row out with a filter, or declare with the sink's `store` option how it is to be stored.",
+  });
+}
