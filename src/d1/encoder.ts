@@ -54,12 +54,17 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
     let text = '[';
     let bytes = 2;
     let index = 0;
-    for (const form of this.#forms) {
-      const value = row[index];
-      const encoded = value === null || value === undefined ? 'null' : this.#value(index, form, value);
-      text += index === 0 ? encoded : `,${encoded}`;
-      bytes += 1 + (form.ascii ? encoded.length : utf8Bytes(encoded));
-      index += 1;
+    try {
+      for (const form of this.#forms) {
+        const value = row[index];
+        const encoded = value === null || value === undefined ? 'null' : form.encode(value);
+        if (this.#floats[index] && encoded.charCodeAt(0) === bracket) this.#pairs.add(index);
+        text += index === 0 ? encoded : `,${encoded}`;
+        bytes += 1 + (form.ascii ? encoded.length : utf8Bytes(encoded));
+        index += 1;
+      }
+    } catch (error) {
+      throw named(error, this.#forms[index]);
     }
     if (this.#bytes + bytes <= maxBatchBytes) {
       this.#append(`${text}]`, bytes);
@@ -87,8 +92,7 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
       if (this.#floats[index] && encoded.charCodeAt(0) === bracket) this.#pairs.add(index);
       return encoded;
     } catch (error) {
-      if (error instanceof MigratorError) throw error.with({ help: `Column ${form.name}: ${error.help}` });
-      throw error;
+      throw named(error, form);
     }
   }
 
@@ -124,6 +128,13 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
     );
     this.#large = large;
   }
+}
+
+/** Which column refused a value; the engine adds the row's key. */
+function named(error: unknown, form: ColumnForm | undefined): unknown {
+  return error instanceof MigratorError && form
+    ? error.with({ help: `Column ${form.name}: ${error.help}` })
+    : error;
 }
 
 function cut(text: string, size: number): string[] {

@@ -55,7 +55,6 @@ const minus = 0x2d;
 const zero = 0x30;
 
 function float({ nan, infinity, negativeZero }: FloatForm, reading: FloatReading): ValueEncoder {
-  const finite = finiteFloat(reading);
   return (value) => {
     const last = value.charCodeAt(value.length - 1);
     if (last === letterN) return declared(value, nan);
@@ -67,7 +66,9 @@ function float({ nan, infinity, negativeZero }: FloatForm, reading: FloatReading
       if (negativeZero !== 'zero') throw valueRefused(value);
       return '0';
     }
-    return finite(value);
+    return reading === 'all' || (reading === 'plain' && !value.includes('e'))
+      ? value
+      : mantissaAndExponent(value);
   };
 }
 

@@ -112,15 +112,7 @@ test('the stored form does not depend on the settings of the server or the role'
   expect(await world.d1('SELECT d FROM set2')).toEqual([{ d: 0.1 + 0.2 }]);
   const first = await world.sinkRows('set1', 'id');
   expect(await world.sinkRows('set2', 'id')).toEqual(first);
-  expect(first).toEqual([
-    [
-      '1',
-      '2026-07-01T12:00:00.25Z',
-      '0.3',
-      '\u0001\u0002',
-      'P1DT2H',
-    ],
-  ]);
+  expect(first).toEqual([['1', '2026-07-01T12:00:00.25Z', '0.3', '\u0001\u0002', 'P1DT2H']]);
 });
 
 test('rows of almost 2,000,000 bytes are copied, however long their JSON would be', async () => {
@@ -138,9 +130,9 @@ test('rows of almost 2,000,000 bytes are copied, however long their JSON would b
       `SELECT id, length(CAST(body AS BLOB)) AS body, length(blob) AS blob, note FROM big WHERE id > 20 ORDER BY id`,
     ),
   ).toEqual(rows.map(({ id, body, blob, note }: Record<string, unknown>) => ({ id, body, blob, note })));
-  expect(
-    await world.d1(`SELECT replace(body, '"', '') = '' AS same FROM big WHERE id = 21`),
-  ).toEqual([{ same: 1 }]);
+  expect(await world.d1(`SELECT replace(body, '"', '') = '' AS same FROM big WHERE id = 21`)).toEqual([
+    { same: 1 },
+  ]);
   expect(
     await world.d1(
       `SELECT hex(substr(blob, 1, 4)) AS start, hex(substr(blob, -4)) AS finish, length(replace(hex(substr(blob, 1, 400000)), '00FF', '')) AS rest FROM big WHERE id = 22`,

@@ -1,6 +1,6 @@
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
 
-const source = (path: string): string => new URL(`./src/${path}`, import.meta.url).pathname;
+const source = (path: string): string => new URL(`../src/${path}`, import.meta.url).pathname;
 
 const config: ViteUserConfig = defineConfig({
   resolve: {
