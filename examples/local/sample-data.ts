@@ -105,6 +105,8 @@ function* cameraLines(cities: City[]): Generator<string> {
  */
 async function fill(target: Target, table: SampleTable, lines: Iterable<string>): Promise<void> {
   const pool = typeof target === 'string' ? new Pool({ connectionString: target, max: 1 }) : target;
+  // A connection that breaks while it is closed must not end the process.
+  if (typeof target === 'string') pool.on('error', () => undefined);
   try {
     const client = await pool.connect();
     try {

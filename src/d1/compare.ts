@@ -14,8 +14,15 @@ import type { ColumnForm } from './types.ts';
 /** Keys that one answer may list; where there are more, the next call finds them. */
 const listedKeys = 1_000;
 
-/** A batch as a table of its values: column `v0`, `v1`... of each row, and `place`, its index in the batch. */
-export type BatchTable = RawBuilder<unknown>;
+/** A batch as it travels, and for each column the expression of its stored value, over the rows `batch` of the JSON. */
+export interface ComparedBatch {
+  readonly json: string;
+  readonly rows: number;
+  readonly values: readonly RawBuilder<unknown>[];
+}
+
+/** Conditions that are answered in one column of a result: D1 takes 100 columns, and 32 arguments of a function. */
+const groupedFlags = 30;
 
 /**
  * Compares a batch with the table inside D1: the rows travel there in the form in which they were copied, and only
@@ -26,7 +33,7 @@ export async function compareBatch(
   table: string,
   shape: RowShape,
   keyForms: readonly ColumnForm[],
-  batch: { readonly table: BatchTable; readonly rows: number },
+  batch: ComparedBatch,
   span: KeyRange | null,
   context: CallContext | undefined,
 ): Promise<Comparison> {
@@ -34,7 +41,7 @@ export async function compareBatch(
   const inSpan = sql`FROM ${sql.id(table)} WHERE ${span && ordered ? within(keyForms, span) : sql`false`}`;
   const [found, counted] = await connection.batch(
     [
-      connection.compile(differences(table, shape, batch.table)),
+      connection.compile(differences(table, shape, batch)),
       connection.compile(sql`SELECT count(*) AS rows ${inSpan}`),
     ],
     context,
@@ -43,34 +50,58 @@ export async function compareBatch(
   const missing = rows.filter((row) => Number(row['missing']) === 1).map((row) => Number(row['place']));
   const different = rows
     .filter((row) => Number(row['missing']) === 0)
-    .map((row) => ({
-      row: Number(row['place']),
-      columns: shape.columns
-        .filter((_column, index) => Number(row[`d${index}`]) === 1)
-        .map(({ name }) => name),
-    }));
+    .map((row) => {
+      const flags = flagsOf(row);
+      return {
+        row: Number(row['place']),
+        columns: shape.columns.filter((_column, index) => flags[index] === 1).map(({ name }) => name),
+      };
+    });
   if (!span) return { missing, different, extra: [] };
   if (!ordered) return { missing, different, extra: null };
   const [count] = (counted?.results ?? []) as Row[];
   const inSink = Number(count?.['rows']);
   const extra =
     inSink > batch.rows - missing.length
-      ? await extraKeys(connection, shape, keyForms, batch.table, inSpan, context)
+      ? await extraKeys(connection, shape, keyForms, batch, inSpan, context)
       : [];
   return { missing, different, extra };
 }
 
-function differences(table: string, shape: RowShape, batch: BatchTable): RawBuilder<unknown> {
+function differences(table: string, shape: RowShape, batch: ComparedBatch): RawBuilder<unknown> {
   const stored = (name: string): RawBuilder<unknown> => sql.id('stored', name);
-  const sameKey = shape.key.map((column) => sql`${stored(column.name)} = ${batchValue(shape, column)}`);
-  const differs = shape.columns.map(
-    (column) => sql`(${stored(column.name)} COLLATE BINARY IS NOT ${batchValue(shape, column)})`,
+  const sameKey = shape.key.map(
+    (column) => sql`${stored(column.name)} = ${batchValue(shape, batch, column)}`,
   );
-  const columns = differs.map((condition, index) => sql`${condition} AS ${sql.id(`d${index}`)}`);
+  const differs = shape.columns.map(
+    (column) => sql`(${stored(column.name)} COLLATE BINARY IS NOT ${batchValue(shape, batch, column)})`,
+  );
+  const flags = Array.from({ length: Math.ceil(differs.length / groupedFlags) }, (_, group) => {
+    const conditions = differs.slice(group * groupedFlags, (group + 1) * groupedFlags);
+    return sql`json_array(${sql.join(conditions)}) AS ${sql.id(`flags${group}`)}`;
+  });
   const missing = sql`${stored(shape.key[0]?.name ?? '')} IS NULL`;
-  return sql`SELECT batch.place AS place, ${missing} AS missing, ${sql.join(columns)}
-  FROM ${batch} AS batch LEFT JOIN ${sql.id(table)} AS stored ON ${sql.join(sameKey, sql` AND `)}
-  WHERE ${missing} OR ${sql.join(differs, sql` OR `)}`;
+  return sql`SELECT batch.place AS place, ${missing} AS missing, ${sql.join(flags)}
+  FROM ${batchRows(batch)} LEFT JOIN ${sql.id(table)} AS stored ON ${sql.join(sameKey, sql` AND `)}
+  WHERE ${anyOf([missing, ...differs])}`;
+}
+
+function flagsOf(row: Row): number[] {
+  return Object.entries(row).flatMap(([name, value]) =>
+    name.startsWith('flags') ? (JSON.parse(String(value)) as number[]) : [],
+  );
+}
+
+/** The conditions as a tree of even depth: D1 refuses an expression that is deeper than 100. */
+function anyOf(conditions: readonly RawBuilder<unknown>[]): RawBuilder<unknown> {
+  const [first, ...others] = conditions;
+  if (!first || others.length === 0) return first ?? sql`false`;
+  const middle = Math.ceil(conditions.length / 2);
+  return sql`(${anyOf(conditions.slice(0, middle))} OR ${anyOf(conditions.slice(middle))})`;
+}
+
+function batchRows({ json }: ComparedBatch): RawBuilder<unknown> {
+  return sql`(SELECT key AS place, value FROM json_each(${json})) AS batch`;
 }
 
 /** Rows of the span that the batch does not have. */
@@ -78,16 +109,16 @@ async function extraKeys(
   connection: D1Connection,
   shape: RowShape,
   keyForms: readonly ColumnForm[],
-  batch: BatchTable,
+  batch: ComparedBatch,
   inSpan: RawBuilder<unknown>,
   context: CallContext | undefined,
 ): Promise<Key[]> {
   const key = tuple(shape.key.map(({ name }) => sql.id(name)));
-  const batchKey = sql.join(shape.key.map((column) => batchValue(shape, column)));
+  const batchKey = sql.join(shape.key.map((column) => batchValue(shape, batch, column)));
   return keysOf(
     keyForms,
     await connection.rows(
-      sql`SELECT ${keyTexts(keyForms)} ${inSpan} AND ${key} NOT IN (SELECT ${batchKey} FROM ${batch} AS batch) LIMIT ${sql.lit(listedKeys)}`,
+      sql`SELECT ${keyTexts(keyForms)} ${inSpan} AND ${key} NOT IN (SELECT ${batchKey} FROM ${batchRows(batch)}) LIMIT ${sql.lit(listedKeys)}`,
       context,
     ),
   );
@@ -141,6 +172,10 @@ export function isOrderedAlike({ key }: RowShape, forms: readonly ColumnForm[]):
   return forms.length === key.length && forms.every(({ ordered }) => ordered);
 }
 
-function batchValue(shape: RowShape, column: ColumnDescriptor): RawBuilder<unknown> {
-  return sql`batch.${sql.id(`v${shape.columns.findIndex(({ name }) => name === column.name)}`)}`;
+function batchValue(
+  shape: RowShape,
+  { values }: ComparedBatch,
+  column: ColumnDescriptor,
+): RawBuilder<unknown> {
+  return values[shape.columns.findIndex(({ name }) => name === column.name)] ?? sql`NULL`;
 }

@@ -1,6 +1,7 @@
 import type { BatchEncoder, EncodedBatch, TextRow } from '../contract/index.ts';
 import { MigratorError, rowTooLarge } from '../errors.ts';
 import type { ColumnForm } from './types.ts';
+import type { ValueEncoder } from './value-encoders.ts';
 
 /** D1 takes strings, blobs and rows of up to 2,000,000 bytes (Cloudflare's documentation, D1 limits). */
 export const maxRowBytes = 2_000_000;
@@ -31,6 +32,8 @@ const bracket = 0x5b;
 /** Turns rows into the JSON text that `json_each` takes apart again. */
 export class D1Encoder implements BatchEncoder<D1Batch> {
   readonly #forms: readonly ColumnForm[];
+  readonly #encode: readonly ValueEncoder[];
+  readonly #ascii: readonly boolean[];
   readonly #floats: readonly boolean[];
   readonly #maxRows: number;
   #text = '';
@@ -41,6 +44,8 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
 
   constructor(forms: readonly ColumnForm[], maxRows: number = Infinity) {
     this.#forms = forms;
+    this.#encode = forms.map(({ encode }) => encode);
+    this.#ascii = forms.map(({ ascii }) => ascii);
     this.#floats = forms.map(({ read }) => read === 'float');
     this.#maxRows = maxRows;
   }
@@ -55,12 +60,12 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
     let bytes = 2;
     let index = 0;
     try {
-      for (const form of this.#forms) {
+      for (const encode of this.#encode) {
         const value = row[index];
-        const encoded = value === null || value === undefined ? 'null' : form.encode(value);
+        const encoded = value === null || value === undefined ? 'null' : encode(value);
         if (this.#floats[index] && encoded.charCodeAt(0) === bracket) this.#pairs.add(index);
         text += index === 0 ? encoded : `,${encoded}`;
-        bytes += 1 + (form.ascii ? encoded.length : utf8Bytes(encoded));
+        bytes += 1 + (this.#ascii[index] ? encoded.length : utf8Bytes(encoded));
         index += 1;
       }
     } catch (error) {

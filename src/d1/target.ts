@@ -132,10 +132,12 @@ export class D1Target implements SinkTarget<D1Batch> {
   }
 
   /** The values of a row in the form in which they are stored. */
-  #values(batch: D1Batch): RawBuilder<unknown>[] {
+  #values(batch: D1Batch, row: RawBuilder<unknown> = sql`value`): RawBuilder<unknown>[] {
     return this.#parts.forms.map((form, column) => {
       const large = batch.large.find((value) => value.column === column);
-      return large ? largeValue(large.pieces, form) : valueExpression(form, column, batch.pairs.has(column));
+      return large
+        ? largeValue(large.pieces, form)
+        : valueExpression(form, column, batch.pairs.has(column), row);
     });
   }
 
@@ -144,17 +146,9 @@ export class D1Target implements SinkTarget<D1Batch> {
     const keyForms = this.#keyForms;
     return {
       compare: async (batch, span, context) => {
-        const values = this.#values(batch).map((value, index) => sql`${value} AS ${sql.id(`v${index}`)}`);
-        const rows = sql`(SELECT key AS place, ${sql.join(values)} FROM json_each(${batch.json}))`;
-        return await compareBatch(
-          connection,
-          table,
-          shape,
-          keyForms,
-          { table: rows, rows: batch.rows },
-          span,
-          context,
-        );
+        const { json, rows } = batch;
+        const values = this.#values(batch, sql`batch.value`);
+        return await compareBatch(connection, table, shape, keyForms, { json, rows, values }, span, context);
       },
       keys: async (after, limit, context) =>
         await readKeys(connection, table, keyForms, after, limit, context),

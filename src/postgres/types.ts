@@ -152,7 +152,8 @@ export function selected(column: RawBuilder<unknown>, codec: TypeCodec, raw: boo
 
 /** A key's canonical text as a value of its column's type. */
 export function keyValue(text: string, { nativeType, codec }: PostgresColumn): RawBuilder<unknown> {
-  const native = codec.native ? codec.native(text) : text;
-  const value = codec.via === null ? sql`${native}` : sql`CAST(${native} AS ${sql.raw(codec.via)})`;
+  // As text first: a driver that looks at a parameter's type must not read the value in its own way.
+  const native = sql`CAST(${codec.native ? codec.native(text) : text} AS text)`;
+  const value = codec.via === null ? native : sql`CAST(${native} AS ${sql.raw(codec.via)})`;
   return sql`CAST(${value} AS ${sql.raw(nativeType)})`;
 }

@@ -132,6 +132,24 @@ test('large rows are compared as well', async () => {
   expect((await migrator.verify({ mode: 'full' })).different).toMatchObject([{ key: ['2'], columns: ['t'] }]);
 });
 
+test('tables of 100 columns, as many as D1 takes, are copied and compared', async () => {
+  const names = Array.from({ length: 99 }, (_, index) => `c${index}`);
+  await world.postgres(
+    `CREATE TABLE wide (id int PRIMARY KEY, ${names.map((name) => `${name} text`).join(', ')})`,
+    `INSERT INTO wide SELECT i, ${names.map((name) => `'${name} ' || i`).join(', ')} FROM generate_series(1, 300) AS i`,
+  );
+  const migrator = world.migrator('wide');
+  await migrator.run();
+  expect((await migrator.verify({ mode: 'full' })).equal).toBe(true);
+  await world.d1(`UPDATE wide SET c0 = 'x', c98 = NULL WHERE id = 7`);
+  await world.d1('DELETE FROM wide WHERE id = 8');
+  expect(await migrator.verify({ mode: 'full' })).toMatchObject({
+    missing: [{ key: ['8'] }],
+    different: [{ key: ['7'], columns: ['c0', 'c98'] }],
+  });
+  expect((await migrator.repair({ mode: 'full' })).after.equal).toBe(true);
+});
+
 test('verifying writes nothing on either side', async () => {
   const before = await world.d1Contents();
   await world.migrator('every', { checkpointSize: 700 }).verify({ mode: 'full' });
