@@ -16,4 +16,4 @@ export {
   type D1RestSinkOptions,
   type TableRow,
 } from './sinks.ts';
-export type { FloatForm, RoundedEpochForm, ScaledForm, StoredForm, StoreOptions } from './types.ts';
+export type { FloatForm, RoundedEpochForm, ScaledForm, StoredForm, StoreOptions } from './forms.ts';

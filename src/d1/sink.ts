@@ -7,7 +7,8 @@ import type { D1DatabaseLike } from './database.ts';
 import { readsFloats } from './floats.ts';
 import { checkTable, describeTable, isUnique } from './table.ts';
 import { D1Target } from './target.ts';
-import { formsOf, type StoreOptions, storeSettings } from './types.ts';
+import type { StoreOptions } from './forms.ts';
+import { formsOf, storeSettings } from './types.ts';
 
 /** Options of both D1 sinks, besides where the database is. */
 export interface D1SinkOptions<Table extends string, Column extends string = string> {

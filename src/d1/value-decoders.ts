@@ -1,7 +1,7 @@
 import type { ColumnDescriptor } from '../contract/index.ts';
 import { type EpochUnit, fromEpoch } from './epochs.ts';
 import { mantissaAndExponent } from './floats.ts';
-import type { StoredForm } from './types.ts';
+import type { StoredForm } from './forms.ts';
 
 /** Turns what D1 answers for a stored value back into the canonical text that the source has for it. */
 export type ValueDecoder = (stored: string) => string;

@@ -2,7 +2,7 @@ import type { LogicalType } from '../contract/index.ts';
 import { MigratorError } from '../errors.ts';
 import { epochOf, type EpochUnit } from './epochs.ts';
 import { type FloatReading, mantissaAndExponent } from './floats.ts';
-import type { FloatForm, StoredForm } from './types.ts';
+import type { FloatForm, StoredForm } from './forms.ts';
 
 /** Turns a canonical text into JSON. Throws `VALUE_REFUSED` where the form has no place for the value. */
 export type ValueEncoder = (value: string) => string;
