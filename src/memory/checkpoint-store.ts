@@ -108,7 +108,7 @@ export class MemoryCheckpointStore implements CheckpointStore {
     return answer(context, () => this.advanceNow(advance));
   }
 
-  /** {@link advance} without the promise: a sink on the same database calls it inside its own step. */
+  /** `advance()` without the promise: a sink on the same database calls it inside its own step. */
   advanceNow(advance: Advance): CommitOutcome {
     const held = this.#held(advance.lease);
     if (!held || !sameCursor(held.cursor, advance.from)) return 'stale';
