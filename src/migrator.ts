@@ -4,6 +4,7 @@ import type {
   CheckpointStore,
   ColumnDescriptor,
   Delivery,
+  Finding,
   KeyRange,
   MigrationEvents,
   Progress,
@@ -65,6 +66,8 @@ export interface PlanPreview {
   readonly delivery: Delivery;
   /** `upsert`: a row that is in the sink already is overwritten. `insert`: rows are only added. */
   readonly mode: 'upsert' | 'insert';
+  /** What should be known before copying: values that a column of the sink would change, unknown types. */
+  readonly findings: readonly Finding[];
   readonly columns: readonly ColumnDescriptor[];
   readonly key: readonly ColumnDescriptor[];
   readonly checkpointSize: number;
@@ -154,6 +157,7 @@ export class ResumableMigrator<SourceRow extends object, SinkRow extends object>
       sink: target.identity,
       delivery,
       mode: target.mode,
+      findings: target.findings ?? [],
       columns: description.columns,
       key: description.key,
       checkpointSize: settings.checkpointSize,

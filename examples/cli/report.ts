@@ -36,6 +36,10 @@ export function reportConfiguration(output: Output, table: string, configuration
 export function reportPlan(output: Output, table: string, plan: PlanPreview, ids: KeyRange | null): void {
   output.line(`   Total records: ${plan.totalRows}`);
   output.line(`   ${keyWord(plan.key)} range: ${ids ? showEnds(ids) : 'none'}`);
+  for (const { severity, column, message, help } of plan.findings) {
+    const mark = severity === 'warning' ? '⚠️ ' : 'ℹ️ ';
+    output.line(`   ${mark} ${column === null ? '' : `${column}: `}${message} ${help}`);
+  }
   output.line();
   output.line(`📋 Initializing checkpoints for ${table}...`);
   const { total } = plan.progress.checkpoints;

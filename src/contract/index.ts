@@ -25,6 +25,7 @@ export type {
   Comparison,
   Delivery,
   EncodedBatch,
+  Finding,
   RowShape,
   Sink,
   SinkTarget,

@@ -71,6 +71,17 @@ export interface SinkVerifier<Batch extends EncodedBatch = EncodedBatch> {
   delete(keys: readonly Key[], context?: CallContext): Promise<number>;
 }
 
+/** Something that the host should know before it copies. */
+export interface Finding {
+  /** `warning`: values could be changed. `info`: nothing is lost. */
+  readonly severity: 'warning' | 'info';
+  /** The column that it is about; null where it is about the whole table. */
+  readonly column: string | null;
+  readonly message: string;
+  /** What to do about it. */
+  readonly help: string;
+}
+
 /** A sink's table, checked against the rows that will come. */
 export interface SinkTarget<Batch extends EncodedBatch = EncodedBatch> {
   /** Says which table this is, without credentials. Enters the fingerprint. */
@@ -79,6 +90,8 @@ export interface SinkTarget<Batch extends EncodedBatch = EncodedBatch> {
   readonly database?: string | undefined;
   /** Further settings that decide how values are stored. They enter the fingerprint. */
   readonly settings?: Readonly<Record<string, string>> | undefined;
+  /** What the plan should tell the host. */
+  readonly findings?: readonly Finding[] | undefined;
   /** `upsert`: a row that is there already is overwritten, found by its key. `insert`: rows are only added. */
   readonly mode: 'upsert' | 'insert';
   /** The largest row that the sink can take, in bytes of its values. */

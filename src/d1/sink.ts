@@ -1,5 +1,6 @@
 import type { CallContext, RowShape, Sink, SinkTarget } from '../contract/index.ts';
 import { MigratorError } from '../errors.ts';
+import { findingsOf, fitToTable } from './affinity.ts';
 import { isAtomic } from './atomicity.ts';
 import { D1CheckpointStore } from './checkpoint-store.ts';
 import { D1Connection } from './connection.ts';
@@ -64,11 +65,13 @@ export class D1Sink<Row extends object> implements Sink<Row> {
       isAtomic(this.#connection, context),
       hasFloats ? readsFloats(this.#connection, context) : ('all' as const),
     ]);
+    const forms = formsOf(shape, fitToTable(shape, description, store), reading);
     return new D1Target({
       connection: this.#connection,
       table,
       shape,
-      forms: formsOf(shape, store, reading),
+      forms,
+      findings: findingsOf(shape, description, forms),
       settings: storeSettings(store, shape),
       missing: description === null,
       upsert: keyTravels && (description === null || isUnique(description, shape.key)),

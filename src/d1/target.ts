@@ -6,6 +6,7 @@ import type {
   CheckpointStore,
   CommitOutcome,
   Delivery,
+  Finding,
   KeyRange,
   RowShape,
   SinkTarget,
@@ -29,6 +30,7 @@ export interface D1TargetParts {
   readonly forms: readonly ColumnForm[];
   /** Stored forms that are not the defaults. */
   readonly settings: Readonly<Record<string, string>>;
+  readonly findings: readonly Finding[];
   /** True: the table is made when the copy starts. */
   readonly missing: boolean;
   /** True: a row can be found by the key. */
@@ -41,6 +43,7 @@ export interface D1TargetParts {
 export class D1Target implements SinkTarget<D1Batch> {
   readonly identity: string;
   readonly settings: Readonly<Record<string, string>>;
+  readonly findings: readonly Finding[];
   readonly database: string | undefined;
   readonly mode: 'upsert' | 'insert';
   readonly maxRowBytes: number = maxRowBytes;
@@ -56,6 +59,7 @@ export class D1Target implements SinkTarget<D1Batch> {
     const { table, shape, upsert } = parts;
     this.identity = `D1 table ${table}`;
     this.settings = parts.settings;
+    this.findings = parts.findings;
     this.database = parts.connection.identity;
     this.mode = upsert ? 'upsert' : 'insert';
     this.#parts = parts;

@@ -107,6 +107,7 @@ export class CrashPoints extends FaultInjector {
       identity: target.identity,
       database: target.database,
       settings: target.settings,
+      findings: target.findings,
       mode: target.mode,
       maxRowBytes: target.maxRowBytes,
       delivery: (store) => target.delivery(unwrapped(store)),

@@ -171,3 +171,44 @@ test('a value without an exact form is refused with its key, and what was before
     rows: 1,
   });
 });
+
+test('a float keeps all its digits in a column of texts that was there before, and full verification sees each of them', async () => {
+  await world.postgres(
+    'CREATE TABLE texts (id int PRIMARY KEY, d double precision)',
+    'INSERT INTO texts VALUES (1, 0.1::float8 + 0.2), (2, 1e300), (3, 3), (4, NULL)',
+  );
+  await world.d1('CREATE TABLE texts (id INTEGER PRIMARY KEY, d TEXT)');
+  const migrator = world.migrator('texts');
+  expect((await migrator.plan()).findings).toEqual([]);
+  await migrator.run();
+  expect(await world.d1('SELECT d FROM texts ORDER BY id')).toEqual([
+    { d: '0.30000000000000004' },
+    { d: '1e+300' },
+    { d: '3' },
+    { d: null },
+  ]);
+  expect((await migrator.verify({ mode: 'full' })).equal).toBe(true);
+  await world.d1(`UPDATE texts SET d = '0.3' WHERE id = 1`);
+  expect((await migrator.verify({ mode: 'full' })).counts.different).toBe(1);
+});
+
+test('the plan names the columns of an existing table that would change values, and types that nobody knows', async () => {
+  await world.postgres(
+    `CREATE TABLE lossy (id bigint PRIMARY KEY, n numeric, t text, big bigint, ok numeric, d date, u uuid, p pg_lsn)`,
+    `INSERT INTO lossy VALUES (1, 12.50, '007', 9007199254740993, 12.50, '2026-01-02', gen_random_uuid(), '0/1')`,
+  );
+  await world.d1(
+    'CREATE TABLE lossy (id INTEGER PRIMARY KEY, n DECIMAL(10,2), t INT, big REAL, ok TEXT, d DATETIME, u VARCHAR(36), p TEXT)',
+  );
+  const { findings } = await world.migrator('lossy').plan();
+  expect(findings.map(({ severity, column }) => [severity, column])).toEqual([
+    ['warning', 'n'],
+    ['warning', 't'],
+    ['warning', 'big'],
+  ]);
+  // What the plan said would happen, happens.
+  await world.migrator('lossy').run();
+  expect(
+    await world.d1('SELECT n, t, CAST(big AS INTEGER) = 9007199254740993 AS big, ok, d FROM lossy'),
+  ).toEqual([{ n: 12.5, t: 7, big: 0, ok: '12.50', d: '2026-01-02' }]);
+});
