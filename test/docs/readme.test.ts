@@ -68,3 +68,24 @@ test('every npm script and every file that the README names exists', async () =>
   const links = [...readme.matchAll(/\]\(([a-z][^):]*)\)/g)].map((match) => match[1] ?? '');
   for (const link of links) await readFile(new URL(`../../${link}`, import.meta.url));
 });
+
+test('the README names every event and every tuning option', async () => {
+  const read = async (path: string): Promise<string> =>
+    await readFile(new URL(`../../${path}`, import.meta.url), 'utf8');
+  const body = (text: string, start: string): string => text.slice(text.indexOf(start)).split('\n}')[0] ?? '';
+  const events = [
+    ...body(await read('src/contract/events.ts'), 'export interface MigrationEvents').matchAll(
+      /^ {2}'?([a-z:]+)'?: /gm,
+    ),
+  ];
+  const options = [
+    ...body(await read('src/engine/options.ts'), 'export interface TuningOptions').matchAll(
+      /readonly (\w+)\?/g,
+    ),
+  ];
+  expect(events.length).toBeGreaterThan(10);
+  expect(options.length).toBeGreaterThan(8);
+  const readme = await read('README.md');
+  const named = [...events, ...options].map((match) => match[1] ?? '');
+  expect(named.filter((name) => !readme.includes(`\`${name}\``))).toEqual([]);
+});
