@@ -157,7 +157,7 @@ export class ResumableMigrator<SourceRow extends object, SinkRow extends object>
       sink: target.identity,
       delivery,
       mode: target.mode,
-      findings: target.findings ?? [],
+      findings: [...(description.findings ?? []), ...(target.findings ?? [])],
       columns: description.columns,
       key: description.key,
       checkpointSize: settings.checkpointSize,

@@ -19,17 +19,33 @@
  */
 export type { CallContext, ColumnDescriptor, Key, KeyBound, KeyRange, LogicalType, TextRow } from './rows.ts';
 export type { Page, PageRequest, RangeRequest, Source, SourceDescription } from './source.ts';
+export type { Finding, Severity } from './findings.ts';
+export type {
+  CheckSchema,
+  ColumnSchema,
+  Expression,
+  ForeignKeyAction,
+  ForeignKeySchema,
+  FunctionName,
+  IndexPart,
+  IndexSchema,
+  Operator,
+  OtherSchema,
+  SchemaExpression,
+  TableSchema,
+} from './schema.ts';
 export type {
   BatchEncoder,
   CommitOutcome,
   Comparison,
   Delivery,
   EncodedBatch,
-  Finding,
   RowShape,
   Sink,
+  SinkEstimate,
   SinkTarget,
   SinkVerifier,
+  Workload,
 } from './sink.ts';
 export type {
   Advance,

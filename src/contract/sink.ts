@@ -1,11 +1,15 @@
 import type { Advance, CheckpointStore } from './checkpoint-store.ts';
 import type { CallContext, ColumnDescriptor, Key, KeyRange, TextRow } from './rows.ts';
+import type { Finding } from './findings.ts';
+import type { TableSchema } from './schema.ts';
 
 /** The rows that will come: what a sink needs to know to check its table. */
 export interface RowShape {
   readonly migration: string;
   readonly columns: readonly ColumnDescriptor[];
   readonly key: readonly ColumnDescriptor[];
+  /** What the source's table declares beyond, where the source knows. */
+  readonly schema?: TableSchema | undefined;
 }
 
 /**
@@ -71,15 +75,30 @@ export interface SinkVerifier<Batch extends EncodedBatch = EncodedBatch> {
   delete(keys: readonly Key[], context?: CallContext): Promise<number>;
 }
 
-/** Something that the host should know before it copies. */
-export interface Finding {
-  /** `warning`: values could be changed. `info`: nothing is lost. */
-  readonly severity: 'warning' | 'info';
-  /** The column that it is about; null where it is about the whole table. */
-  readonly column: string | null;
-  readonly message: string;
-  /** What to do about it. */
-  readonly help: string;
+/** How much is to come; a sink reckons what that means for it. */
+export interface Workload {
+  readonly rows: number;
+  /** Bytes of canonical text in all. */
+  readonly bytes: number;
+  readonly checkpoints: number;
+  /** Rows a batch at the most, where the host limits them. */
+  readonly batchSize: number | undefined;
+}
+
+/** What a workload means for a sink. Figures are estimates; null where the sink cannot tell. */
+export interface SinkEstimate {
+  /** Calls over the network, checkpoints' own included. */
+  readonly requests: number | null;
+  /** Milliseconds that the sink's quota of requests lets them take at the least. */
+  readonly quotaMs: number | null;
+  /** Rows as the sink counts them for its price: index entries may count too. */
+  readonly rowsWritten: number | null;
+  /** What writing them costs at the most, in US dollars: beyond what a plan includes. */
+  readonly price: number | null;
+  /** Bytes that the rows will occupy. */
+  readonly storedBytes: number | null;
+  /** Bytes that the sink has room for in all. */
+  readonly maxStoredBytes: number | null;
 }
 
 /** A sink's table, checked against the rows that will come. */
@@ -90,8 +109,12 @@ export interface SinkTarget<Batch extends EncodedBatch = EncodedBatch> {
   readonly database?: string | undefined;
   /** Further settings that decide how values are stored. They enter the fingerprint. */
   readonly settings?: Readonly<Record<string, string>> | undefined;
-  /** What the plan should tell the host. */
+  /** What the plan should tell the host. One of severity `error` keeps a run from beginning. */
   readonly findings?: readonly Finding[] | undefined;
+  /** The statements that {@link create} and {@link finish} will run; none where the table is there already. */
+  readonly statements?: readonly string[] | undefined;
+  /** Reckons what copying so much takes. Asks nothing. */
+  estimate?(workload: Workload): SinkEstimate;
   /** `upsert`: a row that is there already is overwritten, found by its key. `insert`: rows are only added. */
   readonly mode: 'upsert' | 'insert';
   /** The largest row that the sink can take, in bytes of its values. */
@@ -100,6 +123,8 @@ export interface SinkTarget<Batch extends EncodedBatch = EncodedBatch> {
   delivery(store: CheckpointStore): Delivery;
   /** Makes the table where it is missing. Called once every check has passed. */
   create(context?: CallContext): Promise<void>;
+  /** Makes what is made after the copy: indexes. Called once every checkpoint is completed; may be called again. */
+  finish?(context?: CallContext): Promise<void>;
   /** @param maxRows - rows a batch at the most; without it, what fits. */
   encoder(maxRows?: number): BatchEncoder<Batch>;
   /** Writes the rows and moves the checkpoint in one transaction. */

@@ -1,4 +1,6 @@
+import type { Finding } from './findings.ts';
 import type { CallContext, ColumnDescriptor, Key, KeyBound, KeyRange, TextRow } from './rows.ts';
+import type { TableSchema } from './schema.ts';
 
 /** What a source says of itself before anything is read. */
 export interface SourceDescription {
@@ -18,6 +20,10 @@ export interface SourceDescription {
   readonly estimatedRows: number;
   /** Bytes of text an average row is expected to have. */
   readonly estimatedRowBytes: number;
+  /** What the table declares beyond its columns' types; a sink that makes its table may carry it over. */
+  readonly schema?: TableSchema | undefined;
+  /** What the plan should tell the host: what a value does not hold any more in transit, rows that may stay hidden. */
+  readonly findings?: readonly Finding[] | undefined;
 }
 
 /** Asks for the ranges of a plan. */

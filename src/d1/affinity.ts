@@ -53,11 +53,12 @@ export function findingsOf(
     if (problem) {
       const help =
         'Give the column of the D1 table the type that docs/types.md names, or choose another form with `store`.';
-      found.push({ severity: 'warning', column: column.name, message: problem, help });
+      found.push({ code: 'COLUMN_TYPE', severity: 'warning', column: column.name, message: problem, help });
     }
     if (column.type === 'other') {
       const message = `${column.nativeType} has no form of its own and is stored as its text.`;
       found.push({
+        code: 'TYPE_UNKNOWN',
         severity: 'info',
         column: column.name,
         message,

@@ -27,8 +27,8 @@ export async function prepare(options: EngineOptions, context: CallContext): Pro
   const { source, sink, store } = options;
   const description = await source.describe(context);
   const migration = options.name ?? description.name;
-  const { columns, key } = description;
-  const target = await sink.prepare({ migration, columns, key }, context);
+  const { columns, key, schema } = description;
+  const target = await sink.prepare({ migration, columns, key, schema }, context);
   const delivery = target.delivery(store);
   if (delivery === 'at-least-once' && target.mode === 'insert') {
     throw new MigratorError(

@@ -8,7 +8,8 @@ export interface TableRequest {
   readonly schema: string | undefined;
   readonly table: string;
   readonly key: readonly string[] | undefined;
-  readonly columns: readonly string[] | undefined;
+  /** Names in PostgreSQL, and the names under which they travel. */
+  readonly columns: readonly (readonly [source: string, name: string])[] | undefined;
   readonly where: RawBuilder<unknown> | undefined;
 }
 
@@ -56,8 +57,10 @@ export async function describeTable(query: PgQueryRunner, request: TableRequest)
     (value) => value ?? '',
   );
   const all = await readColumns(query, oid);
-  const columns = request.columns === undefined ? all : pick(all, request.columns, shown);
-  const key = await chooseKey(query, { oid, shown, all, given: request.key });
+  const columns = request.columns === undefined ? all : choose(all, request.columns, shown);
+  const given = await chooseKey(query, { oid, shown, all, given: request.key });
+  const key = given.map((column) => columns.find(({ source }) => source === column.source) ?? column);
+  checkNames(columns, key);
   const from = sql`${sql.id(namespace, table)} AS source`;
   const where = request.where ?? sql`true`;
   if (kind !== 'r' && kind !== 'p') await checkKeyByReading(query, { from, where, key, shown });
@@ -102,7 +105,7 @@ async function readColumns(query: PgQueryRunner, oid: string): Promise<PostgresC
   return rows.map((row) => {
     const [name = '', nativeType = '', notNull, ...facts] = row.map((value) => value ?? '');
     const codec = codecOf(typeFacts(facts));
-    return { name, type: codec.type, nativeType, nullable: notNull !== 'true', codec };
+    return { name, source: name, type: codec.type, nativeType, nullable: notNull !== 'true', codec };
   });
 }
 
@@ -185,7 +188,7 @@ async function checkKeyByReading(
   query: PgQueryRunner,
   { from, where, key, shown }: Pick<TableDescription, 'from' | 'where' | 'key'> & { readonly shown: string },
 ): Promise<void> {
-  const names = key.map(({ name }) => sql.id('source', name));
+  const names = key.map((column) => sql.id('source', column.source));
   const anyNull = sql.join(
     names.map((name) => sql`${name} IS NULL`),
     sql` OR `,
@@ -216,7 +219,7 @@ async function estimate(
   where: RawBuilder<unknown>,
   columns: readonly PostgresColumn[],
 ): Promise<{ estimatedRows: number; estimatedRowBytes: number }> {
-  const names = columns.map(({ name }) => sql.id('source', name));
+  const names = columns.map((column) => sql.id('source', column.source));
   const [plan] = await query(
     sql`EXPLAIN (FORMAT JSON) SELECT ${sql.join(names)} FROM ${from} WHERE ${where}`,
   );
@@ -232,6 +235,31 @@ async function estimate(
     // Text is longer than what PostgreSQL stores, by a factor that only a page shows.
     estimatedRowBytes: Number(root['Plan Width'] ?? 0) * 2 + 16,
   };
+}
+
+/** The chosen columns under the names that they travel by. */
+function choose(
+  all: readonly PostgresColumn[],
+  chosen: NonNullable<TableRequest['columns']>,
+  shown: string,
+): PostgresColumn[] {
+  const names = chosen.map(([source]) => source);
+  return pick(all, names, shown).map((column, index) => ({
+    ...column,
+    name: chosen[index]?.[1] ?? column.name,
+  }));
+}
+
+/** Two columns of one name would become one, and a key that stays behind would be taken for the column of its name. */
+function checkNames(columns: readonly PostgresColumn[], key: readonly PostgresColumn[]): void {
+  const names = [...columns, ...key.filter((column) => !columns.includes(column))].map(({ name }) => name);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice === undefined) return;
+  throw refusal(
+    'INVALID_OPTION',
+    `\`columns\` gives the name ${twice} to two columns.`,
+    'Give every column a name of its own; a key column that is not copied keeps its name.',
+  );
 }
 
 function pick(all: readonly PostgresColumn[], names: readonly string[], shown: string): PostgresColumn[] {

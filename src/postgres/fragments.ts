@@ -1,7 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
-import type { ColumnDescriptor, Key, KeyBound } from '../contract/index.ts';
+import type { Key, KeyBound } from '../contract/index.ts';
 import type { TableDescription } from './describe.ts';
-import { keyValue } from './types.ts';
+import { keyValue, type PostgresColumn } from './types.ts';
 
 /** The condition that a row is the table's and inside the bounds. */
 export function within(
@@ -23,12 +23,12 @@ export function keyIn(table: TableDescription, keys: readonly Key[]): RawBuilder
 }
 
 export function keyColumns(table: TableDescription): RawBuilder<unknown> {
-  return tuple(table.key.map(({ name }) => sql.id('source', name)));
+  return tuple(table.key.map(({ source }) => sql.id('source', source)));
 }
 
 /** Names, not a row value: an index serves `a, b`, never `(a, b)`. */
 export function keyOrder(table: TableDescription): RawBuilder<unknown> {
-  return sql.join(table.key.map(({ name }) => sql.id('source', name)));
+  return sql.join(table.key.map(({ source }) => sql.id('source', source)));
 }
 
 function keyValues(table: TableDescription, key: Key): RawBuilder<unknown> {
@@ -46,8 +46,8 @@ function tuple(parts: readonly RawBuilder<unknown>[]): RawBuilder<unknown> {
 }
 
 /** Bytes of a value. The lengths of text and bytea are known without fetching them; other large values are written out. */
-export function storedBytes({ name, type, nativeType }: ColumnDescriptor): RawBuilder<unknown> {
-  const column = sql.id('source', name);
+export function storedBytes({ source, type, nativeType }: PostgresColumn): RawBuilder<unknown> {
+  const column = sql.id('source', source);
   const plain = type === 'bytes' || /^(text|character( varying)?)(\(\d+\))?$/.test(nativeType);
   const length = plain
     ? sql`octet_length(${column})`

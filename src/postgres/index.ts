@@ -5,6 +5,8 @@
  */
 export type { PgClientLike, PgPoolLike, PgQuery } from './client.ts';
 export {
+  type ChosenRow,
+  type ColumnChoice,
   type PostgresConnection,
   PostgresKeysetSource,
   type PostgresKeysetSourceOptions,

@@ -33,7 +33,7 @@ export async function readReferences(
     FROM referred JOIN pg_class AS c ON c.oid = referred.oid JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE referred.oid NOT IN (SELECT oid FROM own)
     ORDER BY 1, 2`);
-  const travels = new Set(columns.map(({ name }) => name));
+  const travels = new Set(columns.map(({ source }) => source));
   const found = rows
     .filter(([, , names]) => (JSON.parse(names ?? '[]') as string[]).every((name) => travels.has(name)))
     .map(([namespace, name]) => `PostgreSQL ${database}.${namespace ?? ''}.${name ?? ''}`);

@@ -31,16 +31,36 @@ export type PostgresConnection<Database> =
   | { readonly connectionString: string; readonly pool?: never; readonly db?: never }
   | { readonly db: Kysely<Database>; readonly pool?: never; readonly connectionString?: never };
 
+/** The columns to copy: their names, or a new name (or `true` for the same) for each. */
+export type ColumnChoice<Row> =
+  readonly (keyof Row & string)[] | { readonly [Name in keyof Row & string]?: string | true };
+
+/** The rows that travel: the chosen columns under the names that they get. */
+export type ChosenRow<Row, Choice> = Choice extends readonly (infer Name)[]
+  ? Pick<Row, Name & keyof Row>
+  : {
+      [
+        Name in keyof Choice & keyof Row as Choice[Name] extends true ? Name : Choice[Name] & string
+      ]: Row[Name];
+    };
+
 /** Which rows to read. */
-export interface PostgresTableOptions<Database, Table extends keyof Database & string> {
+export interface PostgresTableOptions<
+  Database,
+  Table extends keyof Database & string,
+  Choice extends ColumnChoice<Database[Table]> = ColumnChoice<Database[Table]>,
+> {
   /** A table or view; `schema.table` as Kysely writes it. */
   readonly table: Table;
   /** Default: the search path decides. Where it is given, a dot in `table` is part of the name. */
   readonly schema?: string | undefined;
   /** Columns to page by: unique and never null. Default: the primary key. */
   readonly key?: readonly (keyof Database[Table] & string)[] | undefined;
-  /** Columns to copy. Default: all. */
-  readonly columns?: readonly (keyof Database[Table] & string)[] | undefined;
+  /**
+   * Columns to copy: a list of names, or an object that may give them new ones: `{ id: true, name: 'full_name' }`.
+   * Default: all.
+   */
+  readonly columns?: Choice | undefined;
   /** Copies only the rows for which this holds: Kysely's `sql` with a condition on the table's columns. */
   readonly where?: RawBuilder<unknown> | undefined;
   /** Connections of the pool that is made from a connection string. Default 5. */
@@ -51,30 +71,34 @@ export interface PostgresTableOptions<Database, Table extends keyof Database & s
 export type PostgresKeysetSourceOptions<
   Database,
   Table extends keyof Database & string,
-> = PostgresConnection<Database> & PostgresTableOptions<Database, Table>;
+  Choice extends ColumnChoice<Database[Table]> = ColumnChoice<Database[Table]>,
+> = PostgresConnection<Database> & PostgresTableOptions<Database, Table, Choice>;
 
 /**
  * Reads a PostgreSQL table by its key: every page begins after the last key of the one before, so that the millionth
  * page costs what the first did. Reads in read-only transactions and changes nothing.
  *
- * @typeParam Database - Kysely's interface of the source: tables and their columns.
+ * @typeParam Database - Kysely's interface of the source: tables and their columns. With `db` it is inferred.
+ * @typeParam Choice - the type of `columns`, where it narrows or renames and `Database` is not inferred.
  *
  * @example
  * ```ts
  * const source = new PostgresKeysetSource<SourceDB, 'cities'>({ pool, table: 'cities' });
+ * const renamed = new PostgresKeysetSource({ db, table: 'cities', columns: { id: true, name: 'full_name' } });
  * ```
  */
 export class PostgresKeysetSource<
   Database = Record<string, Record<string, unknown>>,
   Table extends keyof Database & string = keyof Database & string,
-> implements Source<Database[Table] extends object ? Database[Table] : never> {
-  declare readonly rowType?: Database[Table] extends object ? Database[Table] : never;
+  const Choice extends ColumnChoice<Database[Table]> = readonly (keyof Database[Table] & string)[],
+> implements Source<ChosenRow<Database[Table], Choice>> {
+  declare readonly rowType?: ChosenRow<Database[Table], Choice>;
   readonly #request: TableRequest;
   readonly #transactions: PgTransactions;
   #description: Promise<TableDescription> | null = null;
 
   /** @throws MigratorError `INVALID_OPTION`; nothing is read here. */
-  constructor(options: PostgresKeysetSourceOptions<Database, Table>) {
+  constructor(options: PostgresKeysetSourceOptions<Database, Table, Choice>) {
     this.#transactions = connect(options);
     if (typeof options.table !== 'string' || options.table === '') {
       throw new MigratorError('INVALID_OPTION', 'The source has no table.', {
@@ -86,7 +110,7 @@ export class PostgresKeysetSource<
       schema: dot > 0 ? options.table.slice(0, dot) : options.schema,
       table: options.table.slice(dot + 1),
       key: options.key,
-      columns: options.columns,
+      columns: choiceOf(options.columns),
       where: options.where,
     };
   }
@@ -107,6 +131,9 @@ export class PostgresKeysetSource<
       settings['where'] =
         parameters.length === 0 ? text : `${text} with ${JSON.stringify(parameters.map(String))}`;
     }
+    const renamed = described.columns.filter(({ name, source }) => name !== source);
+    if (renamed.length > 0)
+      settings['renamed'] = renamed.map(({ name, source }) => `${source} to ${name}`).join(', ');
     const identity = `PostgreSQL ${database}.${schema}.${table}`;
     return { name: table, identity, columns, key, keyIndexes, settings, estimatedRows, estimatedRowBytes };
   }
@@ -225,7 +252,7 @@ export class PostgresKeysetSource<
   ): Promise<Key | null> {
     const where = after ? within(table, { key: after, inclusive: false }, null) : table.where;
     const inner = keyOrder(table);
-    const outer = table.key.map(({ name }) => sql.id('step', name));
+    const outer = table.key.map(({ source }) => sql.id('step', source));
     const texts = table.key.map((column, index) =>
       this.#text(outer[index] as RawBuilder<unknown>, column, index),
     );
@@ -268,7 +295,9 @@ export class PostgresKeysetSource<
   }
 
   #select(columns: readonly PostgresColumn[]): RawBuilder<unknown> {
-    return sql.join(columns.map((column, index) => this.#text(sql.id('source', column.name), column, index)));
+    return sql.join(
+      columns.map((column, index) => this.#text(sql.id('source', column.source), column, index)),
+    );
   }
 
   #text(value: RawBuilder<unknown>, { codec }: PostgresColumn, index: number): RawBuilder<unknown> {
@@ -277,6 +306,23 @@ export class PostgresKeysetSource<
     // Over a host's Kysely rows are objects: every value needs a name of its own.
     return rawText ? text : sql`${text} AS ${sql.id(`c${index}`)}`;
   }
+}
+
+/** The chosen columns as pairs of names; undefined: all. */
+function choiceOf(
+  columns: readonly string[] | Readonly<Record<string, string | true | undefined>> | undefined,
+): TableRequest['columns'] {
+  const isList = (given: object): given is readonly string[] => Array.isArray(given);
+  if (columns === undefined) return undefined;
+  const pairs = isList(columns)
+    ? columns.map((name) => [name, name] as const)
+    : Object.entries(columns).flatMap(([source, name]) =>
+        name === undefined ? [] : [[source, name === true ? source : name] as const],
+      );
+  if (pairs.length > 0 && pairs.every(([, name]) => typeof name === 'string' && name !== '')) return pairs;
+  throw new MigratorError('INVALID_OPTION', '`columns` chooses no column, or gives one no name.', {
+    help: "Pass names, or an object with a new name (or true) for each: { id: true, name: 'full_name' }. Leave it out for all columns.",
+  });
 }
 
 /** What the contract says of a column: how it travels stays here. */

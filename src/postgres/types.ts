@@ -31,6 +31,8 @@ export interface TypeCodec {
 
 /** A column and how it travels. */
 export interface PostgresColumn extends ColumnDescriptor {
+  /** Its name in PostgreSQL; `name` is the one that it travels by. */
+  readonly source: string;
   readonly codec: TypeCodec;
 }
 

@@ -35,6 +35,21 @@ const db = new Kysely<SourceDB>({ dialect: new PostgresDialect({ pool }) });
 // From a Kysely instance tables, keys and columns are inferred without annotations.
 const inferred = new PostgresKeysetSource({ db, table: 'trips', key: ['id'] });
 export const inferredRow: Source<SourceDB['trips']> = inferred;
+// Chosen and renamed columns are the row's own.
+const chosen = new PostgresKeysetSource({ db, table: 'trips', columns: ['id', 'name'] });
+export const chosenRow: Source<{ id: Generated<string>; name: string }> = chosen;
+const renamed = new PostgresKeysetSource({ db, table: 'trips', columns: { id: true, name: 'full_name' } });
+export const renamedRow: Source<{ id: Generated<string>; full_name: string }> = renamed;
+const columns = { id: true, name: 'extra' } as const;
+const renamedWithPool = new PostgresKeysetSource<SourceDB, 'trips', typeof columns>({
+  pool,
+  table: 'trips',
+  columns,
+});
+// @ts-expect-error -- the whole row has a name too
+export const notTheWhole: Source<SourceDB['trips']> = chosen;
+// @ts-expect-error -- no such column to rename
+new PostgresKeysetSource({ db, table: 'trips', columns: { idd: 'id' } });
 // @ts-expect-error -- no such table
 new PostgresKeysetSource({ db, table: 'tripz' });
 // @ts-expect-error -- no such key column
@@ -60,6 +75,9 @@ new ResumableMigrator({ source, sink });
 const narrow = new D1BindingSink<TargetDB, 'narrow'>({ database: binding, table: 'narrow' });
 // @ts-expect-error -- narrow lacks name and note
 new ResumableMigrator({ source, sink: narrow });
+new ResumableMigrator({ source: renamedWithPool, sink });
+// @ts-expect-error -- the sink has no column full_name
+new ResumableMigrator({ source: renamed, sink });
 // Without types on one side, names are checked at run time.
 new ResumableMigrator({ source, sink: new D1RestSink({ ...rest, table: 'anything' }) });
 new ResumableMigrator({ source: new PostgresKeysetSource({ pool, table: 'x' }), sink: narrow });
