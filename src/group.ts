@@ -15,6 +15,7 @@ import {
   resolveOptions,
   provisionalName,
   refuseTwins,
+  type RepairResult,
   runGroup,
   type RunOptions,
   type VerifyResult,
@@ -69,6 +70,17 @@ export interface GroupVerification<Result extends VerifyResult = VerifyResult> {
   /** In the order of `add()`; `error` says why a table could not be compared. */
   readonly tables: readonly (
     | { readonly result: Result; readonly error: null }
+    | { readonly result: null; readonly error: MigratorError }
+  )[];
+}
+
+/** What mending the tables of a group gave. */
+export interface GroupRepair<Result extends VerifyResult = VerifyResult> {
+  /** True: every table is the same on both sides now. */
+  readonly equal: boolean;
+  /** In the order of `add()`; `error` says why a table could not be mended. */
+  readonly tables: readonly (
+    | { readonly result: RepairResult<Result>; readonly error: null }
     | { readonly result: null; readonly error: MigratorError }
   )[];
 }
@@ -219,6 +231,45 @@ export class MigrationGroup implements AsyncDisposable {
     return { equal: tables.every(({ result }) => result?.equal === true), tables };
   }
 
+  /**
+   * Mends what {@link verify} of the same mode finds: rows are added to parents before their children, and go from
+   * children before their parents. A table that cannot be mended does not stop the others: its `error` says why.
+   *
+   * @throws MigratorError `GROUP_CYCLE` and `INVALID_OPTION` before anything is written.
+   */
+  async repair(
+    options?: GroupVerifyOptions & { readonly mode?: 'count' },
+  ): Promise<GroupRepair<CountVerification>>;
+  async repair(
+    options: GroupVerifyOptions & { readonly mode: 'full' },
+  ): Promise<GroupRepair<FullVerification>>;
+  async repair({ mode, signal }: GroupVerifyOptions = {}): Promise<GroupRepair> {
+    const { described, failed } = await this.#describe({ signal });
+    const parentsFirst = arrange(described, this.#order).map(({ member }) => member);
+    const answers = new Map<Member['migrator'], GroupRepair['tables'][number]>(
+      failed.map(({ migrator, error }) => [migrator, { result: null, error }]),
+    );
+    // A parent's row that only the sink has goes once the rows that refer to it are gone.
+    for (const { migrator, migration } of [...parentsFirst, ...parentsFirst.toReversed()]) {
+      if (answers.get(migrator)?.result?.after.equal) continue;
+      try {
+        const result =
+          mode === 'full' ? await migrator.repair({ mode, signal }) : await migrator.repair({ signal });
+        answers.set(migrator, { result, error: null });
+      } catch (error) {
+        signal?.throwIfAborted();
+        answers.set(migrator, { result: null, error: asMigratorError(error, migration) });
+      }
+    }
+    const tables = this.#members.flatMap(({ migrator }) => answers.get(migrator) ?? []);
+    return { equal: tables.every(({ result }) => result?.after.equal === true), tables };
+  }
+
+  /** Forgets the checkpoints of every table. The rows stay; the next run plans anew. */
+  async reset(context: CallContext = {}): Promise<void> {
+    for (const { migrator } of this.#members) await migrator.reset(context);
+  }
+
   /** Ends what the sources and sinks opened themselves. Pools and bindings that the host passed in stay open. */
   async close(): Promise<void> {
     for (const { migrator } of this.#members) await migrator.close();
@@ -231,7 +282,7 @@ export class MigrationGroup implements AsyncDisposable {
   /** Asks every source what it is and what it refers to. What fails here has no place in the order. */
   async #describe(context: CallContext): Promise<{
     readonly described: readonly DescribedMember[];
-    readonly failed: readonly { readonly migration: string; readonly error: MigratorError }[];
+    readonly failed: readonly (Member & { readonly migration: string; readonly error: MigratorError })[];
     readonly names: readonly string[];
   }> {
     if (this.#members.length === 0) {
@@ -242,7 +293,7 @@ export class MigrationGroup implements AsyncDisposable {
         return { ...member, ...(await describeMember(member.options, context)), error: null };
       } catch (error) {
         const migration = provisionalName(member.options, index);
-        return { migration, error: asMigratorError(error, migration) };
+        return { ...member, migration, error: asMigratorError(error, migration) };
       }
     });
     const described = answers.filter((answer) => answer.error === null);

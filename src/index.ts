@@ -14,6 +14,7 @@ export {
 export {
   type GroupPlan,
   type GroupProgress,
+  type GroupRepair,
   type GroupVerification,
   type GroupVerifyOptions,
   MigrationGroup,

@@ -298,3 +298,57 @@ test('one migration name in one D1 database is refused, over REST and over a bin
   }
   for (const group of [rest, bound]) expect((await failure(group.run())).code).toBe('INVALID_OPTION');
 });
+
+test('a group is mended whole: lost parents come before their children, and go after them', async () => {
+  await onBothSides(
+    'CREATE TABLE houses (id INTEGER PRIMARY KEY, street TEXT)',
+    'CREATE TABLE rooms (id INTEGER PRIMARY KEY, house INTEGER NOT NULL REFERENCES houses)',
+  );
+  await world.postgres(
+    `INSERT INTO houses SELECT i, 'street ' || i FROM generate_series(1, 50) AS i`,
+    'INSERT INTO rooms SELECT i, i % 50 + 1 FROM generate_series(1, 400) AS i',
+  );
+  const group = groupOf(['rooms', 'houses']);
+  await group.run();
+  expect(await group.repair({ mode: 'full' })).toMatchObject({
+    equal: true,
+    tables: [{ result: { rows: 0 } }, { result: { rows: 0 } }],
+  });
+  // A parent and its children are lost, a child is another, and a parent with children is one too many.
+  await world.d1('DELETE FROM rooms WHERE house = 7');
+  await world.d1('DELETE FROM houses WHERE id = 7');
+  await world.d1('UPDATE rooms SET house = 1 WHERE id = 100');
+  await world.d1(`INSERT INTO houses VALUES (1000, 'nowhere')`);
+  await world.d1('INSERT INTO rooms VALUES (5000, 1000), (5001, 1000)');
+  const { equal, tables } = await group.repair({ mode: 'full' });
+  expect(equal).toBe(true);
+  expect(tables.map(({ error }) => error)).toEqual([null, null]);
+  expect(await world.sinkRows('houses', 'id')).toEqual(await world.sourceRows('houses', 'id'));
+  expect(await world.sinkRows('rooms', 'id')).toEqual(await world.sourceRows('rooms', 'id'));
+});
+
+test('a table that cannot be mended says why, and the others are mended', async () => {
+  await world.postgres('CREATE TABLE lone (id int PRIMARY KEY)', 'INSERT INTO lone VALUES (1), (2)');
+  await groupOf(['lone']).run();
+  await world.d1('DELETE FROM lone WHERE id = 2');
+  const { equal, tables } = await groupOf(['missing_table', 'lone']).repair({ mode: 'full' });
+  expect(equal).toBe(false);
+  expect(tables).toMatchObject([
+    { result: null, error: { code: 'SOURCE_TABLE_NOT_FOUND' } },
+    { result: { rows: 1, after: { equal: true } }, error: null },
+  ]);
+});
+
+test('reset() forgets the checkpoints of every table, and the next run copies all of them again', async () => {
+  await world.postgres(
+    'CREATE TABLE one (id int PRIMARY KEY)',
+    'CREATE TABLE two (id int PRIMARY KEY)',
+    'INSERT INTO one SELECT generate_series(1, 30)',
+    'INSERT INTO two SELECT generate_series(1, 40)',
+  );
+  const group = groupOf(['one', 'two']);
+  await group.run();
+  await group.reset();
+  expect(await group.status()).toMatchObject({ rows: 0, checkpoints: { total: 0 } });
+  expect(await group.run()).toMatchObject({ totals: { rows: 70 } });
+});
