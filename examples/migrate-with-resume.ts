@@ -2,9 +2,9 @@
  * Copies PostgreSQL tables into Cloudflare D1, with the variables and the output of the resumable migration guide.
  * `node examples/migrate-with-resume.ts --help` explains it; `npm run demo` shows it without any account.
  */
-import type { RunResult } from 'resumable-migrator';
+import type { GroupResult, RunResult } from 'resumable-migrator';
 import { readConfiguration, type Environment } from './cli/configuration.ts';
-import { copyTable } from './cli/copy-table.ts';
+import { copyTables } from './cli/copy-tables.ts';
 import { exitCodeOf, printFailure } from './cli/failure.ts';
 import { HELP } from './cli/help.ts';
 import { Interrupts } from './cli/interrupts.ts';
@@ -13,48 +13,48 @@ import { Output } from './cli/output.ts';
 async function main(args: readonly string[], env: Environment): Promise<number> {
   const output = new Output(env);
   using interrupts = new Interrupts(output);
-  let started = false;
   try {
     const configuration = readConfiguration(args, env);
     if (!configuration) {
       output.line(HELP.trimEnd());
       return 0;
     }
-    for (const table of configuration.tables) {
-      if (started) output.line();
-      started = true;
-      const result = await copyTable(table, configuration, output, interrupts.signal);
-      if (result.status !== 'completed') {
-        reportPause(output, result, env);
-        return interrupts.exitCode ?? 1;
-      }
-      reportCompletion(output, result);
-      if (interrupts.signal.aborted && table !== configuration.tables.at(-1)) {
-        reportPause(output, null, env);
-        return interrupts.exitCode ?? 1;
-      }
-    }
-    return 0;
+    const group = await copyTables(configuration, output, interrupts.signal);
+    return report(output, group, env) ?? interrupts.exitCode ?? 1;
   } catch (error) {
-    if (error === interrupts.signal.reason) {
-      reportPause(output, null, env);
-      return interrupts.exitCode ?? 1;
-    }
     printFailure(output, error, env);
-    const exitCode = exitCodeOf(error);
-    if (started && exitCode === 1)
-      output.error(`   What was copied is saved. To go on with the rest: ${again(env)}`);
-    return exitCode;
+    return exitCodeOf(error);
   }
 }
 
-function reportCompletion(output: Output, { rows, milliseconds, progress }: RunResult): void {
-  const seconds = Math.max(milliseconds, 1) / 1000;
+/** Says what became of every table that is not complete. The exit code; undefined where the run was interrupted. */
+function report(output: Output, group: GroupResult, env: Environment): number | undefined {
+  const failed = group.tables.filter((table) => table.status === 'failed');
+  const [only] = group.tables;
+  for (const table of group.tables) {
+    if (table.status === 'paused') reportPause(output, table.result, env);
+    else if (table.status === 'skipped' && group.tables.length > 1) {
+      output.line();
+      output.line(output.colour('yellow', `⏸️ ${table.migration} was not begun. ${table.message}`));
+    } else if (table.status === 'failed') {
+      if (group.tables.length > 1) output.error(`\n❌ Migration of ${table.migration} failed`);
+      printFailure(output, table.error, env);
+    }
+  }
+  if (group.tables.length > 1) reportTogether(output, group);
+  else if (only?.status === 'skipped') reportPause(output, null, env);
+  if (group.status === 'completed') return 0;
+  if (failed.length === 0) return undefined;
+  if (failed.every(({ error }) => exitCodeOf(error) === 2)) return 2;
+  output.error(`   What was copied is saved. To go on with the rest: ${again(env)}`);
+  return 1;
+}
+
+function reportTogether(output: Output, { totals, status }: GroupResult): void {
+  const { tables, completed, rows } = totals;
   output.line();
-  output.line(output.colour('green', `✅ Migration of ${progress.migration} completed`));
-  output.line(`   Records copied: ${rows} in this run, ${progress.rows} in all`);
-  output.line(`   Checkpoints: ${progress.checkpoints.completed} of ${progress.checkpoints.total} completed`);
-  output.line(`   Time: ${seconds.toFixed(1)} s, ${Math.round(rows / seconds)} rows/s`);
+  const mark = status === 'completed' ? '✅' : status === 'failed' ? '❌' : '⏸️';
+  output.line(`${mark} ${completed} of ${tables} tables completed, ${rows} records copied in this run`);
 }
 
 function reportPause(output: Output, result: RunResult | null, env: Environment): void {

@@ -7,7 +7,6 @@ import {
   checkGroupOptions,
   type CountVerification,
   type EngineOptions,
-  describeMember,
   type FullVerification,
   type GroupMember,
   type GroupOrder,
@@ -55,6 +54,20 @@ export interface GroupPlan {
 export interface GroupProgress extends Pick<Progress, 'checkpoints' | 'rows' | 'percent'> {
   /** In the order of `add()`. */
   readonly tables: readonly Progress[];
+}
+
+/** Options of {@link MigrationGroup.run}. */
+export interface GroupRunOptions extends RunOptions {
+  /**
+   * Called, and waited for, when a table's turn comes, before anything of it is read or written: to show its plan, or to
+   * reset it. Where it throws, the table counts as failed.
+   */
+  readonly beforeTable?:
+    | ((table: {
+        readonly migration: string;
+        readonly migrator: ResumableMigrator<object, object>;
+      }) => unknown)
+    | undefined;
 }
 
 /** What to compare. */
@@ -179,12 +192,16 @@ export class MigrationGroup implements AsyncDisposable {
    * @throws MigratorError `GROUP_FAILED` where tables failed (the others were copied); `error.group` holds the same
    * object that a run resolves with. `GROUP_CYCLE` and `INVALID_OPTION` before anything is written.
    */
-  async run(options: RunOptions = {}): Promise<GroupResult> {
+  async run({ beforeTable, ...options }: GroupRunOptions = {}): Promise<GroupResult> {
     checkBudget(options.budget ?? {});
     const { described, failed, names } = await this.#describe({ signal: options.signal });
     if (options.signal?.aborted) return pausedGroup(names);
     const turns = arrange(described, this.#order);
-    return await runGroup(turns, runMember, failed, { ...options, concurrency: this.#concurrency });
+    const runTable: typeof runMember = async (member, ...how) => {
+      await beforeTable?.({ migration: member.migration, migrator: member.migrator });
+      return await runMember(member, ...how);
+    };
+    return await runGroup(turns, runTable, failed, { ...options, concurrency: this.#concurrency });
   }
 
   /** Reads durable progress. */
@@ -290,7 +307,7 @@ export class MigrationGroup implements AsyncDisposable {
     }
     const answers = await askEach([...this.#members], this.#concurrency, async (member, index) => {
       try {
-        return { ...member, ...(await describeMember(member.options, context)), error: null };
+        return { ...member, ...(await member.migrator.describe(context)), error: null };
       } catch (error) {
         const migration = provisionalName(member.options, index);
         return { ...member, migration, error: asMigratorError(error, migration) };

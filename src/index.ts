@@ -15,6 +15,7 @@ export {
   type GroupPlan,
   type GroupProgress,
   type GroupRepair,
+  type GroupRunOptions,
   type GroupVerification,
   type GroupVerifyOptions,
   MigrationGroup,

@@ -14,8 +14,10 @@ import type {
 } from './contract/index.ts';
 import {
   checkBudget,
+  describeMember,
   emptyProgress,
   type EngineOptions,
+  type GroupMember,
   prepare,
   previewRanges,
   readProgress,
@@ -240,6 +242,15 @@ export class ResumableMigrator<SourceRow extends object, SinkRow extends object>
       },
       context,
     );
+  }
+
+  /**
+   * What a group has to know of this table.
+   *
+   * @internal
+   */
+  async describe(context: CallContext): Promise<GroupMember> {
+    return await this.#retrying('describe', () => describeMember(this.#options, context), context);
   }
 
   /** Ends what source and sink opened themselves. Pools and bindings that the host passed in stay open. */

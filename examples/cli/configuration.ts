@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 
-/** The two tables that `--all` copies, one after the other. */
-export const ALL_TABLES: readonly string[] = ['coordinate_speed_new', 'camera_locations'];
+/** The two tables of the guide: what `--all` copies unless TABLE_NAMES says otherwise. */
+const ALL_TABLES: readonly string[] = ['coordinate_speed_new', 'camera_locations'];
 
 /** What the command was asked to do, checked. */
 export interface Configuration {
@@ -45,7 +45,7 @@ export function readConfiguration(args: readonly string[], env: Environment): Co
     }),
     accountId: variables.required('CLOUDFLARE_ACCOUNT_ID', isOneWord),
     databaseId: variables.required('D1_DATABASE_ID', isOneWord),
-    tables: tablesOf(options, variables.optional('TABLE_NAME')),
+    tables: tablesOf(options, variables),
     checkpointSize: variables.is('CHECKPOINT_SIZE', 'auto')
       ? 'auto'
       : (variables.wholeNumber('CHECKPOINT_SIZE', 1, ', or "auto"') ?? 50_000),
@@ -61,7 +61,7 @@ export function readConfiguration(args: readonly string[], env: Environment): Co
 }
 
 interface Arguments {
-  readonly table?: string;
+  readonly table?: string[];
   readonly all?: boolean;
   readonly verbose?: boolean;
   readonly help?: boolean;
@@ -72,13 +72,14 @@ function readArguments(args: readonly string[]): Arguments {
     const { values } = parseArgs({
       args: [...args],
       options: {
-        table: { type: 'string' },
+        table: { type: 'string', multiple: true },
         all: { type: 'boolean' },
         verbose: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },
     });
-    if (values.table?.trim() === '') throw new Error('--table needs the name of a table.');
+    if (values.table?.some((name) => name.trim() === ''))
+      throw new Error('--table needs the name of a table.');
     if (values.all && values.table !== undefined) throw new Error('--all and --table exclude each other.');
     return values;
   } catch (error) {
@@ -88,8 +89,11 @@ function readArguments(args: readonly string[]): Arguments {
   }
 }
 
-function tablesOf({ all, table }: Arguments, variable: string | undefined): readonly string[] {
-  return all ? ALL_TABLES : [table?.trim() ?? variable ?? 'coordinate_speed_new'];
+function tablesOf({ all, table }: Arguments, variables: Variables): readonly string[] {
+  if (table) return [...new Set(table.map((name) => name.trim()))];
+  return all
+    ? (variables.list('TABLE_NAMES') ?? ALL_TABLES)
+    : [variables.optional('TABLE_NAME') ?? 'coordinate_speed_new'];
 }
 
 /** Reads variables and collects everything that is wrong with them, so that one message can name it all. */
@@ -106,6 +110,13 @@ class Variables {
   optional(name: string): string | undefined {
     const value = this.#env[name]?.trim();
     return value === '' ? undefined : value;
+  }
+
+  /** Names with commas between them, each once. */
+  list(name: string): string[] | undefined {
+    const names = (this.optional(name) ?? '').split(',').map((one) => one.trim());
+    const given = [...new Set(names.filter((one) => one !== ''))];
+    return given.length === 0 ? undefined : given;
   }
 
   is(name: string, value: string): boolean {

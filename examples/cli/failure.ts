@@ -19,6 +19,7 @@ const wrongConfiguration: ReadonlySet<MigratorErrorCode> = new Set<MigratorError
   'DELIVERY_REFUSED',
   'PLAN_MISMATCH',
   'PLAN_INCOMPLETE',
+  'GROUP_CYCLE',
 ]);
 
 /** Wrong configuration too, unless the error says that the same call may succeed later. */

@@ -3,12 +3,12 @@ export const HELP = `Copies a PostgreSQL table into Cloudflare D1. Stop it anywh
 
   npm run migrate:resume           copies coordinate_speed_new, or the table that TABLE_NAME says
   npm run migrate:resume:camera    copies camera_locations
-  npm run migrate:resume:all       copies both, one after the other
-  node examples/migrate-with-resume.ts [--table NAME | --all] [--verbose] [--help]
+  npm run migrate:resume:all       copies both, or the tables that TABLE_NAMES says, parents before children
+  node examples/migrate-with-resume.ts [--table NAME ... | --all] [--verbose] [--help]
 
 Arguments (they go before variables)
-  --table NAME               the table to copy
-  --all                      coordinate_speed_new, then camera_locations
+  --table NAME               the table to copy; may be given several times
+  --all                      the tables of TABLE_NAMES
   --verbose                  one line for each checkpoint and each batch, on a terminal too
 
 Required variables
@@ -19,6 +19,7 @@ Required variables
 
 Optional variables
   TABLE_NAME                 the table to copy (coordinate_speed_new)
+  TABLE_NAMES                what --all copies, with commas between (coordinate_speed_new,camera_locations)
   CHECKPOINT_SIZE            records a checkpoint (50000); auto: by the size of the table
   BATCH_SIZE                 records an insert (as many as fit in one request)
   RESUME_MODE                false: forget the checkpoints of earlier runs and start anew (true)

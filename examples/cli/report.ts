@@ -6,6 +6,7 @@ import type {
   Progress,
   ProgressEvent,
   ResumableMigrator,
+  RunResult,
 } from 'resumable-migrator';
 import type { Configuration } from './configuration.ts';
 import type { Output } from './output.ts';
@@ -15,12 +16,12 @@ import { duration, progressLine } from './progress-bar.ts';
 const plainProgressMs = 10_000;
 
 /** What is going to happen, and with which settings. */
-export function reportConfiguration(output: Output, table: string, configuration: Configuration): void {
-  const { checkpointSize, batchSize, batchDelayMs, concurrency, resume, apiBaseUrl } = configuration;
+export function reportConfiguration(output: Output, configuration: Configuration): void {
+  const { tables, checkpointSize, batchSize, batchDelayMs, concurrency, resume, apiBaseUrl } = configuration;
   output.line('🚀 Starting resumable migration from PostgreSQL to Cloudflare D1');
   output.line();
   output.line('Configuration:');
-  output.line(`  Table: ${table}`);
+  output.line(`  ${tables.length === 1 ? 'Table' : 'Tables'}: ${tables.join(', ')}`);
   output.line(`  Checkpoint Size: ${checkpointSize === 'auto' ? 'auto' : `${checkpointSize} records`}`);
   output.line(
     `  D1 Batch Size: ${batchSize === undefined ? 'as many rows as fit in a request' : `${batchSize} rows`}`,
@@ -49,6 +50,15 @@ export function reportPlan(output: Output, table: string, plan: PlanPreview, ids
   } else if (total === 0) {
     output.line('   No checkpoints are needed: the table is empty');
   }
+}
+
+function reportCompletion(output: Output, { rows, milliseconds, progress }: RunResult): void {
+  const seconds = Math.max(milliseconds, 1) / 1000;
+  output.line();
+  output.line(output.colour('green', `✅ Migration of ${progress.migration} completed`));
+  output.line(`   Records copied: ${rows} in this run, ${progress.rows} in all`);
+  output.line(`   Checkpoints: ${progress.checkpoints.completed} of ${progress.checkpoints.total} completed`);
+  output.line(`   Time: ${seconds.toFixed(1)} s, ${Math.round(rows / seconds)} rows/s`);
 }
 
 /** Prints a run's events as they come. */
@@ -110,6 +120,10 @@ export class RunReport {
       );
     });
     migrator.on('progress', (event) => this.#progress(event));
+    migrator.on('run:end', (result) => {
+      output.bar(null);
+      if (result.status === 'completed') reportCompletion(output, result);
+    });
   }
 
   #claimed({ seq, range, cursor, rows }: CheckpointEvent): void {

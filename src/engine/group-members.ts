@@ -2,7 +2,6 @@ import type { CallContext } from '../contract/index.ts';
 import { MigratorError } from '../errors.ts';
 import type { GroupMember } from './group.ts';
 import type { EngineOptions } from './options.ts';
-import { withRetries } from './retry.ts';
 
 /** What a table is called until its source has been asked. */
 export function provisionalName({ name }: EngineOptions, index: number): string {
@@ -10,14 +9,13 @@ export function provisionalName({ name }: EngineOptions, index: number): string 
 }
 
 /** Asks the source of a table what it is called, which table it is, and what it refers to. */
-export async function describeMember(options: EngineOptions, context: CallContext): Promise<GroupMember> {
-  const { source, retry, name } = options;
-  const describe = async (): Promise<GroupMember> => {
-    const { identity, name: plainName } = await source.describe(context);
-    const references = (await source.references?.(context)) ?? [];
-    return { migration: name ?? plainName, table: identity, references };
-  };
-  return await withRetries('describe', describe, retry, context, () => undefined);
+export async function describeMember(
+  { source, name }: EngineOptions,
+  context: CallContext,
+): Promise<GroupMember> {
+  const { identity, name: plainName } = await source.describe(context);
+  const references = (await source.references?.(context)) ?? [];
+  return { migration: name ?? plainName, table: identity, references };
 }
 
 /**

@@ -103,7 +103,7 @@ export type RunMember<Member extends GroupMember> = (
 ) => Promise<RunResult>;
 
 /** How a group is run. */
-export interface GroupRunOptions extends RunOptions {
+export interface TurnOptions extends RunOptions {
   readonly concurrency: number;
 }
 
@@ -117,7 +117,7 @@ export async function runGroup<Member extends GroupMember>(
   turns: readonly Turn<Member>[],
   runMember: RunMember<Member>,
   broken: readonly { readonly migration: string; readonly error: MigratorError }[],
-  options: GroupRunOptions,
+  options: TurnOptions,
 ): Promise<GroupResult> {
   const started = performance.now();
   const run = new GroupRun(turns, runMember, options);
@@ -143,10 +143,10 @@ class GroupRun<Member extends GroupMember> {
   readonly outcomes: Map<Member, TableResult> = new Map();
   readonly #waiting: Set<Turn<Member>>;
   readonly #runMember: RunMember<Member>;
-  readonly #options: GroupRunOptions;
+  readonly #options: TurnOptions;
   readonly #budget: SharedBudget;
 
-  constructor(turns: readonly Turn<Member>[], runMember: RunMember<Member>, options: GroupRunOptions) {
+  constructor(turns: readonly Turn<Member>[], runMember: RunMember<Member>, options: TurnOptions) {
     this.#waiting = new Set(turns);
     this.#runMember = runMember;
     this.#options = options;
@@ -206,7 +206,8 @@ class GroupRun<Member extends GroupMember> {
       const status = result.status === 'completed' ? 'completed' : 'paused';
       this.outcomes.set(member, { migration, status, result });
     } catch (error) {
-      this.outcomes.set(member, failedTable(migration, error));
+      const stopped = signal?.aborted === true && error === signal.reason;
+      this.outcomes.set(member, stopped ? skipped(migration, 'signal') : failedTable(migration, error));
     }
   }
 }

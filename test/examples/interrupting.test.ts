@@ -100,7 +100,11 @@ test('an interrupted --all does not begin the next table', async () => {
   const { exitCode, stdout, stderr } = await command.ended();
   expect(exitCode, stderr).toBe(130);
   expect(stdout).toContain('node examples/migrate-with-resume.ts --all');
-  expect(stdout).not.toContain('camera_locations');
+  expect(stdout).toContain('⏸️ camera_locations was not begun. The signal ended the run before its turn.');
+  expect(stdout).not.toContain('Analyzing camera_locations');
+  expect(
+    await world.d1(`SELECT count(*) AS n FROM migration_checkpoints WHERE table_name = 'camera_locations'`),
+  ).toEqual([{ n: 0 }]);
 });
 
 test('an interrupt during the analysis changes nothing', async () => {

@@ -1,9 +1,10 @@
 import {
+  type GroupResult,
   isMigratorError,
   type KeyRange,
+  MigrationGroup,
   type PlanPreview,
-  ResumableMigrator,
-  type RunResult,
+  type ResumableMigrator,
 } from 'resumable-migrator';
 import { D1RestSink } from 'resumable-migrator/d1';
 import { PostgresKeysetSource } from 'resumable-migrator/postgres';
@@ -11,23 +12,62 @@ import type { Configuration } from './configuration.ts';
 import type { Output } from './output.ts';
 import { reportConfiguration, reportPlan, RunReport } from './report.ts';
 
-/** Copies one table, and tells as it goes. Rejects with whatever stopped it. */
-export async function copyTable(
-  table: string,
+/** Copies the tables one after the other, parents before children, and tells as it goes. */
+export async function copyTables(
   configuration: Configuration,
   output: Output,
   signal: AbortSignal,
-): Promise<RunResult> {
-  const { databaseUrl, accountId, databaseId, apiToken, apiBaseUrl, concurrency } = configuration;
-  const { checkpointSize, batchSize, batchDelayMs, resume, verbose } = configuration;
-  reportConfiguration(output, table, configuration);
+): Promise<GroupResult> {
+  const { tables, resume, verbose } = configuration;
+  const { checkpointSize, concurrency, batchSize, batchDelayMs } = configuration;
+  reportConfiguration(output, configuration);
+  await using group = new MigrationGroup();
+  const parts = new Map<ResumableMigrator<object, object>, { table: string; source: PostgresKeysetSource }>(
+    tables.map((table) => {
+      const source = sourceOf(table, configuration);
+      const sink = sinkOf(table, configuration);
+      const migrator = group.add({ source, sink, checkpointSize, concurrency, batchSize, batchDelayMs });
+      new RunReport(output, { verbose }).watch(migrator);
+      return [migrator, { table, source }] as const;
+    }),
+  );
+  let first = true;
+  try {
+    return await group.run({
+      signal,
+      beforeTable: async ({ migrator }) => {
+        const part = parts.get(migrator);
+        if (!part) return;
+        const { table, source } = part;
+        if (!first) output.line();
+        first = false;
+        output.line(`📊 Analyzing ${table}...`);
+        if (!resume) await startAnew(migrator, output, signal);
+        const plan = await migrator.plan({ exactCount: true, signal });
+        reportPlan(output, table, plan, await wholeRange(source, plan, signal));
+      },
+    });
+  } catch (error) {
+    if (isMigratorError(error) && error.group) return error.group;
+    throw error;
+  } finally {
+    output.bar(null);
+  }
+}
 
-  const source = new PostgresKeysetSource({
+function sourceOf(table: string, { databaseUrl, concurrency }: Configuration): PostgresKeysetSource {
+  return new PostgresKeysetSource({
     connectionString: databaseUrl,
     table,
     maxConnections: concurrency + 1,
   });
-  const sink = new D1RestSink({
+}
+
+function sinkOf(
+  table: string,
+  { accountId, databaseId, apiToken, apiBaseUrl }: Configuration,
+): D1RestSink<Record<string, Record<string, unknown>>, string> {
+  return new D1RestSink({
     accountId,
     databaseId,
     apiToken,
@@ -35,26 +75,6 @@ export async function copyTable(
     // D1 has no schemas: public.cities becomes cities.
     table: table.slice(table.indexOf('.') + 1),
   });
-  await using migrator = new ResumableMigrator({
-    source,
-    sink,
-    checkpointSize,
-    concurrency,
-    batchSize,
-    batchDelayMs,
-  });
-
-  new RunReport(output, { verbose }).watch(migrator);
-  output.line(`📊 Analyzing ${table}...`);
-  if (!resume) await startAnew(migrator, output, signal);
-  const plan = await migrator.plan({ exactCount: true, signal });
-  reportPlan(output, table, plan, await wholeRange(source, plan, signal));
-
-  try {
-    return await migrator.run({ signal });
-  } finally {
-    output.bar(null);
-  }
 }
 
 /** Forgets the checkpoints, once it is clear that a run would get as far as making new ones. */
