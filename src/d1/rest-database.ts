@@ -1,6 +1,7 @@
 import { MigratorError, Redactor } from '../errors.ts';
 import type { D1DatabaseLike, D1ResultLike, D1StatementLike } from './database.ts';
 import { fromRest } from './errors.ts';
+import { pacerFor, type RequestPacer, type RequestQuota } from './pacer.ts';
 
 /** The options of a {@link D1RestDatabase}. */
 export interface D1RestOptions {
@@ -14,9 +15,17 @@ export interface D1RestOptions {
   readonly baseUrl?: string | undefined;
   /** Milliseconds after which an answer is given up. Default 60,000; D1 itself stops at 30,000. */
   readonly timeoutMs?: number | undefined;
+  /**
+   * Requests that the API takes in a window of time; this process stays below it, and slows down earlier where answers
+   * say that others use it too. Default: 1,200 in 300,000 ms, as Cloudflare documents; at another `baseUrl` only what its
+   * answers tell.
+   */
+  readonly quota?: Partial<RequestQuota> | undefined;
   /** Default: the global `fetch`. */
   readonly fetch?: typeof fetch | undefined;
 }
+
+const cloudflare = 'https://api.cloudflare.com/client/v4';
 
 /**
  * A D1 database over Cloudflare's REST API, in the shape of a Worker's binding: what takes `env.DB` takes this, Kysely
@@ -35,6 +44,7 @@ export class D1RestDatabase implements D1DatabaseLike {
   readonly #url: string;
   readonly #redact: Redactor;
   readonly #signal: AbortSignal | undefined;
+  readonly #pacer: RequestPacer;
 
   /** @throws MigratorError `INVALID_OPTION` where an id, the token or the address is missing or malformed. */
   constructor(options: D1RestOptions, signal?: AbortSignal) {
@@ -45,7 +55,7 @@ export class D1RestDatabase implements D1DatabaseLike {
         help: 'Pass the account id, the database id and an API token with the permission "D1: Edit".',
       });
     }
-    const base = (options.baseUrl ?? 'https://api.cloudflare.com/client/v4').replace(/\/+$/, '');
+    const base = (options.baseUrl ?? cloudflare).replace(/\/+$/, '');
     if (!URL.canParse(base) || !/^https?:/.test(base)) {
       throw new MigratorError('INVALID_OPTION', 'baseUrl is not an http address.', {
         help: 'Leave it out for Cloudflare itself: https://api.cloudflare.com/client/v4.',
@@ -55,6 +65,8 @@ export class D1RestDatabase implements D1DatabaseLike {
     this.#url = `${base}/accounts/${encodeURIComponent(options.accountId)}/d1/database/${encodeURIComponent(options.databaseId)}/raw`;
     this.#redact = new Redactor([options.apiToken]);
     this.#signal = signal;
+    // One quota for a user, whichever database or table it is.
+    this.#pacer = pacerFor(`${base} ${options.apiToken}`, quotaOf(options, base));
     this.identity = `${new URL(base).host} ${options.accountId}/${options.databaseId}`;
   }
 
@@ -97,8 +109,10 @@ export class D1RestDatabase implements D1DatabaseLike {
   }
 
   async #post(body: string): Promise<{ response: Response; text: string }> {
+    await this.#admitted();
     const timeout = AbortSignal.timeout(this.#options.timeoutMs ?? 60_000);
     const signal = this.#signal ? AbortSignal.any([this.#signal, timeout]) : timeout;
+    let headers: Headers | undefined;
     try {
       const response = await (this.#options.fetch ?? fetch)(this.#url, {
         method: 'POST',
@@ -106,10 +120,25 @@ export class D1RestDatabase implements D1DatabaseLike {
         body,
         signal,
       });
+      ({ headers } = response);
       return { response, text: await response.text() };
     } catch (error) {
       if (this.#signal?.aborted) throw this.#signal.reason;
       throw this.#unreachable(error, timeout.aborted);
+    } finally {
+      this.#pacer.answered(headers);
+    }
+  }
+
+  /** Waits until the quota has room for one more request. */
+  async #admitted(): Promise<void> {
+    for (;;) {
+      this.#signal?.throwIfAborted();
+      const waitMs = this.#pacer.admit();
+      if (waitMs === 0) return;
+      await new Promise((resolve) => {
+        setTimeout(resolve, waitMs);
+      });
     }
   }
 
@@ -134,12 +163,14 @@ export class D1RestDatabase implements D1DatabaseLike {
       });
     }
     const first = envelope?.errors?.[0];
-    return fromRest({
+    const error = fromRest({
       status: response.status,
       headers: response.headers,
       code: first?.code ?? (envelope ? 0 : null),
       message: this.#redact.text(first?.message ?? (envelope ? 'the API reports a failure' : brief(text))),
     });
+    if (error.code !== 'SINK_RATE_LIMITED') return error;
+    return error.with({ retryAfterMs: this.#pacer.refused(error.retryAfterMs) });
   }
 }
 
@@ -216,6 +247,17 @@ function toResult({ results, meta }: RawResult): D1ResultLike {
     results: rows.map((row) => Object.fromEntries(columns.map((column, index) => [column, row[index]]))),
     meta: { ...meta },
   };
+}
+
+function quotaOf({ quota }: D1RestOptions, base: string): RequestQuota {
+  const { requests = 1_200, windowMs = 300_000 } = quota ?? {};
+  if (!quota && base !== cloudflare) return { requests: Infinity, windowMs };
+  if (Number.isInteger(requests) && requests > 0 && Number.isInteger(windowMs) && windowMs > 0) {
+    return { requests, windowMs };
+  }
+  throw new MigratorError('INVALID_OPTION', 'quota must be whole numbers above 0.', {
+    help: 'quota: { requests: 1200, windowMs: 300000 } is the default. Leave it out for Cloudflare itself.',
+  });
 }
 
 /** The system's code below a failed fetch: `ECONNREFUSED`, `ENOTFOUND`... */

@@ -1,0 +1,120 @@
+import { expect, test } from 'vitest';
+import { RequestPacer } from '../../src/d1/pacer.ts';
+
+/** A clock that a test moves. */
+class Clock {
+  now = 1_000;
+  readonly read = (): number => this.now;
+}
+
+function headers(left: number, seconds: number, policy = '"default";q=1200;w=300'): Headers {
+  return new Headers({ ratelimit: `"default";r=${left};t=${seconds}`, 'ratelimit-policy': policy });
+}
+
+/** Sends as fast as the pacer allows for so long; the times at which requests went out. */
+function send(
+  pacer: RequestPacer,
+  clock: Clock,
+  milliseconds: number,
+  answer?: () => Headers | undefined,
+): number[] {
+  const end = clock.now + milliseconds;
+  const sent: number[] = [];
+  while (clock.now < end) {
+    let waitMs: number;
+    try {
+      waitMs = pacer.admit();
+    } catch (error) {
+      waitMs = (error as { retryAfterMs: number }).retryAfterMs;
+    }
+    if (waitMs === 0) {
+      sent.push(clock.now);
+      pacer.answered(answer?.());
+      clock.now += 5;
+    } else clock.now += waitMs;
+  }
+  return sent;
+}
+
+/** The most requests in any window. */
+function most(sent: readonly number[], windowMs: number): number {
+  return Math.max(...sent.map((start) => sent.filter((at) => at >= start && at < start + windowMs).length));
+}
+
+test('a migration that fits into the quota is not slowed down', () => {
+  const clock = new Clock();
+  const sent = send(new RequestPacer({ requests: 1_200, windowMs: 300_000 }, clock.read), clock, 4_000);
+  expect(sent).toHaveLength(800);
+});
+
+test('no window has more requests than the quota, and the last of them are spread', () => {
+  const clock = new Clock();
+  const start = clock.now;
+  const sent = send(new RequestPacer({ requests: 1_200, windowMs: 300_000 }, clock.read), clock, 600_000);
+  for (const n of [0, 1]) {
+    const inWindow = sent.filter((at) => at >= start + n * 300_000 && at < start + (n + 1) * 300_000);
+    expect(inWindow.length).toBeLessThanOrEqual(1_200);
+    expect(inWindow.length).toBeGreaterThan(1_150);
+  }
+  const gaps = sent.slice(1_000, 1_100).map((at, index) => at - (sent[999 + index] ?? 0));
+  expect(Math.min(...gaps)).toBeGreaterThan(1_000);
+});
+
+test('where answers say that others use the quota too, less is sent', () => {
+  const clock = new Clock();
+  let others = 0;
+  let used = 0;
+  const end = clock.now + 300_000;
+  const sent = send(
+    new RequestPacer({ requests: 1_200, windowMs: 300_000 }, clock.read),
+    clock,
+    300_000,
+    () => {
+      used += 1;
+      others += 1; // another process sends one for each of ours
+      return headers(Math.max(0, 1_200 - used - others), Math.max(1, Math.ceil((end - clock.now) / 1000)));
+    },
+  );
+  expect(sent.length).toBeLessThanOrEqual(601);
+  expect(sent.length).toBeGreaterThan(550);
+});
+
+test('requests in flight count, whatever an older answer says', () => {
+  const clock = new Clock();
+  const pacer = new RequestPacer({ requests: 10, windowMs: 1_000 }, clock.read);
+  for (let n = 0; n < 8; n += 1) expect(pacer.admit()).toBe(0);
+  // The first answer was written before the others arrived there.
+  pacer.answered(headers(9, 1, '"default";q=10;w=1'));
+  expect(pacer.admit()).toBeGreaterThan(0);
+});
+
+test('a policy that the answers tell takes the place of the default', () => {
+  const clock = new Clock();
+  const pacer = new RequestPacer({ requests: Infinity, windowMs: 300_000 }, clock.read);
+  expect(send(pacer, clock, 50)).toHaveLength(10);
+  expect(pacer.admit()).toBe(0);
+  pacer.answered(headers(0, 7, '"default";q=100;w=10'));
+  expect(() => pacer.admit()).toThrow(
+    expect.objectContaining({ code: 'SINK_RATE_LIMITED', retryAfterMs: 7_000 }),
+  );
+  clock.now += 7_000;
+  expect(most(send(pacer, clock, 9_999), 10_000)).toBeLessThanOrEqual(100);
+});
+
+test('a refusal stops every request for as long as it says, and for a tenth of the window where it says nothing', () => {
+  const clock = new Clock();
+  const pacer = new RequestPacer({ requests: 1_200, windowMs: 300_000 }, clock.read);
+  expect(pacer.refused(1_500)).toBe(1_500);
+  expect(pacer.admit()).toBe(1_500);
+  clock.now += 1_500;
+  expect(pacer.admit()).toBe(0);
+  expect(pacer.refused(undefined)).toBe(30_000);
+  expect(() => pacer.admit()).toThrow(
+    expect.objectContaining({
+      code: 'SINK_RATE_LIMITED',
+      retryable: true,
+      ambiguous: false,
+      retryAfterMs: 30_000,
+    }),
+  );
+});
