@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
-import type { Advance, CommitOutcome } from 'resumable-migrator';
-import { MemoryCheckpointStore, type MemoryDatabase, MemorySink } from 'resumable-migrator/memory';
 import { CrashPoints } from 'resumable-migrator/testing';
+import { UnfencedSink } from './unfenced.ts';
 import { World } from './world.ts';
 
 test('two processes on one store share the work, and each row is added once', async () => {
@@ -74,25 +73,6 @@ test('a process that thaws while its heir works writes nothing either', async ()
   expect((await heir).rows + (await frozen).rows).toBe(10);
   expect(world.differences()).toEqual({});
 });
-
-/** A store that forgot why there are fence tokens. */
-class UnfencedStore extends MemoryCheckpointStore {
-  override advanceNow(advance: Advance): CommitOutcome {
-    const checkpoint = this.database.checkpoints.find(({ id }) => id === advance.lease.id);
-    if (!checkpoint) return 'stale';
-    checkpoint.cursor = advance.to;
-    if (advance.complete) checkpoint.status = 'completed';
-    return 'committed';
-  }
-}
-
-class UnfencedSink extends MemorySink {
-  override readonly checkpoints: MemoryCheckpointStore;
-  constructor(database: MemoryDatabase) {
-    super({ database, table: 't' });
-    this.checkpoints = new UnfencedStore({ database });
-  }
-}
 
 test('negative control: without the fence the thawed process doubles rows, and these tests see it', async () => {
   const world = new World({ rows: 10, mode: 'insert' });
