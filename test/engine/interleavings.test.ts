@@ -75,10 +75,10 @@ const plans: fc.Arbitrary<Plan> = fc.record({
     }),
     { minLength: 2, maxLength: 3 },
   ),
-  times: fc.array(
-    fc.record({ step: fc.integer({ min: 40, max: 200 }), leases: fc.constantFrom(0.4, 1.1) }),
-    { minLength: 2, maxLength: 8 },
-  ),
+  times: fc.array(fc.record({ step: fc.integer({ min: 40, max: 200 }), leases: fc.constantFrom(0.4, 1.1) }), {
+    minLength: 2,
+    maxLength: 8,
+  }),
 });
 
 /** Lets everything that can happen without the scheduler or the clock happen. */
@@ -147,7 +147,7 @@ test('however the steps of two or three processes follow each other, each row is
       expect(world.differences()).toEqual({});
       expect(world.recorded()).toBe(plan.rows);
     }),
-    { seed, numRuns: 10_000 },
+    { seed, numRuns: 10_000, interruptAfterTimeLimit: 300_000, markInterruptAsFailure: true },
   );
   console.log(
     `${schedules} schedules, the longest of ${longest} steps; ${takenOver} checkpoints were lost to another process`,

@@ -1,0 +1,133 @@
+/** A safeguard that is taken away, and the tests of which at least one must fail then. */
+export interface Mutant {
+  /** What is gone. */
+  readonly removes: string;
+  readonly file: string;
+  /** A text that stands in the file exactly once. */
+  readonly find: string;
+  readonly replace: string;
+  /** Test files or folders. */
+  readonly tests: readonly string[];
+}
+
+const d1Suite = ['test/compliance/d1.test.ts'];
+const memory = [
+  'test/engine/two-processes.test.ts',
+  'test/engine/interleavings.test.ts',
+  'test/engine/crash-points.test.ts',
+];
+
+export const mutants: readonly Mutant[] = [
+  {
+    removes: 'the fence condition (D1)',
+    file: 'src/d1/checkpoint-sql.ts',
+    find: `sql\`id = \${integer(id)} AND fence_token = \${integer(fenceToken)} AND status = 'in_progress'\``,
+    replace: `sql\`id = \${integer(id)} AND \${integer(fenceToken)} IS NOT NULL AND status = 'in_progress'\``,
+    tests: d1Suite,
+  },
+  {
+    removes: 'the cursor condition (D1)',
+    file: 'src/d1/checkpoint-sql.ts',
+    find: 'return sql`${held(lease)} AND ${cursor}`;',
+    replace: 'return sql`${held(lease)} AND (${cursor} OR true)`;',
+    tests: d1Suite,
+  },
+  {
+    removes: 'the condition on the rows (D1)',
+    file: 'src/d1/checkpoint-store.ts',
+    find: 'condition: sql`EXISTS (',
+    replace: 'condition: sql`true OR EXISTS (',
+    tests: d1Suite,
+  },
+  {
+    removes: 'the lease check (D1)',
+    file: 'src/d1/checkpoint-sql.ts',
+    find: "status = 'in_progress' AND lease_until <= ${now}",
+    replace: "status = 'in_progress' AND (lease_until <= ${now} OR true)",
+    tests: d1Suite,
+  },
+  {
+    removes: 'the renewal of the lease by a batch (D1)',
+    file: 'src/d1/checkpoint-sql.ts',
+    find: '  lease_until = ${now} + ${integer(advance.leaseMs)},\n  status = ${advance.complete',
+    replace: '  status = ${advance.complete',
+    tests: d1Suite,
+  },
+  {
+    removes: 'the new fence token of a claim (D1)',
+    file: 'src/d1/checkpoint-sql.ts',
+    find: 'fence_token = fence_token + 1,\n  lease_until',
+    replace: 'fence_token = fence_token,\n  lease_until',
+    tests: d1Suite,
+  },
+  {
+    removes: 'the fence condition (memory)',
+    file: 'src/memory/checkpoint-store.ts',
+    find: 'one.fenceToken === fenceToken',
+    replace: 'one.fenceToken >= fenceToken',
+    tests: memory,
+  },
+  {
+    removes: 'the cursor condition (memory)',
+    file: 'src/memory/checkpoint-store.ts',
+    find: "if (!held || !sameCursor(held.cursor, advance.from)) return 'stale';",
+    replace: "if (!held) return 'stale';",
+    tests: ['test/compliance/memory.test.ts', ...memory],
+  },
+  {
+    removes: 'the lease check (memory)',
+    file: 'src/memory/checkpoint-store.ts',
+    find: "(checkpoint.status === 'in_progress' && checkpoint.leaseUntil <= now)",
+    replace: "checkpoint.status === 'in_progress'",
+    tests: ['test/compliance/memory.test.ts', ...memory],
+  },
+  {
+    removes: 'the reading of the checkpoint after an answer that was lost',
+    file: 'src/engine/copy.ts',
+    find: "const end = compare(stored, advance);\n    if (end !== 'unmoved') return end;",
+    replace: "const end = compare(stored, advance);\n    if (end === 'lost') return end;",
+    tests: ['test/engine/lost-answers.test.ts', 'test/engine/crash-points.test.ts'],
+  },
+  {
+    removes: 'the question whether batches are atomic',
+    file: 'src/d1/sink.ts',
+    find: 'isAtomic(this.#connection, context),',
+    replace: 'isAtomic(this.#connection, context).then(() => true),',
+    tests: ['test/d1/explorer.test.ts', ...d1Suite],
+  },
+  {
+    removes: 'the refusal to append where rows may arrive again',
+    file: 'src/engine/plan.ts',
+    find: "if (delivery === 'at-least-once' && target.mode === 'insert')",
+    replace: "if (delivery === 'at-least-once' && target.mode === 'insert' && migration === '')",
+    tests: ['test/engine', 'test/compliance/d1.test.ts'],
+  },
+  {
+    removes: 'the fingerprint',
+    file: 'src/engine/plan.ts',
+    find: 'if (changes.length === 0) return;',
+    replace: 'if (changes.length >= 0) return;',
+    tests: ['test/engine/planning.test.ts', 'test/migration/columns.test.ts'],
+  },
+  {
+    removes: 'the heartbeat of a slow batch',
+    file: 'src/engine/copy.ts',
+    find: 'job.store.renew(lease, job.leaseMs, { signal: job.abort }).catch(() => undefined);',
+    replace: 'job.store.identity.toString();',
+    tests: ['test/engine'],
+  },
+  {
+    removes: 'the redaction of secrets',
+    file: 'src/errors.ts',
+    find: "clean.replaceAll(secret, '[redacted]')",
+    replace: 'clean.replaceAll(secret, secret)',
+    tests: ['test/migration/secrets.test.ts'],
+  },
+  {
+    removes: 'the count of requests in flight from the quota',
+    file: 'src/d1/pacer.ts',
+    find: 'Math.max(0, left - this.#inFlight)',
+    replace: 'Math.max(0, left)',
+    tests: ['test/d1/pacer.test.ts'],
+  },
+];
