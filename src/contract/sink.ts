@@ -10,6 +10,8 @@ export interface RowShape {
   readonly key: readonly ColumnDescriptor[];
   /** What the source's table declares beyond, where the source knows. */
   readonly schema?: TableSchema | undefined;
+  /** True: the migration has checkpoints already, so its rows may be in the table. */
+  readonly planned?: boolean | undefined;
 }
 
 /**

@@ -19,6 +19,7 @@ import {
   type PgTransactions,
   PoolTransactions,
 } from './client.ts';
+import { readDeclared } from './declared.ts';
 import { describeTable, type TableDescription, type TableRequest } from './describe.ts';
 import { keyColumns, keyIn, keyOrder, storedBytes, within } from './fragments.ts';
 import { integerRanges, walkedRanges } from './ranges.ts';
@@ -123,6 +124,7 @@ export class PostgresKeysetSource<
     });
     const { database, schema, table, keyIndexes, estimatedRows, estimatedRowBytes, ...described } =
       await description;
+    const declared = await readDeclared(this.#transactions, await description, context);
     const columns = described.columns.map(descriptorOf);
     const key = described.key.map(descriptorOf);
     const settings: Record<string, string> = {};
@@ -135,7 +137,8 @@ export class PostgresKeysetSource<
     if (renamed.length > 0)
       settings['renamed'] = renamed.map(({ name, source }) => `${source} to ${name}`).join(', ');
     const identity = `PostgreSQL ${database}.${schema}.${table}`;
-    return { name: table, identity, columns, key, keyIndexes, settings, estimatedRows, estimatedRowBytes };
+    const estimates = { estimatedRows, estimatedRowBytes };
+    return { name: table, identity, columns, key, keyIndexes, settings, ...estimates, ...declared };
   }
 
   async *ranges(request: RangeRequest, context?: CallContext): AsyncGenerator<readonly KeyRange[], void> {
