@@ -125,8 +125,11 @@ export interface SinkTarget<Batch extends EncodedBatch = EncodedBatch> {
   delivery(store: CheckpointStore): Delivery;
   /** Makes the table where it is missing. Called once every check has passed. */
   create(context?: CallContext): Promise<void>;
-  /** Makes what is made after the copy: indexes. Called once every checkpoint is completed; may be called again. */
-  finish?(context?: CallContext): Promise<void>;
+  /**
+   * Makes what is made after the copy: indexes. Called once every checkpoint is completed; may be called again. Left out
+   * where nothing is to be made.
+   */
+  readonly finish?: ((context?: CallContext) => Promise<void>) | undefined;
   /** @param maxRows - rows a batch at the most; without it, what fits. */
   encoder(maxRows?: number): BatchEncoder<Batch>;
   /** Writes the rows and moves the checkpoint in one transaction. */

@@ -331,5 +331,5 @@ function padded(meaning: Expression, characters: number | null): Expression {
   if (meaning.kind !== 'literal' || characters === null) throw new UnknownMeaning();
   if (meaning.value === null) return meaning;
   const text = meaning.value.replace(/ +$/, '');
-  return { ...meaning, value: text + ' '.repeat(Math.max(0, characters - [...text].length)) };
+  return { ...meaning, value: text + ' '.repeat(Math.max(0, characters - Array.from(text).length)) };
 }
