@@ -29,6 +29,9 @@ export interface TypedExpression {
 /** Thrown at whatever is not known for certain. */
 class UnknownMeaning extends Error {}
 
+/** What a type's name may go on with. */
+const typeWords: ReadonlySet<string> = new Set(['precision', 'varying', 'without', 'with', 'time', 'zone']);
+
 const flipped: Readonly<Record<string, Operator>> = {
   '=': '=',
   '<>': '<>',
@@ -278,8 +281,7 @@ class Parser {
       type += `.${this.#tokens[this.#next]?.raw ?? ''}`;
       this.#next += 1;
     } else if (token.kind === 'word') {
-      const words = ['precision', 'varying', 'without', 'with', 'time', 'zone'];
-      while (words.includes(this.#tokens[this.#next]?.raw ?? '')) {
+      while (typeWords.has(this.#tokens[this.#next]?.raw ?? '')) {
         type += ` ${this.#tokens[this.#next]?.raw ?? ''}`;
         this.#next += 1;
       }
