@@ -66,6 +66,8 @@ export interface CarryingParts {
   readonly wanted: CarryOver;
   /** True: the sink makes the table. */
   readonly isNew: boolean;
+  /** True: the rows of a new table have no rowid, which would count them. */
+  readonly withoutRowid: boolean;
   /** Names of D1's schema; needed where indexes are wanted. */
   readonly taken: NamesTaken;
   /** The tables that foreign keys refer to, by their names in D1. */

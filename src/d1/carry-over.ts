@@ -50,21 +50,33 @@ export function carryOver(parts: CarryingParts): Carried {
 }
 
 function carryDefaults(
-  { columns, wanted }: CarryingParts,
+  parts: CarryingParts,
   schema: TableSchema,
 ): { readonly defaults: ReadonlyMap<string, string>; readonly findings: readonly Finding[] } {
+  const { columns, wanted } = parts;
+  const counted = schema.columns.filter((column) => column.counted && !isCounted(column.name, parts));
   const having = schema.columns.filter(
     (column) => column.default !== null && !isNullDefault(column.default.meaning),
   );
   if (wanted.defaults !== true) {
-    const names = having.map(({ name }) => name);
+    const names = namesOf(having);
     return {
       defaults: new Map(),
-      findings: notCarried('default', names, 'Ask for them with `carryOver: { defaults: true }`.'),
+      findings: [
+        ...notCarried('default', names, 'Ask for them with `carryOver: { defaults: true }`.'),
+        ...notCarried('counter', namesOf(counted), uncounted),
+      ],
     };
   }
   const defaults = new Map<string, string>();
-  const findings: Finding[] = [];
+  const findings = counted.map(({ name }) =>
+    notTranslated(
+      `counter of ${name}`,
+      'a sequence or an identity column',
+      'SQLite counts a single INTEGER primary key alone',
+      name,
+    ),
+  );
   for (const { name, default: value } of having) {
     const column = columns.get(name);
     if (!value || !column) continue;
@@ -77,6 +89,19 @@ function carryDefaults(
     }
   }
   return { defaults, findings };
+}
+
+const uncounted =
+  'D1 counts a single INTEGER primary key by itself; elsewhere new rows must bring the value.';
+
+/** SQLite counts a single integer key up by itself. */
+function isCounted(name: string, { shape, columns, withoutRowid }: CarryingParts): boolean {
+  const isKey = shape.key.length === 1 && shape.key[0]?.name === name;
+  return isKey && !withoutRowid && columns.get(name)?.form.columnType === 'INTEGER';
+}
+
+function namesOf(all: readonly { readonly name: string }[]): string[] {
+  return all.map(({ name }) => name);
 }
 
 function isNullDefault(meaning: { readonly kind: string; readonly value?: string | null } | null): boolean {
@@ -103,7 +128,7 @@ function carryEach<One extends CheckSchema | ForeignKeySchema>(
 ): { readonly constraints: readonly string[]; readonly findings: readonly Finding[] } {
   if (!isWanted) {
     const option = what === 'check' ? 'checks' : 'foreignKeys';
-    const names = all.map(({ name }) => name);
+    const names = namesOf(all);
     return {
       constraints: [],
       findings: notCarried(what, names, `Ask for them with \`carryOver: { ${option}: true }\`.`),
@@ -176,11 +201,7 @@ function unasked({ columns, others }: TableSchema): Finding[] {
       }),
     ),
     ...[...Map.groupBy(others, ({ kind }) => kind)].flatMap(([kind, all]) =>
-      notCarried(
-        kind,
-        all.map(({ name }) => name),
-        'Write in D1 by hand what is needed of it.',
-      ),
+      notCarried(kind, namesOf(all), 'Write in D1 by hand what is needed of it.'),
     ),
   ];
 }

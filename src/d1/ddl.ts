@@ -52,7 +52,16 @@ export async function ddlOf(parts: DdlParts, context?: CallContext): Promise<Ddl
     }),
   );
   const [taken, parents] = await Promise.all([readNames(parts, context), readParents(parts, context)]);
-  const carried: Carried = carryOver({ table, shape, columns, wanted, isNew, taken, parents });
+  const carried: Carried = carryOver({
+    table,
+    shape,
+    columns,
+    wanted,
+    isNew,
+    withoutRowid: options.withoutRowid === true,
+    taken,
+    parents,
+  });
   const { before, after } = carried;
   return {
     replaces,

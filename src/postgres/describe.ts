@@ -171,7 +171,7 @@ async function chooseKey(
     throw refusal('SOURCE_KEY_REQUIRED', 'The given key has no columns.', 'Name at least one column.');
   const key = pick(all, given, shown);
   // What a view promises is checked by reading it.
-  if (uniqueKeys.length === 0 && !(await isTable(query, oid))) return key;
+  if (!(await isTable(query, oid))) return key;
   const nullable = key.filter((column) => column.nullable);
   if (nullable.length > 0) {
     const names = nullable.map(({ name }) => name).join(', ');
