@@ -98,7 +98,10 @@ function operationOf(
   switch (operator) {
     case 'and':
     case 'or':
-      return `(${operands.map((one) => conditionOf(one, columns)).join(` ${operator.toUpperCase()} `)})`;
+      return balanced(
+        operands.map((one) => conditionOf(one, columns)),
+        operator.toUpperCase(),
+      );
     case 'not':
       return `(NOT ${operands.map((one) => conditionOf(one, columns)).join('')})`;
     case 'is null':
@@ -107,6 +110,14 @@ function operationOf(
     default:
       return comparison(operator, operands, columns);
   }
+}
+
+/** A tree of even depth: D1 refuses an expression that is deeper than 100. */
+function balanced(conditions: readonly string[], operator: string): string {
+  if (conditions.length < 2) return conditions.join('');
+  const middle = Math.ceil(conditions.length / 2);
+  const halves = [conditions.slice(0, middle), conditions.slice(middle)];
+  return `(${halves.map((half) => balanced(half, operator)).join(` ${operator} `)})`;
 }
 
 function nullable(expression: Expression, columns: StoredColumns): string {

@@ -1,33 +1,16 @@
-import type { Expression, LogicalType, Operator } from '../contract/index.ts';
+import type { Expression, Operator } from '../contract/index.ts';
 import { codecOf, type TypeCodec } from './types.ts';
 import { classOf, comparable, literalTypes, ordered } from './expression-types.ts';
+import {
+  condition,
+  type ExpressionColumn,
+  literalAs,
+  operation,
+  padded,
+  type TypedExpression,
+  UnknownMeaning,
+} from './expression-parts.ts';
 import { type Token, tokensOf } from './expression-tokens.ts';
-
-/** A column that an expression may name. */
-export interface ExpressionColumn {
-  /** As PostgreSQL names it; `VALUE` stands for the value of a domain. */
-  readonly source: string;
-  /** The name that it travels by. */
-  readonly name: string;
-  /** The type below its domains, as `format_type` writes it without a modifier. */
-  readonly type: string;
-  readonly codec: TypeCodec;
-  /** True: two values are equal where their canonical texts are. */
-  readonly comparable: boolean;
-  /** False: a value with nulls inside may be null and not null at once. */
-  readonly plainNull: boolean;
-  /** Characters of a `char(n)`; null for other types. */
-  readonly characters: number | null;
-}
-
-/** An expression and its type in PostgreSQL. */
-export interface TypedExpression {
-  readonly meaning: Expression;
-  readonly type: string;
-}
-
-/** Thrown at whatever is not known for certain. */
-class UnknownMeaning extends Error {}
 
 /** What a type's name may go on with. */
 const typeWords: ReadonlySet<string> = new Set(['precision', 'varying', 'without', 'with', 'time', 'zone']);
@@ -168,33 +151,14 @@ class Parser {
   }
 
   #castTo({ meaning, type }: TypedExpression, target: string): TypedExpression {
-    if (meaning.kind === 'literal') return { meaning: this.#literalAs(meaning, type, target), type: target };
+    if (meaning.kind === 'literal')
+      return { meaning: literalAs(meaning, type, target, this.#codecOf(target)), type: target };
     if (type === target || (classOf(type) === 'text' && classOf(target) === 'text'))
       return { meaning, type: target };
     const sizes = ['smallint', 'integer', 'bigint'];
     // To a wider integer: the other way it could fail.
     if (sizes.includes(type) && sizes.indexOf(target) > sizes.indexOf(type)) return { meaning, type: target };
     throw new UnknownMeaning();
-  }
-
-  #literalAs(literal: Expression & { readonly kind: 'literal' }, type: string, target: string): Expression {
-    const codec = this.#codecOf(target);
-    if (literal.value === null) return { kind: 'literal', type: codec.type, value: null };
-    if (type === 'unknown') {
-      const value = codec.canonical ? codec.canonical(literal.value) : literal.value;
-      return { kind: 'literal', type: codec.type, value };
-    }
-    const numbers: readonly LogicalType[] = ['integer', 'decimal', 'float'];
-    const widened =
-      numbers.indexOf(codec.type) >= numbers.indexOf(literal.type) && numbers.includes(literal.type);
-    const sameText = classOf(type) === 'text' && classOf(target) === 'text';
-    if (!widened && !sameText && type !== target) throw new UnknownMeaning();
-    const isFloat = codec.type === 'float' && widened;
-    return {
-      kind: 'literal',
-      type: codec.type,
-      value: isFloat ? String(Number(literal.value)) : literal.value,
-    };
   }
 
   #codecOf(type: string): TypeCodec {
@@ -317,21 +281,4 @@ class Parser {
   #expect(text: string): void {
     if (!this.#symbol(text)) throw new UnknownMeaning();
   }
-}
-
-function operation(operator: Operator, operands: readonly Expression[]): TypedExpression {
-  return { meaning: { kind: 'operation', operator, operands }, type: 'boolean' };
-}
-
-function condition({ meaning, type }: TypedExpression): Expression {
-  if (type !== 'boolean') throw new UnknownMeaning();
-  return meaning;
-}
-
-/** A `char(n)` is stored with its blanks, and compared as if neither side had any. */
-function padded(meaning: Expression, characters: number | null): Expression {
-  if (meaning.kind !== 'literal' || characters === null) throw new UnknownMeaning();
-  if (meaning.value === null) return meaning;
-  const text = meaning.value.replace(/ +$/, '');
-  return { ...meaning, value: text + ' '.repeat(Math.max(0, characters - Array.from(text).length)) };
 }

@@ -2,7 +2,8 @@ import { sql } from 'kysely';
 import type { SchemaExpression } from '../contract/index.ts';
 import type { PgQueryRunner } from './client.ts';
 import type { TableDescription } from './describe.ts';
-import { type ExpressionColumn, meaningOf } from './expressions.ts';
+import type { ExpressionColumn } from './expression-parts.ts';
+import { meaningOf } from './expressions.ts';
 
 /** What the catalog says of a column beside its type. */
 export interface CatalogColumn extends ExpressionColumn {

@@ -193,9 +193,9 @@ test('a translated condition is true, false and unknown for the same rows as in 
     .filter(({ code }) => code === 'NOT_TRANSLATED')
     .map(({ message }) => /check (c\d+)/.exec(message)?.[1]);
   // Each condition is in one of the two lists, and none is in both.
-  expect([...translated.map(({ name }) => name), ...refused].toSorted()).toEqual(
-    conditions.map(({ name }) => name).toSorted(),
-  );
+  const told = [...translated.map(({ name }) => name), ...refused];
+  expect(told).toHaveLength(conditions.length);
+  expect(new Set(told)).toEqual(new Set(conditions.map(({ name }) => name)));
   console.log(`${translated.length} of ${conditions.length} conditions translated`);
   expect(translated.length).toBeGreaterThan(120);
 

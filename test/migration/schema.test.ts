@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Kysely, PostgresDialect } from 'kysely';
-import { type Finding, type PlanPreview, ResumableMigrator } from 'resumable-migrator';
+import { type Finding, MigrationGroup, type PlanPreview, ResumableMigrator } from 'resumable-migrator';
 import type { CarryOver, StoredForm, TableOptions } from 'resumable-migrator/d1';
 import { PostgresKeysetSource } from 'resumable-migrator/postgres';
 import { World } from '../support/world.ts';
@@ -218,8 +218,6 @@ describe('what a table declares', () => {
     const over = await world.source('things').describe();
     expect(over.schema?.checks).toHaveLength(4);
     expect(await new PostgresKeysetSource({ db, table: 'things' }).describe()).toEqual(over);
-    const { user, password, host, port, database } = world.pool.options;
-    expect([user, password, host, port, database]).toBeDefined();
     const url = new URL(world.stack.env.DATABASE_URL);
     url.searchParams.set(
       'options',
@@ -303,6 +301,22 @@ describe('foreign keys', () => {
       { table: 'far_off', from: 'far', to: 'id' },
     ]);
   });
+});
+
+test('a group makes the parents first, so that the foreign keys of their children have what they refer to', async () => {
+  await world.postgres(
+    'CREATE TABLE g_customers (id int PRIMARY KEY)',
+    'CREATE TABLE g_orders (id int PRIMARY KEY, customer int REFERENCES g_customers ON DELETE CASCADE)',
+    'INSERT INTO g_customers SELECT generate_series(1, 5)',
+    'INSERT INTO g_orders SELECT i, i % 5 + 1 FROM generate_series(1, 50) AS i',
+  );
+  const group = new MigrationGroup();
+  for (const table of ['g_orders', 'g_customers'])
+    group.add({ source: world.source(table), sink: world.rest(table, { carryOver: 'all' }) });
+  expect(await group.run()).toMatchObject({ status: 'completed' });
+  expect(await world.d1(`SELECT "table", on_delete FROM pragma_foreign_key_list('g_orders')`)).toEqual([
+    { table: 'g_customers', on_delete: 'CASCADE' },
+  ]);
 });
 
 describe('indexes', () => {
