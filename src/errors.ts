@@ -30,6 +30,7 @@ export const errorCodes = {
   VALUE_REFUSED: 'The sink has no exact form for a value.',
   PLAN_MISMATCH: 'The stored plan was made with other settings.',
   PLAN_INCOMPLETE: 'Checkpoints are missing in the middle of the stored plan.',
+  PLAN_REFUSED: 'The plan has findings of severity error, so a run would fail.',
   PLAN_MISSING: 'There is no plan yet.',
   CHECKPOINTS_FAILED: 'The run ended with failed checkpoints.',
   GROUP_CYCLE: 'Tables of a group refer to each other in a cycle.',

@@ -7,7 +7,7 @@ import type { LogicalType } from './rows.ts';
 export interface TableSchema {
   /** Columns that have something to say; the others are left out. */
   readonly columns: readonly ColumnSchema[];
-  /** Unique and other indexes, but not the one of the primary key. */
+  /** Unique and other indexes; not the one of the key by which the rows travel. */
   readonly indexes: readonly IndexSchema[];
   readonly checks: readonly CheckSchema[];
   readonly foreignKeys: readonly ForeignKeySchema[];
@@ -30,6 +30,8 @@ export interface IndexSchema {
   readonly name: string;
   readonly unique: boolean;
   readonly parts: readonly IndexPart[];
+  /** Columns that the index holds beside its parts, so that a query need not read the row. */
+  readonly included: readonly string[];
   /** A partial index: only rows for which this holds are in it. */
   readonly where: SchemaExpression | null;
   /** False: of rows with a null in a unique index there can be only one. */
@@ -68,6 +70,8 @@ export interface ForeignKeySchema {
   readonly onUpdate: ForeignKeyAction;
   /** True: checked at the end of a transaction. */
   readonly deferred: boolean;
+  /** True: the table refers to itself. */
+  readonly toItself: boolean;
   /** The source's own text of it, for messages. */
   readonly text: string;
 }
@@ -89,33 +93,19 @@ export interface SchemaExpression {
   readonly meaning: Expression | null;
 }
 
-/** An expression that every sink may understand. Values are canonical text, as in rows in transit. */
+/**
+ * An expression that every sink may understand, in three-valued logic as SQL has it. Values are canonical text, as in
+ * rows in transit; texts are equal where all their characters are.
+ */
 export type Expression =
   | { readonly kind: 'column'; readonly name: string }
   | { readonly kind: 'literal'; readonly type: LogicalType; readonly value: string | null }
   | { readonly kind: 'operation'; readonly operator: Operator; readonly operands: readonly Expression[] }
   | { readonly kind: 'call'; readonly function: FunctionName; readonly operands: readonly Expression[] };
 
-/** `in`: the first operand is one of the others. `between`: it lies between the second and the third, both included. */
+/** `in`: the first operand is one of the others. */
 export type Operator =
-  | '='
-  | '<>'
-  | '<'
-  | '<='
-  | '>'
-  | '>='
-  | '+'
-  | '-'
-  | '*'
-  | '||'
-  | 'negative'
-  | 'and'
-  | 'or'
-  | 'not'
-  | 'is null'
-  | 'is not null'
-  | 'in'
-  | 'between';
+  '=' | '<>' | '<' | '<=' | '>' | '>=' | 'and' | 'or' | 'not' | 'is null' | 'is not null' | 'in';
 
-/** `length` is in characters; `now` and `today` are the time of writing. */
-export type FunctionName = 'length' | 'lower' | 'upper' | 'abs' | 'coalesce' | 'now' | 'today';
+/** `length` is in characters; `now` is the moment of writing. */
+export type FunctionName = 'length' | 'abs' | 'coalesce' | 'now';

@@ -10,6 +10,8 @@ export interface RowShape {
   readonly key: readonly ColumnDescriptor[];
   /** What the source's table declares beyond, where the source knows. */
   readonly schema?: TableSchema | undefined;
+  /** True: the migration has checkpoints already, so its rows may be in the table. */
+  readonly planned?: boolean | undefined;
 }
 
 /**
@@ -123,8 +125,11 @@ export interface SinkTarget<Batch extends EncodedBatch = EncodedBatch> {
   delivery(store: CheckpointStore): Delivery;
   /** Makes the table where it is missing. Called once every check has passed. */
   create(context?: CallContext): Promise<void>;
-  /** Makes what is made after the copy: indexes. Called once every checkpoint is completed; may be called again. */
-  finish?(context?: CallContext): Promise<void>;
+  /**
+   * Makes what is made after the copy: indexes. Called once every checkpoint is completed; may be called again. Left out
+   * where nothing is to be made.
+   */
+  readonly finish?: ((context?: CallContext) => Promise<void>) | undefined;
   /** @param maxRows - rows a batch at the most; without it, what fits. */
   encoder(maxRows?: number): BatchEncoder<Batch>;
   /** Writes the rows and moves the checkpoint in one transaction. */

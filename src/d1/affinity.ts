@@ -6,7 +6,8 @@ import type { ColumnForm } from './types.ts';
 /** What SQLite makes of the values of a column, by its declared type (SQLite documentation, "Datatypes", 3.1). */
 type Affinity = 'INTEGER' | 'TEXT' | 'BLOB' | 'REAL' | 'NUMERIC';
 
-function affinityOf(declared: string): Affinity {
+/** What SQLite takes a declared type, in capital letters, for. */
+export function affinityOf(declared: string): Affinity {
   if (declared.includes('INT')) return 'INTEGER';
   if (/CHAR|CLOB|TEXT/.test(declared)) return 'TEXT';
   if (declared === '' || declared.includes('BLOB')) return 'BLOB';

@@ -34,6 +34,14 @@ import {
 import { D1Connection, type Query, type Row } from './connection.ts';
 import type { D1DatabaseLike } from './database.ts';
 
+/** No JSON, so that SQLite refuses it. */
+const plannedAlready = 'planned already';
+
+/** True where {@link D1CheckpointStore.onlyUnplanned} failed because there are checkpoints. */
+export function isPlannedAlready(error: unknown): boolean {
+  return isMigratorError(error) && error.message.includes('malformed JSON');
+}
+
 /** The options of a {@link D1CheckpointStore}. */
 export interface D1CheckpointStoreOptions {
   /** A Worker's binding (`env.DB`) or a `D1RestDatabase`. */
@@ -284,6 +292,19 @@ export class D1CheckpointStore implements CheckpointStore {
    */
   sharesDatabaseWith(connection: D1Connection): boolean {
     return this.#connection.sameDatabase(connection);
+  }
+
+  /**
+   * A statement that fails where the migration has checkpoints, and takes its transaction with it: rows are only ever
+   * written under a checkpoint, so what stands beside it in a batch meets none of them.
+   *
+   * @internal
+   */
+  onlyUnplanned(migration: string): Query {
+    const planned = sql`EXISTS (SELECT 1 FROM ${this.#table} WHERE table_name = ${migration})`;
+    return this.#connection.compile(
+      sql`SELECT json(CASE WHEN ${planned} THEN ${plannedAlready} ELSE 'true' END)`,
+    );
   }
 
   /**

@@ -2,11 +2,14 @@ import type { CallContext, RowShape, Sink, SinkTarget } from '../contract/index.
 import { MigratorError } from '../errors.ts';
 import { findingsOf, fitToTable } from './affinity.ts';
 import { isAtomic } from './atomicity.ts';
+import { type CarryOver, partsOf } from './carry-options.ts';
 import { D1CheckpointStore } from './checkpoint-store.ts';
 import { D1Connection } from './connection.ts';
 import type { D1DatabaseLike } from './database.ts';
+import { checkTableOptions, ddlOf } from './ddl.ts';
 import { readsFloats } from './floats.ts';
-import { checkTable, describeTable, isUnique } from './table.ts';
+import { isReserved, nameFindings } from './names.ts';
+import { checkTable, describeTable, isUnique, primaryKeyOf, type TableOptions } from './table.ts';
 import { D1Target } from './target.ts';
 import type { StoreOptions } from './forms.ts';
 import { formsOf, storeSettings } from './types.ts';
@@ -14,8 +17,22 @@ import { formsOf, storeSettings } from './types.ts';
 /** Options of both D1 sinks, besides where the database is. */
 export interface D1SinkOptions<Table extends string, Column extends string = string> {
   readonly table: Table;
-  /** `if-missing`: makes the table where there is none, by the source's columns and key. Default `if-missing`. */
-  readonly createTable?: 'if-missing' | 'never' | undefined;
+  /**
+   * - `if-missing`: makes the table where there is none, by the source's columns and key
+   * - `never`: takes the table as it is, and refuses where there is none
+   * - `replace`: where a new plan is made, drops the table with all its rows and makes it anew; a run that goes on
+   *   never does. Needs batches that are transactions, and the checkpoints in the same database
+   *
+   * Default `if-missing`.
+   */
+  readonly createTable?: 'if-missing' | 'never' | 'replace' | undefined;
+  /** What a table that the sink makes is beside its columns and its key. */
+  readonly tableOptions?: TableOptions | undefined;
+  /**
+   * What D1 gets of what the source's table declares beside columns, NOT NULL and primary key: `'all'` of it, or the
+   * parts that are named. `plan()` lists what is left out, and shows the statements. Default: nothing.
+   */
+  readonly carryOver?: 'all' | CarryOver | undefined;
   /**
    * How single columns are stored, where the default of their type is not wanted: `{ price: { scaled: 2 }, at:
    * 'epoch-ms' }`. The defaults stand in `docs/types.md`. Enters the fingerprint of the plan.
@@ -49,32 +66,55 @@ export class D1Sink<Row extends object> implements Sink<Row> {
   }
 
   async prepare(shape: RowShape, context?: CallContext): Promise<SinkTarget> {
-    const { table, createTable = 'if-missing', store = {} } = this.#options;
+    return await this.#prepare(shape, context);
+  }
+
+  async #prepare(shape: RowShape, context?: CallContext): Promise<D1Target> {
+    const { table, createTable = 'if-missing', store = {}, tableOptions = {} } = this.#options;
+    const connection = this.#connection;
     // Once before anything is asked: an option that cannot work needs no endpoint to be refused.
     const hasFloats = formsOf(shape, store, 'all').some(({ columnType }) => columnType === 'REAL');
-    const description = await describeTable(this.#connection, table, context);
-    if (!description && createTable === 'never') {
+    checkTableOptions(tableOptions, shape, store);
+    const present = isReserved(table) ? null : await describeTable(connection, table, context);
+    if (!present && createTable === 'never') {
       throw new MigratorError('SINK_TABLE_NOT_FOUND', `D1 has no table ${table}.`, {
         migration: shape.migration,
         help: "Create it, or let the sink make it: createTable: 'if-missing'.",
       });
     }
+    const replaces = present !== null && createTable === 'replace' && shape.planned !== true;
+    const description = replaces ? null : present;
     if (description) checkTable(table, description, shape);
-    const keyTravels = shape.key.every(({ name }) => shape.columns.some((column) => column.name === name));
+    const keyTravels = primaryKeyOf(shape).length > 0;
     const [atomic, reading] = await Promise.all([
-      isAtomic(this.#connection, context),
-      hasFloats ? readsFloats(this.#connection, context) : ('all' as const),
+      isAtomic(connection, context),
+      hasFloats ? readsFloats(connection, context) : ('all' as const),
     ]);
-    const forms = formsOf(shape, fitToTable(shape, description, store), reading);
-    return new D1Target({
-      connection: this.#connection,
+    const fitted = fitToTable(shape, description, store);
+    const forms = formsOf(shape, fitted, reading);
+    const isNew = description === null;
+    const wanted = partsOf(this.#options.carryOver);
+    const parts = {
+      connection,
       table,
       shape,
       forms,
-      findings: findingsOf(shape, description, forms),
+      store: fitted,
+      wanted,
+      options: tableOptions,
+      isNew,
+      replaces,
+    };
+    return new D1Target({
+      connection,
+      table,
+      shape,
+      forms,
+      findings: [...nameFindings(table, shape), ...findingsOf(shape, description, forms)],
       settings: storeSettings(store, shape),
-      missing: description === null,
-      upsert: keyTravels && (description === null || isUnique(description, shape.key)),
+      ddl: await ddlOf(parts, context),
+      again: (later) => this.#prepare({ ...shape, planned: true }, later),
+      upsert: keyTravels && (isNew || isUnique(description, shape.key)),
       atomic,
     });
   }

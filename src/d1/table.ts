@@ -110,7 +110,10 @@ function isRowId(column: TableColumn, { columns }: TableDescription): boolean {
 }
 
 /** True where a row can be found by exactly these columns. */
-export function isUnique(description: TableDescription, key: readonly ColumnDescriptor[]): boolean {
+export function isUnique(
+  description: TableDescription,
+  key: readonly Pick<ColumnDescriptor, 'name'>[],
+): boolean {
   return description.uniqueKeys.some(
     (unique) =>
       unique.length === key.length &&
@@ -118,19 +121,43 @@ export function isUnique(description: TableDescription, key: readonly ColumnDesc
   );
 }
 
+/** What a table that the sink makes is beside columns, NOT NULL and primary key. */
+export interface TableOptions {
+  /** SQLite refuses values of another type than the column's. Default false. */
+  readonly strict?: boolean | undefined;
+  /** The rows are kept in the primary key itself: less to store and to write, where there is one. Default false. */
+  readonly withoutRowid?: boolean | undefined;
+}
+
+/** What a new table gets of the source's schema, as SQL. */
+export interface TableExtras extends TableOptions {
+  readonly defaults: ReadonlyMap<string, string>;
+  readonly constraints: readonly string[];
+}
+
+/** The key's columns where all of them travel: the primary key of the table that the sink makes. */
+export function primaryKeyOf({ columns, key }: RowShape): RowShape['key'] {
+  return key.every(({ name }) => columns.some((column) => column.name === name)) ? key : [];
+}
+
 /** The statement that makes a table for the rows: the source's names, the key as primary key where all of it travels. */
 export function createTableStatement(
   table: string,
-  { columns, key: given }: RowShape,
+  shape: RowShape,
   forms: readonly ColumnForm[],
+  { defaults, constraints, strict, withoutRowid }: TableExtras,
 ): RawBuilder<unknown> {
-  const key = given.every(({ name }) => columns.some((column) => column.name === name)) ? given : [];
+  const key = primaryKeyOf(shape);
   const single = key.length === 1 ? key[0] : undefined;
-  const definitions = columns.map(({ name, nullable }, index) => {
+  const definitions = shape.columns.map(({ name, nullable }, index) => {
     const primary = name === single?.name ? sql` PRIMARY KEY` : sql``;
     const notNull = nullable ? sql`` : sql` NOT NULL`;
-    return sql`${sql.id(name)} ${sql.raw(forms[index]?.columnType ?? 'TEXT')}${notNull}${primary}`;
+    const value = defaults.get(name);
+    const byDefault = value === undefined ? sql`` : sql` DEFAULT ${sql.raw(value)}`;
+    return sql`${sql.id(name)} ${sql.raw(forms[index]?.columnType ?? 'TEXT')}${notNull}${byDefault}${primary}`;
   });
   if (key.length > 1) definitions.push(sql`PRIMARY KEY (${sql.join(key.map(({ name }) => sql.id(name)))})`);
-  return sql`CREATE TABLE IF NOT EXISTS ${sql.id(table)} (${sql.join(definitions)})`;
+  definitions.push(...constraints.map((constraint) => sql.raw(constraint)));
+  const options = [...(strict ? ['STRICT'] : []), ...(withoutRowid ? ['WITHOUT ROWID'] : [])].join(', ');
+  return sql`CREATE TABLE IF NOT EXISTS ${sql.id(table)} (${sql.join(definitions)})${sql.raw(options === '' ? '' : ` ${options}`)}`;
 }

@@ -13,12 +13,13 @@ import type {
   SinkVerifier,
 } from '../contract/index.ts';
 import { MigratorError } from '../errors.ts';
-import { D1CheckpointStore } from './checkpoint-store.ts';
+import { D1CheckpointStore, isPlannedAlready } from './checkpoint-store.ts';
 import type { D1Connection, Query } from './connection.ts';
 import { compareBatch, deleteKeys, isOrderedAlike, readKeys, within } from './compare.ts';
+import type { Ddl } from './ddl.ts';
 import { type D1Batch, D1Encoder, maxRowBytes } from './encoder.ts';
 import { keyFormsOf } from './key-values.ts';
-import { createTableStatement } from './table.ts';
+import { quoteName } from './translate.ts';
 import { type ColumnForm, valueExpression } from './types.ts';
 
 /** What a {@link D1Target} is made of. */
@@ -31,8 +32,10 @@ export interface D1TargetParts {
   /** Stored forms that are not the defaults. */
   readonly settings: Readonly<Record<string, string>>;
   readonly findings: readonly Finding[];
-  /** True: the table is made when the copy starts. */
-  readonly missing: boolean;
+  /** What is made when the copy starts, and after it. */
+  readonly ddl: Ddl;
+  /** The table as another process has made it meanwhile. */
+  readonly again: (context?: CallContext) => Promise<D1Target>;
   /** True: a row can be found by the key. */
   readonly upsert: boolean;
   /** True: the statements of a batch are one transaction. */
@@ -44,6 +47,7 @@ export class D1Target implements SinkTarget<D1Batch> {
   readonly identity: string;
   readonly settings: Readonly<Record<string, string>>;
   readonly findings: readonly Finding[];
+  readonly statements: readonly string[];
   readonly database: string | undefined;
   readonly mode: 'upsert' | 'insert';
   readonly maxRowBytes: number = maxRowBytes;
@@ -52,6 +56,8 @@ export class D1Target implements SinkTarget<D1Batch> {
   readonly #insertInto: RawBuilder<unknown>;
   readonly #onConflict: RawBuilder<unknown>;
   readonly verifier: SinkVerifier<D1Batch> | undefined;
+  /** Makes the indexes that wait for the end of the copy; left out where there are none. */
+  readonly finish: ((context?: CallContext) => Promise<void>) | undefined;
   #exists: boolean;
   #store: D1CheckpointStore | null = null;
 
@@ -59,12 +65,20 @@ export class D1Target implements SinkTarget<D1Batch> {
     const { table, shape, upsert } = parts;
     this.identity = `D1 table ${table}`;
     this.settings = parts.settings;
-    this.findings = parts.findings;
+    this.findings = [...parts.findings, ...parts.ddl.findings];
+    const { replaces, create, before, after } = parts.ddl;
+    this.statements = [
+      ...(replaces ? [dropTable(table)] : []),
+      ...(create === null ? [] : [create]),
+      ...before,
+      ...after,
+    ];
     this.database = parts.connection.identity;
     this.mode = upsert ? 'upsert' : 'insert';
     this.#parts = parts;
     this.#keyForms = keyFormsOf(shape, parts.forms);
-    this.#exists = !parts.missing;
+    this.#exists = create === null;
+    this.finish = after.length > 0 ? (context) => this.#runEach(after, context) : undefined;
     // Without the source's own text of a key a row could be taken for another, or for one too many.
     const keysAreKnown = this.#keyForms.every(({ decode }) => decode !== null);
     this.verifier = upsert && keysAreKnown ? this.#makeVerifier() : undefined;
@@ -75,13 +89,23 @@ export class D1Target implements SinkTarget<D1Batch> {
   delivery(store: CheckpointStore): Delivery {
     const together = store instanceof D1CheckpointStore && store.sharesDatabaseWith(this.#parts.connection);
     this.#store = together && this.#parts.atomic ? store : null;
+    if (this.#parts.ddl.replaces && !this.#store) {
+      throw new MigratorError(
+        'INVALID_OPTION',
+        `The D1 table ${this.#parts.table} cannot be replaced safely here.`,
+        {
+          migration: this.#parts.shape.migration,
+          help: "createTable: 'replace' needs an endpoint whose batches are transactions, and the checkpoints in the same database. Drop the table by hand and use 'if-missing'.",
+        },
+      );
+    }
     return this.#store ? 'exactly-once' : 'at-least-once';
   }
 
   async create(context?: CallContext): Promise<void> {
-    if (this.#exists) return;
-    const { connection, table, shape, forms } = this.#parts;
-    await connection.changes(createTableStatement(table, shape, forms), context);
+    const { replaces, create, before } = this.#parts.ddl;
+    if (!this.#exists && replaces && create !== null) await this.#replace([create, ...before], context);
+    else await this.#runEach([...(this.#exists || create === null ? [] : [create]), ...before], context);
     this.#exists = true;
   }
 
@@ -120,12 +144,47 @@ export class D1Target implements SinkTarget<D1Batch> {
   }
 
   async countRows(range?: KeyRange, context?: CallContext): Promise<number | null> {
-    if (!this.#exists) return 0;
+    if (!this.#exists && !this.#parts.ddl.replaces) return 0;
     const { connection, table, shape } = this.#parts;
     if (range && !isOrderedAlike(shape, this.#keyForms)) return null;
     const where = range ? sql` WHERE ${within(this.#keyForms, range)}` : sql``;
     const [row] = await connection.rows(sql`SELECT count(*) AS rows FROM ${sql.id(table)}${where}`, context);
     return Number(row?.['rows']);
+  }
+
+  async #runEach(statements: readonly string[], context?: CallContext): Promise<void> {
+    for (const statement of statements) await this.#parts.connection.changes(sql.raw(statement), context);
+  }
+
+  /** Drops the table and makes it anew, in one transaction that fails where the migration has begun meanwhile. */
+  async #replace(statements: readonly string[], context?: CallContext): Promise<void> {
+    const { connection, table, shape, again } = this.#parts;
+    const guard = this.#store?.onlyUnplanned(shape.migration);
+    if (!guard)
+      throw new MigratorError('INTERNAL', 'A table is replaced beside its checkpoints.', {
+        help: 'Ask delivery() first.',
+      });
+    const made = [dropTable(table), ...statements].map((statement) => connection.compile(sql.raw(statement)));
+    try {
+      await connection.batch([guard, ...made], context);
+    } catch (error) {
+      if (!isPlannedAlready(error)) throw error;
+      this.#join(await again(context));
+    }
+  }
+
+  /** Goes on in the table of the process that was first, where it is the same that this one would have made. */
+  #join(other: D1Target): void {
+    const formsOf = ({ forms }: D1TargetParts): string => forms.map(({ columnType }) => columnType).join();
+    if (other.mode === this.mode && formsOf(other.#parts) === formsOf(this.#parts)) return;
+    throw new MigratorError(
+      'SINK_FAILED',
+      `Another process began this migration in another table ${this.#parts.table}.`,
+      {
+        migration: this.#parts.shape.migration,
+        help: 'Run again: the run goes on in the table as it is.',
+      },
+    );
   }
 
   /** The rows' statement: one JSON text, and the values of a single row that are too large for it. */
@@ -159,6 +218,10 @@ export class D1Target implements SinkTarget<D1Batch> {
       delete: async (keys, context) => await deleteKeys(connection, table, keyForms, keys, context),
     };
   }
+}
+
+function dropTable(table: string): string {
+  return `DROP TABLE IF EXISTS ${quoteName(table)}`;
 }
 
 function largeValue(pieces: readonly string[], { large }: ColumnForm): RawBuilder<unknown> {

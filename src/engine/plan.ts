@@ -28,7 +28,10 @@ export async function prepare(options: EngineOptions, context: CallContext): Pro
   const description = await source.describe(context);
   const migration = options.name ?? description.name;
   const { columns, key, schema } = description;
-  const target = await sink.prepare({ migration, columns, key, schema }, context);
+  // Before the sink's table is looked at: whether it may be made anew depends on it.
+  let stored = await store.readPlan(migration, context);
+  const planned = stored !== null;
+  const target = await sink.prepare({ migration, columns, key, schema, planned }, context);
   const delivery = target.delivery(store);
   if (delivery === 'at-least-once' && target.mode === 'insert') {
     throw new MigratorError(
@@ -40,7 +43,6 @@ export async function prepare(options: EngineOptions, context: CallContext): Pro
       },
     );
   }
-  let stored = await store.readPlan(migration, context);
   const occupied = stored === null && target.mode === 'insert' && !(await target.isEmpty(context));
   // Another process may have planned and begun between the two questions: then these rows are its own.
   if (occupied) stored = await store.readPlan(migration, context);
@@ -56,6 +58,19 @@ export async function prepare(options: EngineOptions, context: CallContext): Pro
   if (stored) checkStoredPlan(migration, stored, settings.fingerprint);
   else await checkNewPlan(migration, options, target, occupied, context);
   return { migration, description, target, delivery, settings, stored };
+}
+
+/** Refuses a run whose plan has findings of severity `error`. Nothing is written yet. */
+export function refuseErrors({ migration, description, target }: Prepared): void {
+  const errors = [...(description.findings ?? []), ...(target.findings ?? [])].filter(
+    ({ severity }) => severity === 'error',
+  );
+  if (errors.length === 0) return;
+  throw new MigratorError(
+    'PLAN_REFUSED',
+    `The plan cannot be carried out: ${errors.map(({ code, message }) => `${code}: ${message}`).join(' ')}`,
+    { migration, help: errors.map(({ help }) => help).join(' ') },
+  );
 }
 
 /** The guide's table: checkpoints of a bearable number and size. */

@@ -2,7 +2,7 @@ import type { CallContext, Progress, RunResult } from '../contract/index.ts';
 import { isMigratorError, MigratorError } from '../errors.ts';
 import type { CopyJob } from './copy.ts';
 import type { Budget, EngineOptions } from './options.ts';
-import { prepare, type Prepared } from './plan.ts';
+import { prepare, type Prepared, refuseErrors } from './plan.ts';
 import { Planning } from './planning.ts';
 import { emptyProgress, ProgressMeter, readProgress } from './progress.ts';
 import { type RetryNotice, withRetries } from './retry.ts';
@@ -61,6 +61,7 @@ class Run {
     const prepared = await retrying('prepare', () => prepare(this.#options, stopContext));
     const { migration } = prepared;
     this.#migration = migration;
+    refuseErrors(prepared);
     this.#emit('run:start', {
       migration,
       runId: this.#id,
@@ -111,11 +112,27 @@ class Run {
       });
     meter.finish(progress.checkpoints.total);
     const failed = this.#tally.failures.length > 0 || this.#control.fatal !== null;
-    const done = planning.finished && progress.checkpoints.completed === progress.checkpoints.total;
+    const copied = planning.finished && progress.checkpoints.completed === progress.checkpoints.total;
+    const done = copied && !failed && (await this.#finish(prepared, progress, retrying));
     const result = this.#end(this.#result(failed ? 'failed' : done ? 'completed' : 'paused', progress));
     if (this.#control.fatal !== null) throw this.#fatalError(migration, result);
     if (failed) throw this.#failuresError(migration, result);
     return result;
+  }
+
+  /** Has the sink make what it makes after the copy. False: the run was stopped before, and the next one does it. */
+  async #finish(
+    { target }: Prepared,
+    progress: Progress,
+    retrying: (operation: string, call: () => Promise<void>, context: CallContext) => Promise<void>,
+  ): Promise<boolean> {
+    if (!target.finish) return true;
+    if (this.#control.stopped) return false;
+    // What is copied stays copied, whatever becomes of the rest.
+    this.#progress = progress;
+    const context: CallContext = { signal: this.#control.abort };
+    await retrying('finish', async () => await target.finish?.(context), context);
+    return true;
   }
 
   /** What is known when the run ends before anything was claimed. */

@@ -1,7 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import { MigratorError, type MigratorErrorCode } from '../errors.ts';
 import type { PgQueryRunner } from './client.ts';
-import { codecOf, type PostgresColumn, type TypeFacts } from './types.ts';
+import { codecOf, lostOf, type PostgresColumn, type TypeFacts } from './types.ts';
 
 /** What the options name. */
 export interface TableRequest {
@@ -15,12 +15,19 @@ export interface TableRequest {
 
 /** A table, view or partitioned table, checked and ready to be read. */
 export interface TableDescription {
+  readonly oid: string;
+  /** `pg_class.relkind`: `r` table, `p` partitioned, `v` view, `m` materialized view, `f` foreign. */
+  readonly kind: string;
+  /** True: other tables inherit from it, and its rows are theirs too. */
+  readonly hasChildren: boolean;
   readonly database: string;
   readonly schema: string;
   readonly table: string;
   readonly from: RawBuilder<unknown>;
   readonly where: RawBuilder<unknown>;
   readonly columns: readonly PostgresColumn[];
+  /** Every column of the table, under its own name. */
+  readonly all: readonly PostgresColumn[];
   readonly key: readonly PostgresColumn[];
   readonly keyIndexes: readonly number[];
   readonly estimatedRows: number;
@@ -39,7 +46,8 @@ export async function describeTable(query: PgQueryRunner, request: TableRequest)
     SELECT c.oid::text, n.nspname::text, c.relkind::text, current_database()::text,
       has_table_privilege(c.oid, 'SELECT')::text,
       (SELECT coalesce(sum(pg_relation_size(part.reltoastrelid)), 0) FROM pg_class AS part WHERE part.reltoastrelid <> 0
-        AND (part.oid = c.oid OR part.oid IN (SELECT relid FROM pg_partition_tree(c.oid))))::text
+        AND (part.oid = c.oid OR part.oid IN (SELECT relid FROM pg_partition_tree(c.oid))))::text,
+      (c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid))::text AS children
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE c.relname = ${table} AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
       AND ${schema === undefined ? sql`pg_table_is_visible(c.oid)` : sql`n.nspname = ${schema}`}`);
@@ -53,9 +61,10 @@ export async function describeTable(query: PgQueryRunner, request: TableRequest)
         : 'Check its name (PostgreSQL is case-sensitive here) and its schema; a table outside the search path needs the `schema` option.',
     );
   }
-  const [oid = '', namespace = '', kind = '', database = '', , largeBytes = '0'] = found.map(
+  const [oid = '', namespace = '', kind = '', database = '', , largeBytes = '0', children] = found.map(
     (value) => value ?? '',
   );
+  const hasChildren = children === 'true';
   const all = await readColumns(query, oid);
   const columns = request.columns === undefined ? all : choose(all, request.columns, shown);
   const given = await chooseKey(query, { oid, shown, all, given: request.key });
@@ -63,16 +72,21 @@ export async function describeTable(query: PgQueryRunner, request: TableRequest)
   checkNames(columns, key);
   const from = sql`${sql.id(namespace, table)} AS source`;
   const where = request.where ?? sql`true`;
-  if (kind !== 'r' && kind !== 'p') await checkKeyByReading(query, { from, where, key, shown });
+  if ((kind !== 'r' && kind !== 'p') || hasChildren)
+    await checkKeyByReading(query, { from, where, key, shown });
   const extra = key.filter((column) => !columns.includes(column));
   const travelling = [...columns, ...extra];
   return {
+    oid,
+    kind,
+    hasChildren,
     database,
     schema: namespace,
     table,
     from,
     where,
     columns,
+    all,
     key,
     keyIndexes: key.map((column) => travelling.indexOf(column)),
     ...(await estimate(query, from, where, columns)),
@@ -105,7 +119,8 @@ async function readColumns(query: PgQueryRunner, oid: string): Promise<PostgresC
   return rows.map((row) => {
     const [name = '', nativeType = '', notNull, ...facts] = row.map((value) => value ?? '');
     const codec = codecOf(typeFacts(facts));
-    return { name, source: name, type: codec.type, nativeType, nullable: notNull !== 'true', codec };
+    const lost = lostOf(typeFacts(facts));
+    return { name, source: name, type: codec.type, nativeType, nullable: notNull !== 'true', codec, lost };
   });
 }
 
@@ -156,7 +171,7 @@ async function chooseKey(
     throw refusal('SOURCE_KEY_REQUIRED', 'The given key has no columns.', 'Name at least one column.');
   const key = pick(all, given, shown);
   // What a view promises is checked by reading it.
-  if (uniqueKeys.length === 0 && !(await isTable(query, oid))) return key;
+  if (!(await isTable(query, oid))) return key;
   const nullable = key.filter((column) => column.nullable);
   if (nullable.length > 0) {
     const names = nullable.map(({ name }) => name).join(', ');

@@ -12,6 +12,7 @@ import type {
   TextRow,
 } from '../contract/index.ts';
 import { isMigratorError, MigratorError } from '../errors.ts';
+import { choiceOf } from './choice.ts';
 import {
   compile,
   KyselyTransactions,
@@ -19,6 +20,7 @@ import {
   type PgTransactions,
   PoolTransactions,
 } from './client.ts';
+import { readDeclared } from './declared.ts';
 import { describeTable, type TableDescription, type TableRequest } from './describe.ts';
 import { keyColumns, keyIn, keyOrder, storedBytes, within } from './fragments.ts';
 import { integerRanges, walkedRanges } from './ranges.ts';
@@ -123,6 +125,7 @@ export class PostgresKeysetSource<
     });
     const { database, schema, table, keyIndexes, estimatedRows, estimatedRowBytes, ...described } =
       await description;
+    const declared = await readDeclared(this.#transactions, await description, context);
     const columns = described.columns.map(descriptorOf);
     const key = described.key.map(descriptorOf);
     const settings: Record<string, string> = {};
@@ -135,7 +138,8 @@ export class PostgresKeysetSource<
     if (renamed.length > 0)
       settings['renamed'] = renamed.map(({ name, source }) => `${source} to ${name}`).join(', ');
     const identity = `PostgreSQL ${database}.${schema}.${table}`;
-    return { name: table, identity, columns, key, keyIndexes, settings, estimatedRows, estimatedRowBytes };
+    const estimates = { estimatedRows, estimatedRowBytes };
+    return { name: table, identity, columns, key, keyIndexes, settings, ...estimates, ...declared };
   }
 
   async *ranges(request: RangeRequest, context?: CallContext): AsyncGenerator<readonly KeyRange[], void> {
@@ -306,23 +310,6 @@ export class PostgresKeysetSource<
     // Over a host's Kysely rows are objects: every value needs a name of its own.
     return rawText ? text : sql`${text} AS ${sql.id(`c${index}`)}`;
   }
-}
-
-/** The chosen columns as pairs of names; undefined: all. */
-function choiceOf(
-  columns: readonly string[] | Readonly<Record<string, string | true | undefined>> | undefined,
-): TableRequest['columns'] {
-  const isList = (given: object): given is readonly string[] => Array.isArray(given);
-  if (columns === undefined) return undefined;
-  const pairs = isList(columns)
-    ? columns.map((name) => [name, name] as const)
-    : Object.entries(columns).flatMap(([source, name]) =>
-        name === undefined ? [] : [[source, name === true ? source : name] as const],
-      );
-  if (pairs.length > 0 && pairs.every(([, name]) => typeof name === 'string' && name !== '')) return pairs;
-  throw new MigratorError('INVALID_OPTION', '`columns` chooses no column, or gives one no name.', {
-    help: "Pass names, or an object with a new name (or true) for each: { id: true, name: 'full_name' }. Leave it out for all columns.",
-  });
 }
 
 /** What the contract says of a column: how it travels stays here. */

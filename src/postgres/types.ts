@@ -2,7 +2,7 @@ import { type RawBuilder, sql } from 'kysely';
 import type { ColumnDescriptor, LogicalType } from '../contract/index.ts';
 import { arrayToJson, type ElementFormat, jsonToArray } from './arrays.ts';
 import { fromIso, isoDate, isoTimestamp, isoTimestamptz } from './types-time.ts';
-import { builtIn, ofExtensions } from './types-table.ts';
+import { builtIn, ofExtensions, typeRules } from './types-table.ts';
 
 /** What the catalog says of a type, once its domains are taken off. */
 export interface TypeFacts {
@@ -34,6 +34,8 @@ export interface PostgresColumn extends ColumnDescriptor {
   /** Its name in PostgreSQL; `name` is the one that it travels by. */
   readonly source: string;
   readonly codec: TypeCodec;
+  /** What its type has beside the values, and what does not travel; null: nothing. */
+  readonly lost: string | null;
 }
 
 const asIs: Omit<TypeCodec, 'type'> = {
@@ -89,6 +91,13 @@ export function codecOf(facts: TypeFacts): TypeCodec {
     ...(catalog === undefined ? {} : { select: (column) => identityOf(column, catalog) }),
     ...special[facts.name],
   };
+}
+
+/** What the values of this type do not hold any more in transit. */
+export function lostOf({ name, schema, kind, element }: TypeFacts): string | null {
+  if (element) return lostOf(element);
+  if (kind === 'e') return typeRules.find(({ names }) => names.includes('enum'))?.lost ?? null;
+  return (schema === 'pg_catalog' ? builtIn.get(name) : ofExtensions.get(name))?.lost ?? null;
 }
 
 /** What an array is read as whose elements' text depends on settings. The names of a catalog become their oids. */

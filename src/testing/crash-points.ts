@@ -108,10 +108,15 @@ export class CrashPoints extends FaultInjector {
       database: target.database,
       settings: target.settings,
       findings: target.findings,
+      statements: target.statements,
       mode: target.mode,
       maxRowBytes: target.maxRowBytes,
       delivery: (store) => target.delivery(unwrapped(store)),
       create: (context) => this.effect('sink.create', () => target.create(context)),
+      ...(target.finish && {
+        finish: (context?: CallContext) =>
+          this.effect('sink.finish', async () => await target.finish?.(context)),
+      }),
       encoder: (maxRows): BatchEncoder => target.encoder(maxRows),
       commit: (...args) => this.effect('sink.commit', () => target.commit(...args)),
       write: (...args) => this.effect('sink.write', () => target.write(...args)),

@@ -26,8 +26,11 @@ export class World implements AsyncDisposable {
   }
 
   /** A sink over the binding instead of REST. */
-  binding(table: string): D1BindingSink {
-    return new D1BindingSink({ database: this.#d1, table });
+  binding(
+    table: string,
+    options: Partial<ConstructorParameters<typeof D1BindingSink>[0]> = {},
+  ): D1BindingSink {
+    return new D1BindingSink({ database: this.#d1, table, ...options });
   }
 
   async postgres(...statements: string[]): Promise<void> {
