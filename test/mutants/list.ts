@@ -12,6 +12,7 @@ export interface Mutant {
 
 const d1Suite = ['test/compliance/d1.test.ts'];
 const memory = [
+  'test/compliance/memory.test.ts',
   'test/engine/two-processes.test.ts',
   'test/engine/interleavings.test.ts',
   'test/engine/crash-points.test.ts',
@@ -72,14 +73,14 @@ export const mutants: readonly Mutant[] = [
     file: 'src/memory/checkpoint-store.ts',
     find: "if (!held || !sameCursor(held.cursor, advance.from)) return 'stale';",
     replace: "if (!held) return 'stale';",
-    tests: ['test/compliance/memory.test.ts', ...memory],
+    tests: memory,
   },
   {
     removes: 'the lease check (memory)',
     file: 'src/memory/checkpoint-store.ts',
     find: "(checkpoint.status === 'in_progress' && checkpoint.leaseUntil <= now)",
     replace: "checkpoint.status === 'in_progress'",
-    tests: ['test/compliance/memory.test.ts', ...memory],
+    tests: memory,
   },
   {
     removes: 'the reading of the checkpoint after an answer that was lost',
