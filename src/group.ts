@@ -51,7 +51,10 @@ export interface GroupPlan {
 }
 
 /** Durable progress of a group: the sums of its tables. */
-export interface GroupProgress extends Pick<Progress, 'checkpoints' | 'rows' | 'percent'> {
+export interface GroupProgress extends Pick<
+  Progress,
+  'checkpoints' | 'rows' | 'written' | 'rejected' | 'percent'
+> {
   /** In the order of `add()`. */
   readonly tables: readonly Progress[];
 }
@@ -192,7 +195,14 @@ export class MigrationGroup implements AsyncDisposable {
       failed: total('failed'),
     };
     const percent = checkpoints.total === 0 ? 0 : (checkpoints.completed / checkpoints.total) * 100;
-    return { tables, checkpoints, rows: sum(tables, ({ rows }) => rows), percent };
+    return {
+      tables,
+      checkpoints,
+      rows: sum(tables, ({ rows }) => rows),
+      written: sum(tables, ({ written }) => written),
+      rejected: sum(tables, ({ rejected }) => rejected),
+      percent,
+    };
   }
 
   /**

@@ -6,6 +6,7 @@ import { D1CheckpointStore } from './checkpoint-store.ts';
 import { D1Connection } from './connection.ts';
 import type { D1DatabaseLike } from './database.ts';
 import { readsFloats } from './floats.ts';
+import { D1RejectStore } from './rejects.ts';
 import { checkTable, describeTable, isUnique } from './table.ts';
 import { D1Target } from './target.ts';
 import type { StoreOptions } from './forms.ts';
@@ -23,12 +24,15 @@ export interface D1SinkOptions<Table extends string, Column extends string = str
   readonly store?: StoreOptions<Column> | undefined;
   /** The name of the table that holds the checkpoints. Default `migration_checkpoints`. */
   readonly checkpointTable?: string | undefined;
+  /** The name of the table for rows that are set aside, made where `onReject` asks for it. Default `migration_rejects`. */
+  readonly rejectTable?: string | undefined;
 }
 
 /** What both D1 sinks have in common: everything but the way to the database. */
 export class D1Sink<Row extends object> implements Sink<Row> {
   declare readonly rowType?: Row;
   readonly checkpoints: D1CheckpointStore;
+  readonly rejects: D1RejectStore;
   readonly #connection: D1Connection;
   readonly #options: D1SinkOptions<string>;
 
@@ -38,14 +42,14 @@ export class D1Sink<Row extends object> implements Sink<Row> {
         help: 'Pass the name of the D1 table.',
       });
     }
-    if (options.table.toLowerCase() === (options.checkpointTable ?? 'migration_checkpoints').toLowerCase()) {
-      throw new MigratorError('INVALID_OPTION', `${options.table} is the table of the checkpoints.`, {
-        help: 'Copy into a table of another name, or choose another checkpointTable.',
-      });
-    }
+    const { checkpointTable = 'migration_checkpoints', rejectTable = 'migration_rejects' } = options;
+    refuseSameTable(options.table, 'the checkpoints', checkpointTable, 'checkpointTable');
+    refuseSameTable(options.table, 'rejected rows', rejectTable, 'rejectTable');
+    refuseSameTable(rejectTable, 'the checkpoints', checkpointTable, 'checkpointTable');
     this.#connection = new D1Connection(database);
     this.#options = options;
     this.checkpoints = new D1CheckpointStore({ database, table: options.checkpointTable });
+    this.rejects = new D1RejectStore(this.#connection, rejectTable);
   }
 
   async prepare(shape: RowShape, context?: CallContext): Promise<SinkTarget> {
@@ -60,7 +64,9 @@ export class D1Sink<Row extends object> implements Sink<Row> {
       });
     }
     if (description) checkTable(table, description, shape);
-    const keyTravels = shape.key.every(({ name }) => shape.columns.some((column) => column.name === name));
+    const keyTravels =
+      shape.key.length > 0 &&
+      shape.key.every(({ name }) => shape.columns.some((column) => column.name === name));
     const [atomic, reading] = await Promise.all([
       isAtomic(this.#connection, context),
       hasFloats ? readsFloats(this.#connection, context) : ('all' as const),
@@ -76,6 +82,15 @@ export class D1Sink<Row extends object> implements Sink<Row> {
       missing: description === null,
       upsert: keyTravels && (description === null || isUnique(description, shape.key)),
       atomic,
+      rejects: this.rejects,
     });
   }
+}
+
+/** SQLite compares names of tables without regard to case. */
+function refuseSameTable(table: string, what: string, other: string, option: string): void {
+  if (table.toLowerCase() !== other.toLowerCase()) return;
+  throw new MigratorError('INVALID_OPTION', `${table} is the table of ${what}.`, {
+    help: `Copy into a table of another name, or choose another ${option}.`,
+  });
 }

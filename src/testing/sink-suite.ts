@@ -152,7 +152,7 @@ function contentTests(check: SinkTest, { mode, countsRanges = true }: SinkSuiteO
       'the first batch',
     );
     await bench.holds(first, 'the rows of the first batch');
-    const between = { ...checkpoint, cursor: [to[0]], recordsProcessed: 5 };
+    const between = { ...checkpoint, cursor: [to[0]], recordsProcessed: 5, recordsWritten: 5 };
     equal(
       await store.read(sinkSuiteShape.migration, checkpoint.id),
       between,
@@ -167,6 +167,7 @@ function contentTests(check: SinkTest, { mode, countsRanges = true }: SinkSuiteO
       status: 'completed',
       cursor: [end[0]],
       recordsProcessed: sinkRows.length,
+      recordsWritten: sinkRows.length,
     };
     equal(await store.read(sinkSuiteShape.migration, checkpoint.id), completed, 'the completed checkpoint');
     equal(await target.isEmpty(), false, 'isEmpty() of a table with rows');

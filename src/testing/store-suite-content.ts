@@ -106,6 +106,8 @@ export function storeContentTests(check: StoreTest): void {
       completed: 0,
       failed: 0,
       recordsProcessed: 0,
+      recordsWritten: 0,
+      recordsRejected: 0,
       lastCompleted: null,
       next: null,
     };
