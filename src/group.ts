@@ -1,4 +1,4 @@
-import type { BatchEvent, CallContext, Progress, RunResult } from './contract/index.ts';
+import type { BatchEvent, CallContext, Progress, ResultRow, RunResult } from './contract/index.ts';
 import {
   arrange,
   askEach,
@@ -13,19 +13,16 @@ import {
   type GroupOrder,
   pausedGroup,
   resolveOptions,
+  type ResumableMigratorOptions,
   provisionalName,
   refuseTwins,
+  type RowOptions,
   runGroup,
   type RunOptions,
   type VerifyResult,
 } from './engine/index.ts';
 import { type GroupResult, MigratorError } from './errors.ts';
-import {
-  type PlanOptions,
-  type PlanPreview,
-  ResumableMigrator,
-  type ResumableMigratorOptions,
-} from './migrator.ts';
+import { type PlanOptions, type PlanPreview, ResumableMigrator } from './migrator.ts';
 
 /** The options of a {@link MigrationGroup}. */
 export interface MigrationGroupOptions {
@@ -116,11 +113,18 @@ export class MigrationGroup implements AsyncDisposable {
    *
    * @throws MigratorError `INVALID_OPTION`; nothing is read or written here.
    */
-  add<SourceRow extends object, SinkRow extends object>(
-    options: ResumableMigratorOptions<SourceRow, SinkRow>,
-  ): ResumableMigrator<SourceRow, SinkRow> {
-    const migrator = new ResumableMigrator(options);
-    this.#members.push({ migrator, options: resolveOptions(options, options) });
+  add<
+    SourceRow extends object,
+    SinkRow extends object,
+    Result extends ResultRow<SinkRow> = ResultRow<SinkRow>,
+  >(
+    options: ResumableMigratorOptions<SourceRow, SinkRow, Result>,
+  ): ResumableMigrator<SourceRow, SinkRow, Result> {
+    const migrator = new ResumableMigrator<SourceRow, SinkRow, Result>(options);
+    this.#members.push({
+      migrator,
+      options: resolveOptions(options, options as RowOptions & typeof options),
+    });
     return migrator;
   }
 

@@ -19,8 +19,8 @@ export type DecodedRow<Row extends object> = {
 /** The type that a value of a column arrives as. */
 export type DecodedValue<Type> = unknown extends Type
   ? unknown
-  : Type extends { readonly __select__: infer Selected; readonly __insert__: infer Inserted }
-    ? [Extract<Inserted, bigint>] extends [never]
+  : Type extends { readonly __select__: infer Selected; readonly __insert__: infer Insert }
+    ? [Extract<Insert, bigint>] extends [never]
       ? DecodedValue<Selected>
       : bigint | Extract<Selected, null>
     : Type extends string | number | bigint | boolean | null
@@ -48,8 +48,8 @@ export type ResultRow<Row extends object> = {
 /** The type that a column of the sink takes. */
 export type ResultValue<Type> = unknown extends Type
   ? unknown
-  : Type extends { readonly __select__: unknown; readonly __insert__: infer Inserted }
-    ? AcceptedValue<Inserted>
+  : Type extends { readonly __select__: unknown; readonly __insert__: infer Insert }
+    ? AcceptedValue<Insert>
     : AcceptedValue<Type>;
 
 /** A number of SQLite's may be an integer of 64 bits, a boolean or a moment; a text may be a moment. */
@@ -71,19 +71,24 @@ type AcceptedValue<Type> = Type extends number
 
 type MayBeMissing<Type> = unknown extends Type
   ? true
-  : Type extends { readonly __insert__: infer Inserted }
-    ? HasNone<Inserted>
-    : HasNone<Type>;
+  : [Extract<Inserted<Type>, null | undefined>] extends [never]
+    ? false
+    : true;
 
-type HasNone<Type> = [Extract<Type, null | undefined>] extends [never] ? false : true;
+type Inserted<Type> = Type extends { readonly __insert__: infer Insert } ? Insert : Type;
 
 /** A compile error that names properties which are columns of neither side. */
-export type OnlyColumns<Result, SourceRow extends object, SinkRow extends object> =
-  UnknownColumns<Result, keyof SourceRow | keyof SinkRow> extends infer Unknown
-    ? [Unknown] extends [never]
-      ? unknown
-      : { readonly 'the sink table has no such column': Unknown }
-    : never;
+export type OnlyColumns<
+  Result,
+  SourceRow extends object,
+  SinkRow extends object,
+> = string extends keyof SinkRow
+  ? unknown
+  : [UnknownColumns<Result, keyof SourceRow | keyof SinkRow>] extends [never]
+    ? unknown
+    : {
+        readonly 'the sink table has no such column': UnknownColumns<Result, keyof SourceRow | keyof SinkRow>;
+      };
 
 type UnknownColumns<Result, Known> = Result extends unknown ? Exclude<keyof Result, Known> : never;
 
@@ -138,8 +143,7 @@ export interface RowSchema<Output = unknown> {
 
 /** What validating a row gave. */
 export type RowSchemaResult<Output> =
-  | { readonly value: Output; readonly issues?: undefined }
-  | { readonly issues: readonly RowSchemaIssue[] };
+  { readonly value: Output; readonly issues?: undefined } | { readonly issues: readonly RowSchemaIssue[] };
 
 /** One thing that is wrong with a row. */
 export interface RowSchemaIssue {

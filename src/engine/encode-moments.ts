@@ -36,7 +36,12 @@ export function timetzText(value: unknown): string | null {
   if (!parts || time === null || Number(parts[3]) > 15) return null;
   const [, , sign, hours, minutes = '00', seconds] = parts;
   // PostgreSQL writes minutes and seconds where they are not zero.
-  const rest = seconds !== undefined && seconds !== '00' ? `:${minutes}:${seconds}` : minutes === '00' ? '' : `:${minutes}`;
+  const rest =
+    seconds !== undefined && seconds !== '00'
+      ? `:${minutes}:${seconds}`
+      : minutes === '00'
+        ? ''
+        : `:${minutes}`;
   return `${time}${sign}${hours}${rest}`;
 }
 

@@ -1,6 +1,13 @@
 import type { LogicalType } from '../contract/index.ts';
 import { jsonText } from './encode-json.ts';
-import { dateText, intervalText, timestampText, timestamptzText, timetzText, timeText } from './encode-moments.ts';
+import {
+  dateText,
+  intervalText,
+  timestampText,
+  timestamptzText,
+  timetzText,
+  timeText,
+} from './encode-moments.ts';
 
 /** Turns a value of the result into the canonical text of its column's type. */
 export interface ValueEncoder {
@@ -95,8 +102,7 @@ const hexBytes: readonly string[] = Array.from({ length: 256 }, (_, byte) =>
 );
 
 function uuidText(value: unknown): string | null {
-  const isOne =
-    typeof value === 'string' && /^[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}$/i.test(value);
+  const isOne = typeof value === 'string' && /^[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}$/i.test(value);
   return isOne ? value.toLowerCase() : null;
 }
 

@@ -69,7 +69,9 @@ export class BatchFiller {
     const { seq, setAside, encoder, description } = this.#parts;
     const key = this.#keyOf(row);
     if (!setAside) throw error.with({ key });
-    const values = Object.fromEntries(description.columns.map(({ name }, index) => [name, row[index] ?? null]));
+    const values = Object.fromEntries(
+      description.columns.map(({ name }, index) => [name, row[index] ?? null]),
+    );
     const rejected: RejectedRow = { seq, key, code: error.code, reason, row: values };
     if (!encoder.reject) {
       throw new MigratorError('INTERNAL', 'The encoder of the sink takes no rows that are set aside.', {

@@ -112,7 +112,7 @@ export class RowPipeline {
     try {
       const results = mapped.map((result) => validate['~standard'].validate(result));
       if (!results.some(isPromise)) return finish(results as RowSchemaResult<unknown>[]);
-      return Promise.all(results).then(finish, schemaThrew);
+      return Promise.all(results.map(async (result) => await result)).then(finish, schemaThrew);
     } catch (error) {
       return schemaThrew(error);
     }

@@ -39,7 +39,15 @@ class Run {
   readonly #emit: Emit;
   readonly #started = performance.now();
   readonly #id = crypto.randomUUID();
-  readonly #tally: Tally = { rows: 0, written: 0, rejected: 0, batches: 0, completed: 0, firstFailure: null, failures: [] };
+  readonly #tally: Tally = {
+    rows: 0,
+    written: 0,
+    rejected: 0,
+    batches: 0,
+    completed: 0,
+    firstFailure: null,
+    failures: [],
+  };
   #progress: Progress | null = null;
   #migration = '';
   #ended = false;

@@ -30,26 +30,41 @@ export interface CheckedTransform {
 /** @throws MigratorError `INVALID_OPTION` */
 export function checkTransform(transform: RowOptions['transform']): CheckedTransform | null {
   if (transform === undefined) return null;
-  const { version, columns = {}, key, map } = transform as {
+  const {
+    version,
+    columns = {},
+    key,
+    map,
+  } = transform as {
     readonly version: unknown;
     readonly columns?: Readonly<Record<string, LogicalType | ResultColumn | false | undefined>>;
     readonly key?: readonly unknown[];
     readonly map: unknown;
   };
   if (typeof version !== 'string' || version === '') {
-    throw invalid('transform.version is missing.', 'It is a text that names what `map` does, for example "1".');
+    throw invalid(
+      'transform.version is missing.',
+      'It is a text that names what `map` does, for example "1".',
+    );
   }
   if (typeof map !== 'function') {
-    throw invalid('transform.map is no function.', 'It makes of a row of the source a row, null or several rows.');
+    throw invalid(
+      'transform.map is no function.',
+      'It makes of a row of the source a row, null or several rows.',
+    );
   }
   if (key !== undefined && !(Array.isArray(key) && key.every((name) => typeof name === 'string'))) {
-    throw invalid('transform.key is no list of names.', 'It names the columns by which a row is found in the sink.');
+    throw invalid(
+      'transform.key is no list of names.',
+      'It names the columns by which a row is found in the sink.',
+    );
   }
   const checked = new Map<string, DeclaredColumn | null>();
   for (const [name, choice] of Object.entries(columns)) {
     if (choice === undefined) continue;
     const column = typeof choice === 'string' ? { type: choice } : choice;
-    const isKnown = column === false || (typeof column === 'object' && Object.hasOwn(valueEncoders, column?.type));
+    const isKnown =
+      column === false || (typeof column === 'object' && Object.hasOwn(valueEncoders, column?.type));
     if (!isKnown) {
       throw invalid(
         `transform.columns gives ${name} no type that there is.`,
@@ -81,7 +96,10 @@ export function checkSchema(validate: RowOptions['validate']): RowSchema | null 
 export function checkPolicy(onReject: RejectPolicy | undefined, hasRejects: boolean): RejectPolicy {
   if (onReject === undefined || onReject === 'stop') return 'stop';
   if (onReject !== 'set-aside') {
-    throw invalid(`onReject must be "stop" or "set-aside", not "${String(onReject)}".`, 'The default is "stop".');
+    throw invalid(
+      `onReject must be "stop" or "set-aside", not "${String(onReject)}".`,
+      'The default is "stop".',
+    );
   }
   if (hasRejects) return onReject;
   throw invalid('The sink has no place for rows that are set aside.', "Leave onReject at 'stop'.");

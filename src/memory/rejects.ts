@@ -1,4 +1,11 @@
-import type { CallContext, Key, RejectedRow, RejectFilter, RejectStore, StoredReject } from '../contract/index.ts';
+import type {
+  CallContext,
+  Key,
+  RejectedRow,
+  RejectFilter,
+  RejectStore,
+  StoredReject,
+} from '../contract/index.ts';
 import { answer, type MemoryDatabase } from './database.ts';
 
 /** Rejected rows in a {@link MemoryDatabase}. */

@@ -12,6 +12,7 @@ import {
   type SinkTest,
 } from './sink-fixture.ts';
 import { atLeastOnceTests, exactlyOnceTests } from './sink-suite-delivery.ts';
+import { groupTests, rejectTests } from './sink-suite-groups.ts';
 import { abortedSignal, withFixture } from './suite.ts';
 
 /**
@@ -47,6 +48,8 @@ export function sinkSuite(options: SinkSuiteOptions): void {
     checkFixture(name, async (fixture) => await run(await benchOf(fixture)));
   prepareTests(checkFixture, check, options);
   encoderTests(check);
+  groupTests(check);
+  rejectTests(check, atomic);
   contentTests(check, options);
   if (atomic) exactlyOnceTests(check, mode);
   else atLeastOnceTests(check);
