@@ -102,7 +102,7 @@ async function copyFrom(
     new BatchFiller({
       description: job.description,
       encoder,
-      seq: checkpoint.seq,
+      seqOf: () => checkpoint.seq,
       setAside: job.setAside,
     });
   let { cursor, rows: checkpointRows } = position;

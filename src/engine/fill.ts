@@ -7,8 +7,8 @@ import { type RowOutcome, RowRefusal } from './pipeline.ts';
 export interface FillerParts {
   readonly description: SourceDescription;
   readonly encoder: BatchEncoder;
-  /** The checkpoint's `seq`. */
-  readonly seq: number;
+  /** The `seq` of the checkpoint of a row. */
+  readonly seqOf: (key: Key) => number;
   /** False: the first row that cannot be copied is thrown. */
   readonly setAside: boolean;
 }
@@ -66,13 +66,13 @@ export class BatchFiller {
   }
 
   #reject(row: TextRow, { error, reason }: RowRefusal): boolean {
-    const { seq, setAside, encoder, description } = this.#parts;
+    const { seqOf, setAside, encoder, description } = this.#parts;
     const key = this.#keyOf(row);
     if (!setAside) throw error.with({ key });
     const values = Object.fromEntries(
       description.columns.map(({ name }, index) => [name, row[index] ?? null]),
     );
-    const rejected: RejectedRow = { seq, key, code: error.code, reason, row: values };
+    const rejected: RejectedRow = { seq: seqOf(key), key, code: error.code, reason, row: values };
     if (!encoder.reject) {
       throw new MigratorError('INTERNAL', 'The encoder of the sink takes no rows that are set aside.', {
         help: 'A sink with `rejects` has encoders with `reject()`.',
