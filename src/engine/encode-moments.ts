@@ -60,7 +60,8 @@ function moment(value: unknown, zone: '' | 'Z'): string | null {
     return joined(canonicalDate(date), canonicalTime(time, false), zone);
   }
   if (typeof value !== 'string' || value.endsWith('Z') !== (zone === 'Z')) return null;
-  const [date = '', time = ''] = (zone === 'Z' ? value.slice(0, -1) : value).split('T');
+  const [date = '', time = '', rest] = (zone === 'Z' ? value.slice(0, -1) : value).split('T');
+  if (rest !== undefined) return null;
   return joined(canonicalDate(date), canonicalTime(time, false), zone);
 }
 

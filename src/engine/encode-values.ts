@@ -61,15 +61,23 @@ function fits(value: bigint): boolean {
 const numberText = /^-?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
 
 function floatText(value: unknown): string | null {
-  if (typeof value === 'number') return Object.is(value, -0) ? '-0' : String(value);
-  if (typeof value === 'bigint') return BigInt(Number(value)) === value ? String(Number(value)) : null;
+  if (typeof value === 'number') return doubleText(value);
+  if (typeof value === 'bigint') return BigInt(Number(value)) === value ? doubleText(Number(value)) : null;
   if (typeof value !== 'string') return null;
   if (/^(?:NaN|-?Infinity)$/.test(value)) return value;
   if (!numberText.test(value)) return null;
   const number = Number(value);
   // Digits that no double is near to would become Infinity, or nothing.
   const lost = !Number.isFinite(number) || (number === 0 && /[1-9]/.test(value.replace(/e.*/i, '')));
-  return lost ? null : floatText(number);
+  return lost ? null : doubleText(number);
+}
+
+/** As PostgreSQL writes it: with an exponent from 1e15 on. Its digits alone would be read as an integer's, all exact. */
+function doubleText(value: number): string {
+  const size = Math.abs(value);
+  if (size === 0) return Object.is(value, -0) ? '-0' : '0';
+  if (!Number.isFinite(value) || (size >= 1e-4 && size < 1e15)) return String(value);
+  return value.toExponential().replace(/([+-])(\d)$/, (_, sign: string, digit: string) => `${sign}0${digit}`);
 }
 
 const decimalDigits = /^-?(?:0|[1-9]\d*)(?:\.\d+)?$|^(?:NaN|-?Infinity)$/;

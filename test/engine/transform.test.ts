@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { isMigratorError, MigrationGroup, MigratorError, type RowTransform } from 'resumable-migrator';
-import { MemorySink } from 'resumable-migrator/memory';
+import type { MemorySink } from 'resumable-migrator/memory';
 import {
   countsOf,
   expectedOf,
@@ -338,14 +338,14 @@ describe('an option that cannot work is refused before anything is written', () 
 
   test('no schema, no policy, and a sink without a place for rejected rows', () => {
     const world = new World({ rows: 5, mode: 'upsert' });
-    const refused = (options: object, sink?: MemorySink): unknown =>
-      expect(() => world.migrator(options as MigratorOptions, undefined, sink));
+    const make = (options: object, sink?: MemorySink) => (): unknown =>
+      world.migrator(options, undefined, sink);
     const invalid = expect.objectContaining({ code: 'INVALID_OPTION' }) as Error;
     for (const options of [{ validate: map }, { validate: null }, { onReject: 'skip' }]) {
-      (refused(options) as { toThrow(error: Error): void }).toThrow(invalid);
+      expect(make(options)).toThrow(invalid);
     }
     const sink: MemorySink = Object.assign(world.sink(), { rejects: undefined });
-    (refused({ onReject: 'set-aside' }, sink) as { toThrow(error: Error): void }).toThrow(invalid);
-    expect(() => world.migrator({ onReject: 'stop' }, undefined, sink)).not.toThrow();
+    expect(make({ onReject: 'set-aside' }, sink)).toThrow(invalid);
+    expect(make({ onReject: 'stop' }, sink)).not.toThrow();
   });
 });
