@@ -28,6 +28,8 @@ export const errorCodes = {
   DELIVERY_REFUSED: 'The sink cannot promise exactly-once here, and rows without a key need it.',
   ROW_TOO_LARGE: 'A row is larger than the sink can store.',
   VALUE_REFUSED: 'The sink has no exact form for a value.',
+  TRANSFORM_FAILED: 'The transform threw, or gave something that is no row of the result.',
+  ROW_INVALID: 'A row does not pass the validation.',
   PLAN_MISMATCH: 'The stored plan was made with other settings.',
   PLAN_INCOMPLETE: 'Checkpoints are missing in the middle of the stored plan.',
   PLAN_REFUSED: 'The plan has findings of severity error, so a run would fail.',
@@ -111,8 +113,11 @@ export interface GroupResult {
     readonly paused: number;
     readonly failed: number;
     readonly skipped: number;
-    /** Rows, batches and checkpoints of this run alone. */
+    /** Rows of the source, batches and checkpoints of this run alone. */
     readonly rows: number;
+    /** Rows that this run wrote, and rows of the source that it set aside. */
+    readonly written: number;
+    readonly rejected: number;
     readonly batches: number;
     readonly completedCheckpoints: number;
   };
@@ -210,6 +215,17 @@ export function rowTooLarge(maxRowBytes: number): MigratorError {
     `A row is larger than the ${maxRowBytes.toLocaleString('en')} bytes that the sink can store.`,
     {
       help: 'Shorten the row at the source, leave its large column out, or leave the row out with a filter.',
+    },
+  );
+}
+
+/** What rows that one row of the source became are refused with, where no batch of the sink can hold them together. */
+export function groupTooLarge(maxBatchBytes: number): MigratorError {
+  return new MigratorError(
+    'ROW_TOO_LARGE',
+    `The rows that one row became are larger than the ${maxBatchBytes.toLocaleString('en')} bytes that one batch can hold.`,
+    {
+      help: 'They have to be written together, or not at all: make fewer or shorter rows of it in the transform.',
     },
   );
 }

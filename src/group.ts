@@ -1,4 +1,4 @@
-import type { BatchEvent, CallContext, Progress, RunResult } from './contract/index.ts';
+import type { BatchEvent, CallContext, Progress, ResultRow, RunResult } from './contract/index.ts';
 import {
   arrange,
   askEach,
@@ -12,20 +12,17 @@ import {
   type GroupOrder,
   pausedGroup,
   resolveOptions,
+  type ResumableMigratorOptions,
   provisionalName,
   refuseTwins,
   type RepairResult,
+  type RowOptions,
   runGroup,
   type RunOptions,
   type VerifyResult,
 } from './engine/index.ts';
 import { type GroupResult, MigratorError } from './errors.ts';
-import {
-  type PlanOptions,
-  type PlanPreview,
-  ResumableMigrator,
-  type ResumableMigratorOptions,
-} from './migrator.ts';
+import { type PlanOptions, type PlanPreview, ResumableMigrator } from './migrator.ts';
 
 /** The options of a {@link MigrationGroup}. */
 export interface MigrationGroupOptions {
@@ -51,7 +48,10 @@ export interface GroupPlan {
 }
 
 /** Durable progress of a group: the sums of its tables. */
-export interface GroupProgress extends Pick<Progress, 'checkpoints' | 'rows' | 'percent'> {
+export interface GroupProgress extends Pick<
+  Progress,
+  'checkpoints' | 'rows' | 'written' | 'rejected' | 'percent'
+> {
   /** In the order of `add()`. */
   readonly tables: readonly Progress[];
 }
@@ -138,11 +138,18 @@ export class MigrationGroup implements AsyncDisposable {
    *
    * @throws MigratorError `INVALID_OPTION`; nothing is read or written here.
    */
-  add<SourceRow extends object, SinkRow extends object>(
-    options: ResumableMigratorOptions<SourceRow, SinkRow>,
-  ): ResumableMigrator<SourceRow, SinkRow> {
-    const migrator = new ResumableMigrator(options);
-    this.#members.push({ migrator, options: resolveOptions(options, options) });
+  add<
+    SourceRow extends object,
+    SinkRow extends object,
+    Result extends ResultRow<SinkRow> = ResultRow<SinkRow>,
+  >(
+    options: ResumableMigratorOptions<SourceRow, SinkRow, Result>,
+  ): ResumableMigrator<SourceRow, SinkRow, Result> {
+    const migrator = new ResumableMigrator<SourceRow, SinkRow, Result>(options);
+    this.#members.push({
+      migrator,
+      options: resolveOptions(options, options as RowOptions & typeof options),
+    });
     return migrator;
   }
 
@@ -221,7 +228,14 @@ export class MigrationGroup implements AsyncDisposable {
       failed: total('failed'),
     };
     const percent = checkpoints.total === 0 ? 0 : (checkpoints.completed / checkpoints.total) * 100;
-    return { tables, checkpoints, rows: sum(tables, ({ rows }) => rows), percent };
+    return {
+      tables,
+      checkpoints,
+      rows: sum(tables, ({ rows }) => rows),
+      written: sum(tables, ({ written }) => written),
+      rejected: sum(tables, ({ rejected }) => rejected),
+      percent,
+    };
   }
 
   /**

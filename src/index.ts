@@ -4,13 +4,7 @@
  *
  * @module
  */
-export {
-  type ColumnsFit,
-  type PlanOptions,
-  type PlanPreview,
-  ResumableMigrator,
-  type ResumableMigratorOptions,
-} from './migrator.ts';
+export { type PlanOptions, type PlanPreview, ResumableMigrator } from './migrator.ts';
 export {
   type GroupPlan,
   type GroupProgress,
@@ -23,11 +17,14 @@ export {
 } from './group.ts';
 export type {
   Budget,
+  ColumnsFit,
   CountDifference,
   CountVerification,
   FullVerification,
   GroupOrder,
+  RejectPolicy,
   RepairResult,
+  ResumableMigratorOptions,
   RetryPolicy,
   RowFinding,
   RunOptions,

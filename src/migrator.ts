@@ -1,16 +1,15 @@
 import { EventEmitter } from 'eventemitter3';
 import type {
   CallContext,
-  CheckpointStore,
   ColumnDescriptor,
   Delivery,
   Finding,
   KeyRange,
   MigrationEvents,
   Progress,
+  ResultRow,
   RunResult,
-  Sink,
-  Source,
+  StoredReject,
 } from './contract/index.ts';
 import {
   checkBudget,
@@ -24,35 +23,16 @@ import {
   repairMigration,
   type RepairResult,
   resolveOptions,
+  type ResumableMigratorOptions,
   runMigration,
+  type RowOptions,
   type RunOptions,
-  type TuningOptions,
   type CountVerification,
   type FullVerification,
   verifyMigration,
   type VerifyOptions,
   withRetries,
 } from './engine/index.ts';
-
-/** A compile error that names the columns of the source which the sink table does not have. */
-export type ColumnsFit<SourceRow extends object, SinkRow extends object> = string extends keyof SourceRow
-  ? unknown
-  : string extends keyof SinkRow
-    ? unknown
-    : [Exclude<keyof SourceRow, keyof SinkRow>] extends [never]
-      ? unknown
-      : { readonly 'the sink table lacks columns of the source': Exclude<keyof SourceRow, keyof SinkRow> };
-
-/** The options of a {@link ResumableMigrator}. */
-export interface ResumableMigratorOptions<
-  SourceRow extends object,
-  SinkRow extends object,
-> extends TuningOptions {
-  readonly source: Source<SourceRow>;
-  readonly sink: Sink<SinkRow> & ColumnsFit<SourceRow, SinkRow>;
-  /** Where checkpoints are kept. Default: the sink's own store, in the sink's database. */
-  readonly checkpoints?: CheckpointStore | undefined;
-}
 
 /** Options of {@link ResumableMigrator.plan}. */
 export interface PlanOptions extends CallContext {
@@ -95,14 +75,18 @@ export interface PlanPreview {
  * console.log(result.status); // 'completed', or 'paused' after a minute
  * ```
  */
-export class ResumableMigrator<SourceRow extends object, SinkRow extends object> implements AsyncDisposable {
+export class ResumableMigrator<
+  SourceRow extends object,
+  SinkRow extends object,
+  Result extends ResultRow<SinkRow> = ResultRow<SinkRow>,
+> implements AsyncDisposable {
   readonly #options: EngineOptions;
   readonly #events = new EventEmitter();
   readonly #guards = new Map<string, Map<unknown, ((payload: unknown) => void)[]>>();
 
   /** @throws MigratorError `INVALID_OPTION`; nothing is read or written here. */
-  constructor(options: ResumableMigratorOptions<SourceRow, SinkRow>) {
-    this.#options = resolveOptions(options, options);
+  constructor(options: ResumableMigratorOptions<SourceRow, SinkRow, Result>) {
+    this.#options = resolveOptions(options, options as RowOptions & typeof options);
   }
 
   /** Calls `listener` at every event of this name. A listener that throws cannot break the run. */
@@ -145,7 +129,7 @@ export class ResumableMigrator<SourceRow extends object, SinkRow extends object>
   async #plan(options: PlanOptions): Promise<PlanPreview> {
     const context = { signal: options.signal };
     const prepared = await prepare(this.#options, context);
-    const { migration, description, target, delivery, settings, stored } = prepared;
+    const { migration, description, shape, target, delivery, settings, stored } = prepared;
     const ranges = await previewRanges(this.#options, prepared, context);
     const progress = stored
       ? await readProgress(this.#options.store, migration, context)
@@ -160,8 +144,8 @@ export class ResumableMigrator<SourceRow extends object, SinkRow extends object>
       delivery,
       mode: target.mode,
       findings: [...(description.findings ?? []), ...(target.findings ?? [])],
-      columns: description.columns,
-      key: description.key,
+      columns: shape.columns,
+      key: shape.key,
       checkpointSize: settings.checkpointSize,
       totalRows,
       totalRowsExact: options.exactCount === true,
@@ -231,13 +215,40 @@ export class ResumableMigrator<SourceRow extends object, SinkRow extends object>
     return repaired as RepairResult<CountVerification> | RepairResult<FullVerification>;
   }
 
-  /** Forgets the checkpoints. The rows stay; the next run plans anew and copies from the start. */
+  /**
+   * The rows that were set aside, with their reasons, in the order in which they were.
+   *
+   * @example
+   * ```ts
+   * for await (const { key, code, reason } of migrator.rejects()) console.log(key, code, reason);
+   * ```
+   */
+  async *rejects(context: CallContext = {}): AsyncGenerator<StoredReject, void> {
+    const { rejects } = this.#options.sink;
+    if (!rejects) return;
+    const migration = await this.#retrying('describe', () => this.#name(context), context);
+    for (let afterId = 0; ;) {
+      const list = (): Promise<readonly StoredReject[]> => rejects.list(migration, { afterId }, context);
+      const page = await this.#retrying('list rejected rows', list, context);
+      yield* page;
+      const last = page.at(-1);
+      if (!last) return;
+      afterId = last.id;
+    }
+  }
+
+  /**
+   * Forgets the checkpoints, and the rows that were set aside. The rows in the sink stay; the next run plans anew and
+   * copies from the start.
+   */
   async reset(context: CallContext = {}): Promise<void> {
-    const { store } = this.#options;
+    const { store, sink } = this.#options;
     await this.#retrying(
       'reset',
       async () => {
         const migration = await this.#name(context);
+        // First, so that a reset which is interrupted can be asked for again.
+        await sink.rejects?.clear(migration, undefined, context);
         if (await store.readPlan(migration, context)) await store.clear(migration, context);
       },
       context,

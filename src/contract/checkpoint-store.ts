@@ -18,7 +18,12 @@ export interface Checkpoint {
   readonly status: CheckpointStatus;
   /** The last key durably written; null before the first. */
   readonly cursor: Key | null;
+  /** Rows of the source that were dealt with: written, set aside, or skipped by a transform. */
   readonly recordsProcessed: number;
+  /** Rows that were written: as many, unless a transform makes more or fewer of them or rows are set aside. */
+  readonly recordsWritten: number;
+  /** Rows of the source that were set aside. */
+  readonly recordsRejected: number;
   readonly errorMessage: string | null;
   readonly fenceToken: number;
 }
@@ -85,6 +90,10 @@ export interface Advance {
   readonly to: Key;
   /** Source rows between the two. */
   readonly rows: number;
+  /** Rows that were made of them and written. */
+  readonly written: number;
+  /** Those of the source rows that were set aside. */
+  readonly rejected: number;
   /** True: no row of the range is left, so the checkpoint becomes `completed`. */
   readonly complete: boolean;
   /** Milliseconds, by the store's clock, for which the lease is renewed. */
@@ -104,6 +113,8 @@ export interface StoreSummary {
   readonly completed: number;
   readonly failed: number;
   readonly recordsProcessed: number;
+  readonly recordsWritten: number;
+  readonly recordsRejected: number;
   /** The completed checkpoint with the highest `seq`. */
   readonly lastCompleted: Checkpoint | null;
   /** The first that is not completed: where a run would go on. */
@@ -145,7 +156,7 @@ export interface CheckpointStore {
   summarize(migration: string, context?: CallContext): Promise<StoreSummary>;
   /** Checkpoints in the order of `seq`. */
   list(migration: string, filter?: CheckpointFilter, context?: CallContext): Promise<readonly Checkpoint[]>;
-  /** Puts checkpoints back to `pending` with no cursor and no count, so that the next run copies them again. */
+  /** Puts checkpoints back to `pending` with no cursor and no counts, so that the next run copies them again. */
   reopen(migration: string, ids: readonly number[], context?: CallContext): Promise<void>;
   /** Forgets every checkpoint of the migration. */
   clear(migration: string, context?: CallContext): Promise<void>;

@@ -28,7 +28,7 @@ export interface CheckpointEvent {
   readonly seq: number;
   readonly range: KeyRange;
   readonly cursor: Key | null;
-  /** Rows of this checkpoint that are durably in the sink. */
+  /** Rows of this checkpoint in the source that are durably dealt with. */
   readonly rows: number;
 }
 
@@ -42,21 +42,37 @@ export interface BatchEvent {
   readonly migration: string;
   readonly seq: number;
   readonly cursor: Key;
+  /** Rows of the source that it deals with. */
   readonly rows: number;
+  /** Rows that were made of them and written, and rows that were set aside. */
+  readonly written: number;
+  readonly rejected: number;
   readonly bytes: number;
   /** From sending the batch to knowing that it is in. */
   readonly milliseconds: number;
-  /** Rows of this checkpoint that are durably in the sink, this batch included. */
+  /** Rows of this checkpoint in the source that are durably dealt with, this batch included. */
   readonly checkpointRows: number;
+}
+
+/** A row was set aside; its batch is durably in. */
+export interface RowRejectedEvent {
+  readonly migration: string;
+  readonly seq: number;
+  readonly key: Key;
+  readonly code: string;
+  /** It may hold values of the row. */
+  readonly reason: string;
 }
 
 /** Where the run stands. At most about ten a second, and one at the end. */
 export interface ProgressEvent {
   readonly migration: string;
-  /** Rows in the sink: those of earlier runs and of this one. */
+  /** Rows of the source that are dealt with, in earlier runs and in this one. */
   readonly rows: number;
-  /** Rows that this run wrote. */
+  /** Those of this run. */
   readonly runRows: number;
+  /** Of `rows`: those that were set aside. */
+  readonly rejected: number;
   /** The source's estimate of all rows; never less than `rows`. */
   readonly totalRows: number;
   readonly completedCheckpoints: number;
@@ -112,6 +128,7 @@ export interface MigrationEvents {
   /** Another worker took the checkpoint over, or someone reset it. Its rows are theirs now. */
   'checkpoint:lost': CheckpointEvent;
   'batch:committed': BatchEvent;
+  'row:rejected': RowRejectedEvent;
   progress: ProgressEvent;
   retry: RetryEvent;
   wait: WaitEvent;

@@ -20,6 +20,19 @@
 export type { CallContext, ColumnDescriptor, Key, KeyBound, KeyRange, LogicalType, TextRow } from './rows.ts';
 export type { Page, PageRequest, RangeRequest, Source, SourceDescription } from './source.ts';
 export type { Finding, Severity } from './findings.ts';
+export type { RejectedRow, RejectFilter, RejectStore, StoredReject } from './rejects.ts';
+export type {
+  DecodedRow,
+  DecodedValue,
+  OnlyColumns,
+  ResultColumn,
+  ResultRow,
+  ResultValue,
+  RowSchema,
+  RowSchemaIssue,
+  RowSchemaResult,
+  RowTransform,
+} from './transform.ts';
 export type {
   CheckSchema,
   ColumnSchema,
@@ -72,6 +85,7 @@ export type {
   PlanEvent,
   ProgressEvent,
   RetryEvent,
+  RowRejectedEvent,
   RunStartEvent,
   VerifyProgressEvent,
   WaitEvent,

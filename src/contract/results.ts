@@ -19,8 +19,12 @@ export interface Progress {
     readonly pending: number;
     readonly failed: number;
   };
-  /** Rows that are durably in the sink. */
+  /** Rows of the source that are dealt with. */
   readonly rows: number;
+  /** Rows that are durably in the sink. Other than `rows` where a transform makes more or fewer, or rows are set aside. */
+  readonly written: number;
+  /** Rows of the source that were set aside: `migrator.rejects()` lists them. */
+  readonly rejected: number;
   /** Completed checkpoints, 0 to 100. */
   readonly percent: number;
   readonly lastCompleted: { readonly seq: number; readonly range: KeyRange } | null;
@@ -36,8 +40,11 @@ export interface RunResult {
   readonly status: 'completed' | 'paused' | 'failed';
   /** Why it paused. */
   readonly reason: 'signal' | 'budget' | null;
-  /** Rows, batches and checkpoints of this run alone. */
+  /** Rows of the source, batches and checkpoints of this run alone. */
   readonly rows: number;
+  /** Rows that this run wrote, and rows of the source that it set aside. */
+  readonly written: number;
+  readonly rejected: number;
   readonly batches: number;
   readonly completedCheckpoints: number;
   readonly milliseconds: number;

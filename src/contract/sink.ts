@@ -1,6 +1,7 @@
 import type { Advance, CheckpointStore } from './checkpoint-store.ts';
 import type { CallContext, ColumnDescriptor, Key, KeyRange, TextRow } from './rows.ts';
 import type { Finding } from './findings.ts';
+import type { RejectedRow, RejectStore } from './rejects.ts';
 import type { TableSchema } from './schema.ts';
 
 /** The rows that will come: what a sink needs to know to check its table. */
@@ -28,8 +29,12 @@ export type Delivery = 'exactly-once' | 'at-least-once';
  */
 export type CommitOutcome = 'committed' | 'stale';
 
-/** Rows in the form in which the sink sends them. Can be sent again unchanged. */
+/**
+ * Rows in the form in which the sink sends them, and rows that are set aside. Can be sent again unchanged, and may be
+ * empty: then only the checkpoint moves.
+ */
 export interface EncodedBatch {
+  /** Rows for the table. */
   readonly rows: number;
   /** Bytes that this batch occupies on its way. */
   readonly bytes: number;
@@ -46,6 +51,16 @@ export interface BatchEncoder<Batch extends EncodedBatch = EncodedBatch> {
    * no form for a value. The engine adds the row's key to the error.
    */
   add(row: TextRow): boolean;
+  /**
+   * Adds all of the rows or none of them: they come from one row of the source. They may be more than the rows asked
+   * for a batch where they stand alone. False and errors as of {@link add}; no rows always fit.
+   */
+  addAll(rows: readonly TextRow[]): boolean;
+  /**
+   * Adds a row that is set aside. False: it does not fit beside the others. A row that is too large to be kept is left
+   * out of it, and its reason says so. Only a sink with a {@link Sink.rejects} has this.
+   */
+  reject?(rejected: RejectedRow): boolean;
   /** Hands the collected rows over and starts a new batch. */
   take(): Batch;
 }
@@ -132,9 +147,9 @@ export interface SinkTarget<Batch extends EncodedBatch = EncodedBatch> {
   readonly finish?: ((context?: CallContext) => Promise<void>) | undefined;
   /** @param maxRows - rows a batch at the most; without it, what fits. */
   encoder(maxRows?: number): BatchEncoder<Batch>;
-  /** Writes the rows and moves the checkpoint in one transaction. */
+  /** Writes the rows, and those set aside, and moves the checkpoint in one transaction. */
   commit(batch: Batch, advance: Advance, context?: CallContext): Promise<CommitOutcome>;
-  /** Writes the rows alone: the first half of at-least-once delivery. */
+  /** Writes the rows, and those set aside, alone: the first half of at-least-once delivery. */
   write(batch: Batch, context?: CallContext): Promise<void>;
   /** True where the table holds no row, or does not exist yet. */
   isEmpty(context?: CallContext): Promise<boolean>;
@@ -157,6 +172,11 @@ export interface Sink<Row extends object = Record<string, unknown>> {
   readonly rowType?: Row;
   /** The checkpoint store in the same database: what a migrator uses unless the host gives another. */
   readonly checkpoints: CheckpointStore;
+  /**
+   * The rows that were set aside, in the same database: a batch writes them with its rows, and where rows and
+   * checkpoint move in one transaction, in that. A sink that has no place for them leaves it out.
+   */
+  readonly rejects?: RejectStore | undefined;
   /**
    * Checks the table against the rows that will come. Writes nothing.
    *

@@ -12,7 +12,8 @@ export function integer(value: number): RawBuilder<number> {
 
 /** The columns that a {@link Checkpoint} is made of. Integers come as text: D1 rounds them past 2^53. */
 export const checkpointColumns: RawBuilder<Row> = sql`id, seq, CAST(start_id AS TEXT) AS start_id,
-  CAST(end_id AS TEXT) AS end_id, status, cursor, records_processed, error_message, fence_token`;
+  CAST(end_id AS TEXT) AS end_id, status, cursor, records_processed,
+  coalesce(records_written, records_processed) AS records_written, records_rejected, error_message, fence_token`;
 
 /** Columns that this version adds to the guide's table, in the order in which an older table gets them. */
 export const addedColumns: Readonly<Record<string, string>> = {
@@ -23,12 +24,18 @@ export const addedColumns: Readonly<Record<string, string>> = {
   owner: 'TEXT',
   plan: 'TEXT',
   updated_at: 'TEXT',
+  // Null: as many as were processed. So they read where nothing counts them.
+  records_written: 'INTEGER',
+  records_rejected: 'INTEGER NOT NULL DEFAULT 0',
 };
 
-/** A table with the guide's columns alone, as it reads once the others are added and its checkpoints numbered. */
+/**
+ * A table with the guide's columns alone, as it reads once the others are added and its checkpoints numbered. Where a
+ * table has some of the others, its own come first and count.
+ */
 export function olderTable(table: RawBuilder<unknown>): RawBuilder<unknown> {
   return sql`(SELECT *, row_number() OVER (PARTITION BY table_name ORDER BY start_id) AS seq, NULL AS cursor,
-  0 AS fence_token FROM ${table})`;
+  0 AS fence_token, NULL AS records_written, 0 AS records_rejected FROM ${table})`;
 }
 
 /** The checkpoint table: the guide's columns first, then the protocol's. */
@@ -65,6 +72,8 @@ export function held({ id, fenceToken }: Lease): RawBuilder<boolean> {
 export function advanceStatement(table: RawBuilder<unknown>, advance: Advance): RawBuilder<unknown> {
   return sql`UPDATE ${table} SET cursor = ${encodeKey(advance.to)},
   records_processed = records_processed + ${integer(advance.rows)},
+  records_written = coalesce(records_written, records_processed) + ${integer(advance.written)},
+  records_rejected = records_rejected + ${integer(advance.rejected)},
   lease_until = ${now} + ${integer(advance.leaseMs)},
   status = ${advance.complete ? sql`'completed'` : sql`'in_progress'`},
   updated_at = CURRENT_TIMESTAMP
@@ -86,6 +95,8 @@ export function claimStatement(
   return sql`UPDATE ${table} SET status = 'in_progress', owner = ${owner}, fence_token = fence_token + 1,
   lease_until = ${now} + ${integer(leaseMs)}, error_message = NULL,
   records_processed = CASE WHEN cursor IS NULL THEN 0 ELSE records_processed END,
+  records_written = CASE WHEN cursor IS NULL THEN NULL ELSE records_written END,
+  records_rejected = CASE WHEN cursor IS NULL THEN 0 ELSE records_rejected END,
   updated_at = CURRENT_TIMESTAMP
   WHERE id = (SELECT id FROM (
     ${first(sql`status = 'pending'`)}
@@ -123,6 +134,8 @@ export function decodeCheckpoint(row: Row): Checkpoint {
     status: row['status'] as CheckpointStatus,
     cursor: row['cursor'] === null ? null : (JSON.parse(row['cursor'] as string) as Key),
     recordsProcessed: Number(row['records_processed']),
+    recordsWritten: Number(row['records_written']),
+    recordsRejected: Number(row['records_rejected']),
     errorMessage: row['error_message'] as string | null,
     fenceToken: Number(row['fence_token']),
   };

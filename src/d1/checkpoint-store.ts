@@ -220,7 +220,8 @@ export class D1CheckpointStore implements CheckpointStore {
     const of = sql`FROM ${table} WHERE table_name = ${migration}`;
     const [counts, last, next] = await this.#connection.batch(
       [
-        sql`SELECT status, count(*) AS checkpoints, sum(records_processed) AS rows ${of} GROUP BY status`,
+        sql`SELECT status, count(*) AS checkpoints, sum(records_processed) AS rows,
+  sum(coalesce(records_written, records_processed)) AS written, sum(records_rejected) AS rejected ${of} GROUP BY status`,
         sql`SELECT ${checkpointColumns} ${of} AND status = 'completed' ORDER BY seq DESC LIMIT 1`,
         sql`SELECT ${checkpointColumns} FROM (
   SELECT * FROM (SELECT * ${of} AND status = 'pending' ORDER BY seq LIMIT 1)
@@ -232,6 +233,8 @@ export class D1CheckpointStore implements CheckpointStore {
     );
     const statuses = new Map(((counts?.results ?? []) as Row[]).map((row) => [row['status'], row]));
     const count = (status: string): number => Number(statuses.get(status)?.['checkpoints'] ?? 0);
+    const sum = (field: string): number =>
+      [...statuses.values()].reduce((total, row) => total + Number(row[field]), 0);
     const first = (rows: unknown[] | undefined): Checkpoint | null =>
       rows?.[0] ? decodeCheckpoint(rows[0] as Row) : null;
     return {
@@ -239,7 +242,9 @@ export class D1CheckpointStore implements CheckpointStore {
       inProgress: count('in_progress'),
       completed: count('completed'),
       failed: count('failed'),
-      recordsProcessed: [...statuses.values()].reduce((sum, row) => sum + Number(row['rows']), 0),
+      recordsProcessed: sum('rows'),
+      recordsWritten: sum('written'),
+      recordsRejected: sum('rejected'),
       lastCompleted: first(last?.results),
       next: first(next?.results),
     };
@@ -274,8 +279,8 @@ export class D1CheckpointStore implements CheckpointStore {
 
   async reopen(migration: string, ids: readonly number[], context?: CallContext): Promise<void> {
     await this.#connection.changes(
-      sql`UPDATE ${this.#table} SET status = 'pending', cursor = NULL, records_processed = 0, error_message = NULL,
-  lease_until = 0, fence_token = fence_token + 1, updated_at = CURRENT_TIMESTAMP
+      sql`UPDATE ${this.#table} SET status = 'pending', cursor = NULL, records_processed = 0, records_written = NULL,
+  records_rejected = 0, error_message = NULL, lease_until = 0, fence_token = fence_token + 1, updated_at = CURRENT_TIMESTAMP
   WHERE table_name = ${migration} AND id IN (SELECT value FROM json_each(${JSON.stringify(ids)}))`,
       context,
     );

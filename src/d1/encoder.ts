@@ -1,5 +1,5 @@
-import type { BatchEncoder, EncodedBatch, TextRow } from '../contract/index.ts';
-import { MigratorError, rowTooLarge } from '../errors.ts';
+import type { BatchEncoder, EncodedBatch, RejectedRow, TextRow } from '../contract/index.ts';
+import { groupTooLarge, MigratorError, rowTooLarge } from '../errors.ts';
 import type { ColumnForm } from './types.ts';
 import type { ValueEncoder } from './value-encoders.ts';
 
@@ -23,6 +23,8 @@ export interface D1Batch extends EncodedBatch {
   readonly json: string;
   /** Values of a single large row; in the JSON text they are null. */
   readonly large: readonly LargeValue[];
+  /** Rows that are set aside, as an array of `[seq, key, code, reason, row]`; empty where there are none. */
+  readonly rejects: string;
   /** Columns in which floats stand as mantissa and exponent: see {@link FloatReading}. */
   readonly pairs: ReadonlySet<number>;
 }
@@ -36,6 +38,10 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
   readonly #ascii: readonly boolean[];
   readonly #floats: readonly boolean[];
   readonly #maxRows: number;
+  /** True while rows that come from one are added to an empty batch: they may be more than {@link #maxRows}. */
+  #isGroup = false;
+  #rejects = '';
+  #rejectBytes = 2;
   #text = '';
   #bytes = 2;
   #rows = 0;
@@ -55,7 +61,7 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
   }
 
   add(row: TextRow): boolean {
-    if (this.#rows >= this.#maxRows || this.#large.length > 0) return false;
+    if ((this.#rows >= this.#maxRows && !this.#isGroup) || this.#large.length > 0) return false;
     let text = '[';
     let bytes = 2;
     let index = 0;
@@ -80,9 +86,54 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
     return true;
   }
 
+  addAll(rows: readonly TextRow[]): boolean {
+    const [first] = rows;
+    if (!first) return true;
+    if (rows.length === 1) return this.add(first);
+    const [text, bytes, before] = [this.#text, this.#bytes, this.#rows];
+    if (before > 0 && before + rows.length > this.#maxRows) return false;
+    let isWhole = false;
+    this.#isGroup = true;
+    try {
+      isWhole = rows.every((row) => this.add(row));
+    } finally {
+      this.#isGroup = false;
+      if (!isWhole) {
+        [this.#text, this.#bytes, this.#rows] = [text, bytes, before];
+        if (before === 0) this.#large = [];
+      }
+    }
+    if (!isWhole && before === 0) throw groupTooLarge(maxBatchBytes);
+    return isWhole;
+  }
+
+  reject({ seq, key, code, reason, row }: RejectedRow): boolean {
+    const write = (why: string, values: RejectedRow['row']): string =>
+      JSON.stringify([seq, JSON.stringify(key), code, why, values]);
+    let text = write(reason, row);
+    let bytes = utf8Bytes(text);
+    if (bytes > maxBatchBytes - 2) {
+      text = write(`${reason} (The row is too large to be kept here.)`, null);
+      bytes = utf8Bytes(text);
+      if (bytes > maxBatchBytes - 2) throw rowTooLarge(maxRowBytes);
+    }
+    if (this.#rejectBytes + bytes + 1 > maxBatchBytes && this.#rejects !== '') return false;
+    this.#rejects += this.#rejects === '' ? text : `,${text}`;
+    this.#rejectBytes += bytes + 1;
+    return true;
+  }
+
   take(): D1Batch {
-    const json = `[${this.#text}]`;
-    const batch = { rows: this.#rows, bytes: this.#bytes, json, large: this.#large, pairs: this.#pairs };
+    const batch = {
+      rows: this.#rows,
+      bytes: this.#bytes + (this.#rejects === '' ? 0 : this.#rejectBytes),
+      json: `[${this.#text}]`,
+      rejects: this.#rejects === '' ? '' : `[${this.#rejects}]`,
+      large: this.#large,
+      pairs: this.#pairs,
+    };
+    this.#rejects = '';
+    this.#rejectBytes = 2;
     this.#text = '';
     this.#bytes = 2;
     this.#rows = 0;

@@ -9,6 +9,7 @@ import type { D1DatabaseLike } from './database.ts';
 import { checkTableOptions, ddlOf } from './ddl.ts';
 import { readsFloats } from './floats.ts';
 import { isReserved, nameFindings } from './names.ts';
+import { D1RejectStore } from './rejects.ts';
 import { checkTable, describeTable, isUnique, primaryKeyOf, type TableOptions } from './table.ts';
 import { D1Target } from './target.ts';
 import type { StoreOptions } from './forms.ts';
@@ -40,12 +41,15 @@ export interface D1SinkOptions<Table extends string, Column extends string = str
   readonly store?: StoreOptions<Column> | undefined;
   /** The name of the table that holds the checkpoints. Default `migration_checkpoints`. */
   readonly checkpointTable?: string | undefined;
+  /** The name of the table for rows that are set aside, made where `onReject` asks for it. Default `migration_rejects`. */
+  readonly rejectTable?: string | undefined;
 }
 
 /** What both D1 sinks have in common: everything but the way to the database. */
 export class D1Sink<Row extends object> implements Sink<Row> {
   declare readonly rowType?: Row;
   readonly checkpoints: D1CheckpointStore;
+  readonly rejects: D1RejectStore;
   readonly #connection: D1Connection;
   readonly #options: D1SinkOptions<string>;
 
@@ -55,14 +59,14 @@ export class D1Sink<Row extends object> implements Sink<Row> {
         help: 'Pass the name of the D1 table.',
       });
     }
-    if (options.table.toLowerCase() === (options.checkpointTable ?? 'migration_checkpoints').toLowerCase()) {
-      throw new MigratorError('INVALID_OPTION', `${options.table} is the table of the checkpoints.`, {
-        help: 'Copy into a table of another name, or choose another checkpointTable.',
-      });
-    }
+    const { checkpointTable = 'migration_checkpoints', rejectTable = 'migration_rejects' } = options;
+    refuseSameTable(options.table, 'the checkpoints', checkpointTable, 'checkpointTable');
+    refuseSameTable(options.table, 'rejected rows', rejectTable, 'rejectTable');
+    refuseSameTable(rejectTable, 'the checkpoints', checkpointTable, 'checkpointTable');
     this.#connection = new D1Connection(database);
     this.#options = options;
     this.checkpoints = new D1CheckpointStore({ database, table: options.checkpointTable });
+    this.rejects = new D1RejectStore(this.#connection, rejectTable);
   }
 
   async prepare(shape: RowShape, context?: CallContext): Promise<SinkTarget> {
@@ -116,6 +120,15 @@ export class D1Sink<Row extends object> implements Sink<Row> {
       again: (later) => this.#prepare({ ...shape, planned: true }, later),
       upsert: keyTravels && (isNew || isUnique(description, shape.key)),
       atomic,
+      rejects: this.rejects,
     });
   }
+}
+
+/** SQLite compares names of tables without regard to case. */
+function refuseSameTable(table: string, what: string, other: string, option: string): void {
+  if (table.toLowerCase() !== other.toLowerCase()) return;
+  throw new MigratorError('INVALID_OPTION', `${table} is the table of ${what}.`, {
+    help: `Copy into a table of another name, or choose another ${option}.`,
+  });
 }

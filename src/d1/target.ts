@@ -19,6 +19,7 @@ import { compareBatch, deleteKeys, isOrderedAlike, readKeys, within } from './co
 import type { Ddl } from './ddl.ts';
 import { type D1Batch, D1Encoder, maxRowBytes } from './encoder.ts';
 import { keyFormsOf } from './key-values.ts';
+import type { D1RejectStore } from './rejects.ts';
 import { quoteName } from './translate.ts';
 import { type ColumnForm, valueExpression } from './types.ts';
 
@@ -40,6 +41,8 @@ export interface D1TargetParts {
   readonly upsert: boolean;
   /** True: the statements of a batch are one transaction. */
   readonly atomic: boolean;
+  /** Where rows are set aside. */
+  readonly rejects: D1RejectStore;
 }
 
 /** A D1 table that takes rows, over the binding or over REST alike. */
@@ -121,8 +124,8 @@ export class D1Target implements SinkTarget<D1Batch> {
       });
     }
     const { condition, move } = this.#store.guard(advance);
-    const results = await connection.batch([this.#insert(batch, condition), move], context);
-    const changes = results[1]?.meta.changes;
+    const results = await connection.batch([...this.#inserts(batch, condition), move], context);
+    const changes = results.at(-1)?.meta.changes;
     if (changes !== 0 && changes !== 1) {
       throw new MigratorError('SINK_PROTOCOL', 'D1 did not say how many rows a statement changed.', {
         help: 'The migrator reads the checkpoint to learn what was written.',
@@ -134,7 +137,8 @@ export class D1Target implements SinkTarget<D1Batch> {
   }
 
   async write(batch: D1Batch, context?: CallContext): Promise<void> {
-    await this.#parts.connection.batch([this.#insert(batch, sql`true`)], context);
+    const inserts = this.#inserts(batch, sql`true`);
+    if (inserts.length > 0) await this.#parts.connection.batch(inserts, context);
   }
 
   async isEmpty(context?: CallContext): Promise<boolean> {
@@ -185,6 +189,16 @@ export class D1Target implements SinkTarget<D1Batch> {
         help: 'Run again: the run goes on in the table as it is.',
       },
     );
+  }
+
+  /** What a batch writes: its rows, and those that are set aside. */
+  #inserts(batch: D1Batch, condition: RawBuilder<unknown>): Query[] {
+    const { connection, shape, rejects } = this.#parts;
+    const inserts = batch.rows > 0 ? [this.#insert(batch, condition)] : [];
+    if (batch.rejects !== '') {
+      inserts.push(connection.compile(rejects.insert(shape.migration, batch.rejects, condition)));
+    }
+    return inserts;
   }
 
   /** The rows' statement: one JSON text, and the values of a single row that are too large for it. */

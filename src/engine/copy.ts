@@ -1,17 +1,19 @@
 import type {
   Advance,
-  CallContext,
   Checkpoint,
   CheckpointStore,
-  EncodedBatch,
   Key,
   Lease,
+  RejectedRow,
   SinkTarget,
   TextRow,
 } from '../contract/index.ts';
-import { isMigratorError, type MigratorError } from '../errors.ts';
-import { keyOf, pages, type PageReader, sameKey } from './paging.ts';
-import { retryDelay, sleep, withRetries } from './retry.ts';
+import { isMigratorError } from '../errors.ts';
+import { BatchFiller } from './fill.ts';
+import { keyOf, pages, type PageReader } from './paging.ts';
+import type { RowPipeline } from './pipeline.ts';
+import { sleep } from './retry.ts';
+import { complete, type Position, send } from './send.ts';
 
 /** What the copy of one checkpoint needs from its run. */
 export interface CopyJob extends PageReader {
@@ -21,7 +23,13 @@ export interface CopyJob extends PageReader {
   readonly delivery: 'exactly-once' | 'at-least-once';
   readonly leaseMs: number;
   readonly batchDelayMs: number;
-  /** The largest batch in rows that is tried now; shrinks for the whole run when the sink asks for it. */
+  /** Rows a batch at the most, as the host asks; without it, what fits. */
+  readonly batchSize: number | undefined;
+  /** What rows go through; null: nothing, they are written as they were read. */
+  readonly pipeline: RowPipeline | null;
+  /** True: a row that cannot be copied is set aside. */
+  readonly setAside: boolean;
+  /** The largest batch in rows of the source that is tried now; shrinks for the whole run when the sink asks for it. */
   readonly batchLimit: { rows: number | undefined };
   /** Ends a batch in flight: the grace time is over. */
   readonly abort: AbortSignal;
@@ -33,6 +41,8 @@ export interface CopyJob extends PageReader {
 export type OnCommitted = (batch: {
   readonly cursor: Key;
   readonly rows: number;
+  readonly written: number;
+  readonly rejects: readonly RejectedRow[];
   readonly bytes: number;
   readonly milliseconds: number;
   readonly checkpointRows: number;
@@ -40,15 +50,6 @@ export type OnCommitted = (batch: {
 
 /** How the copy of a checkpoint ended. An error is thrown instead. */
 export type CopyEnd = 'completed' | 'stopped' | 'lost';
-
-/** Where the checkpoint durably stands, and how many of its rows are in. */
-interface Position {
-  readonly cursor: Key | null;
-  readonly rows: number;
-}
-
-/** A `Position`: the checkpoint is ours but stands there, or the batch must be made smaller; read again from there. */
-type SendEnd = 'committed' | 'lost' | Position;
 
 /** Ends the reading of rows for a reason that is no error. */
 class Interrupted extends Error {
@@ -94,38 +95,73 @@ async function copyFrom(
   position: Position,
   onCommitted: OnCommitted,
 ): Promise<CopyEnd | Position> {
-  const encoder = job.target.encoder(job.batchLimit.rows);
+  const { pipeline } = job;
+  const encoder = job.target.encoder(pipeline === null ? job.batchLimit.rows : job.batchSize);
+  const filler =
+    pipeline &&
+    new BatchFiller({
+      description: job.description,
+      encoder,
+      seqOf: () => checkpoint.seq,
+      setAside: job.setAside,
+    });
   let { cursor, rows: checkpointRows } = position;
   let lastRow: TextRow = [];
   let inFlight: Promise<void> = Promise.resolve();
 
-  const flush = async (complete: boolean): Promise<void> => {
+  const flush = async (isLast: boolean): Promise<void> => {
     const batch = encoder.take();
+    const { rows, rejects } = filler?.take() ?? { rows: batch.rows, rejects: [] };
     const advance: Advance = {
       lease,
       from: cursor,
       to: keyOf(job.description, lastRow),
-      rows: batch.rows,
-      complete,
+      rows,
+      written: batch.rows,
+      rejected: rejects.length,
+      complete: isLast,
       leaseMs: job.leaseMs,
     };
     cursor = advance.to;
     await inFlight;
-    if (!job.admit(batch.rows)) throw new Interrupted('stopped');
+    if (!job.admit(rows)) throw new Interrupted('stopped');
     inFlight = (async () => {
       const started = performance.now();
       const end = await send(job, batch, advance);
       if (end !== 'committed') throw new Interrupted(end);
-      checkpointRows += batch.rows;
+      checkpointRows += rows;
       const milliseconds = performance.now() - started;
-      onCommitted({ cursor: advance.to, rows: batch.rows, bytes: batch.bytes, milliseconds, checkpointRows });
-      if (job.batchDelayMs > 0 && !complete) await sleep(job.batchDelayMs, job.stop).catch(() => undefined);
+      onCommitted({
+        cursor: advance.to,
+        rows,
+        written: batch.rows,
+        rejects,
+        bytes: batch.bytes,
+        milliseconds,
+        checkpointRows,
+      });
+      if (job.batchDelayMs > 0 && !isLast) await sleep(job.batchDelayMs, job.stop).catch(() => undefined);
     })();
     inFlight.catch(() => undefined); // awaited by the next flush or at the end
   };
 
   try {
     for await (const page of pages(job, checkpoint.range, cursor)) {
+      if (pipeline && filler) {
+        // Where rows are skipped the cursor has to move all the same.
+        const mostRows = Math.min(job.batchLimit.rows ?? Infinity, job.pageSize);
+        for (const row of page.rows) {
+          const processed = pipeline.process(row);
+          const outcome = processed instanceof Promise ? await processed : processed;
+          if (filler.rows >= mostRows) await flush(false);
+          if (!filler.put(row, outcome)) {
+            await flush(false);
+            filler.put(row, outcome);
+          }
+          lastRow = row;
+        }
+        continue;
+      }
       for (const row of page.rows) {
         if (!addRow(job, encoder, row)) {
           await flush(false);
@@ -134,8 +170,8 @@ async function copyFrom(
         lastRow = row;
       }
     }
-    if (encoder.rows > 0) await flush(true);
-    else await releaseCompleted(job, lease);
+    if ((filler ?? encoder).rows > 0) await flush(true);
+    else if (!(await complete(job, lease))) throw new Interrupted('lost');
     await inFlight;
     return 'completed';
   } catch (error) {
@@ -149,93 +185,6 @@ async function copyFrom(
     if (stopped) return 'stopped';
     throw failure;
   }
-}
-
-/** Sends a batch until it is known to be in, or known not to be ours any more. */
-async function send(job: CopyJob, batch: EncodedBatch, advance: Advance): Promise<SendEnd> {
-  const context: CallContext = { signal: job.abort };
-  for (let attempt = 1; ; attempt += 1) {
-    let failure: MigratorError | null = null;
-    try {
-      if ((await deliver(job, batch, advance, context)) === 'committed') return 'committed';
-    } catch (error) {
-      if (!isMigratorError(error) || !(error.retryable || error.ambiguous || error.shrink)) throw error;
-      failure = error;
-    }
-    const canShrink = failure?.shrink === true && batch.rows > 1;
-    const lastFailure = attempt > job.retry.retries && !canShrink ? failure : null;
-    if (lastFailure && !lastFailure.ambiguous) {
-      throw lastFailure.shrink ? lastFailure.with({ key: advance.to }) : lastFailure;
-    }
-    if (failure && !lastFailure) {
-      const delayMs = retryDelay(job.retry, attempt, failure, Math.random());
-      job.retried({ operation: 'write a batch', attempt, delayMs, error: failure });
-      await sleep(delayMs, job.abort);
-    }
-    // The batch may be in, whatever the answer was: only the checkpoint knows.
-    const stored = await readCheckpoint(job, advance.lease, context).catch((error: unknown) => {
-      // Where neither answers, the failed write says more.
-      throw lastFailure && !job.abort.aborted ? lastFailure : error;
-    });
-    const end = compare(stored, advance);
-    if (end !== 'unmoved') return end;
-    if (lastFailure) throw lastFailure;
-    if (canShrink && stored) {
-      job.batchLimit.rows = Math.min(job.batchLimit.rows ?? Infinity, Math.ceil(batch.rows / 2));
-      return positionOf(stored);
-    }
-  }
-}
-
-async function deliver(
-  job: CopyJob,
-  batch: EncodedBatch,
-  advance: Advance,
-  context: CallContext,
-): Promise<'committed' | 'stale'> {
-  if (job.delivery === 'exactly-once') return await job.target.commit(batch, advance, context);
-  await job.target.write(batch, context);
-  return await job.store.advance(advance, context);
-}
-
-/** Compares the stored checkpoint with what a write wanted. `unmoved`: it stands where we started. */
-function compare(stored: Checkpoint | null, advance: Advance): SendEnd | 'unmoved' {
-  if (stored?.fenceToken !== advance.lease.fenceToken) return 'lost';
-  if (stored.cursor !== null && sameKey(stored.cursor, advance.to)) {
-    return stored.status === (advance.complete ? 'completed' : 'in_progress') ? 'committed' : 'lost';
-  }
-  if (stored.status !== 'in_progress') return 'lost';
-  const unmoved =
-    stored.cursor === null
-      ? advance.from === null
-      : advance.from !== null && sameKey(stored.cursor, advance.from);
-  return unmoved ? 'unmoved' : positionOf(stored);
-}
-
-async function readCheckpoint(job: CopyJob, lease: Lease, context: CallContext): Promise<Checkpoint | null> {
-  return await withRetries(
-    'read a checkpoint',
-    () => job.store.read(lease.migration, lease.id, context),
-    job.retry,
-    context,
-    job.retried,
-  );
-}
-
-/** A range without rows, or whose last row was written before: nothing is left to send. */
-async function releaseCompleted(job: CopyJob, lease: Lease): Promise<void> {
-  const context: CallContext = { signal: job.abort };
-  const released = await withRetries(
-    'complete a checkpoint',
-    () => job.store.release(lease, { status: 'completed' }, context),
-    job.retry,
-    context,
-    job.retried,
-  );
-  if (released) return;
-  const stored = await readCheckpoint(job, lease, context);
-  const ours = stored?.status === 'completed' && stored.fenceToken === lease.fenceToken;
-  if (!ours) throw new Interrupted('lost');
 }
 
 /** Renews the lease while no batch does: a slow read or a slow write must not cost us the checkpoint. */
@@ -261,8 +210,4 @@ function addRow(job: CopyJob, encoder: { add(row: TextRow): boolean }, row: Text
   } catch (error) {
     throw isMigratorError(error) ? error.with({ key: keyOf(job.description, row) }) : error;
   }
-}
-
-function positionOf(checkpoint: Checkpoint): Position {
-  return { cursor: checkpoint.cursor, rows: checkpoint.recordsProcessed };
 }

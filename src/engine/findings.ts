@@ -7,6 +7,7 @@ const listedFindings = 1_000;
 export interface RowFinding {
   /** The checkpoint's `seq`; null for a row outside every checkpoint. */
   readonly seq: number | null;
+  /** The key of its row in the source. */
   readonly key: Key;
 }
 
@@ -22,6 +23,10 @@ export interface FullVerification {
   readonly equal: boolean;
   /** Rows of the source that were compared. */
   readonly rows: number;
+  /** Rows that the sink should have of them: as many, unless a transform makes more or fewer or rows are set aside. */
+  readonly expectedRows: number;
+  /** Rows of the source that cannot be copied, and so should not be in the sink. */
+  readonly rejectedRows: number;
   /** Whole tables; null where a part was compared only. */
   readonly sourceRows: number | null;
   readonly sinkRows: number | null;
@@ -32,13 +37,18 @@ export interface FullVerification {
   readonly missing: readonly RowFinding[];
   /** Rows with other values, and in which columns. */
   readonly different: readonly (RowFinding & { readonly columns: readonly string[] })[];
-  /** Rows that only the sink has. */
+  /**
+   * Rows that only the sink has. Where the transform declares a key of the sink's own they can be counted only
+   * (`counts.extra`), not named: this is empty then, and `repair()` leaves them.
+   */
   readonly extra: readonly RowFinding[];
 }
 
 /** What comparing one checkpoint gave. */
 export interface Findings {
   rows: number;
+  expectedRows: number;
+  rejectedRows: number;
   readonly counts: { missing: number; different: number; extra: number };
   readonly missing: RowFinding[];
   readonly different: (RowFinding & { readonly columns: readonly string[] })[];
@@ -47,7 +57,15 @@ export interface Findings {
 
 /** Nothing found yet. */
 export function noFindings(): Findings {
-  return { rows: 0, counts: { missing: 0, different: 0, extra: 0 }, missing: [], different: [], extra: [] };
+  return {
+    rows: 0,
+    expectedRows: 0,
+    rejectedRows: 0,
+    counts: { missing: 0, different: 0, extra: 0 },
+    missing: [],
+    different: [],
+    extra: [],
+  };
 }
 
 /** Counts findings, and lists the first of them: memory must not grow with what is wrong. */
@@ -66,6 +84,8 @@ export function merge(all: readonly Findings[]): Findings {
   const merged = noFindings();
   for (const one of all) {
     merged.rows += one.rows;
+    merged.expectedRows += one.expectedRows;
+    merged.rejectedRows += one.rejectedRows;
     for (const kind of ['missing', 'different', 'extra'] as const) {
       note(merged, kind, one[kind]);
       merged.counts[kind] += one.counts[kind] - one[kind].length;

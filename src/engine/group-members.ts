@@ -2,6 +2,7 @@ import type { CallContext } from '../contract/index.ts';
 import { MigratorError } from '../errors.ts';
 import type { GroupMember } from './group.ts';
 import type { EngineOptions } from './options.ts';
+import { resultShape } from './result-shape.ts';
 
 /** What a table is called until its source has been asked. */
 export function provisionalName({ name }: EngineOptions, index: number): string {
@@ -43,15 +44,15 @@ export async function refuseTwins(
 /** Only a sink can tell whether a store is in its own database; where it cannot, the stores count as one. */
 async function shareStore(
   migration: string,
-  { source, sink, store }: EngineOptions,
+  { source, sink, store, transform }: EngineOptions,
   { store: other }: EngineOptions,
   context: CallContext,
 ): Promise<boolean> {
   if (store === other) return true;
   if (store.identity !== other.identity) return false;
   try {
-    const { columns, key } = await source.describe(context);
-    const target = await sink.prepare({ migration, columns, key }, context);
+    const shape = resultShape(migration, await source.describe(context), transform);
+    const target = await sink.prepare(shape, context);
     return target.delivery(other) === 'exactly-once' || target.delivery(store) !== 'exactly-once';
   } catch {
     // The table's own run will fail for the same reason, and say so.

@@ -246,7 +246,7 @@ function summarize(tables: readonly TableResult[], milliseconds: number): GroupR
   const count = (status: TableResult['status']): number =>
     tables.filter((table) => table.status === status).length;
   const results = tables.map((table) => (table.status === 'skipped' ? null : table.result));
-  const sum = (field: 'rows' | 'batches' | 'completedCheckpoints'): number =>
+  const sum = (field: 'rows' | 'written' | 'rejected' | 'batches' | 'completedCheckpoints'): number =>
     results.reduce((total, result) => total + (result?.[field] ?? 0), 0);
   const totals = {
     tables: tables.length,
@@ -255,6 +255,8 @@ function summarize(tables: readonly TableResult[], milliseconds: number): GroupR
     failed: count('failed'),
     skipped: count('skipped'),
     rows: sum('rows'),
+    written: sum('written'),
+    rejected: sum('rejected'),
     batches: sum('batches'),
     completedCheckpoints: sum('completedCheckpoints'),
   };

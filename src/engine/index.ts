@@ -4,6 +4,7 @@
  *
  * @module
  */
+export type { ColumnsFit, ResumableMigratorOptions } from './migrator-options.ts';
 export {
   type Budget,
   checkBudget,
@@ -22,6 +23,7 @@ export {
   runGroup,
 } from './group.ts';
 export { describeMember, provisionalName, refuseTwins } from './group-members.ts';
+export type { RejectPolicy, RowOptions } from './transform-options.ts';
 export { prepare, previewRanges } from './plan.ts';
 export { emptyProgress, readProgress } from './progress.ts';
 export { type RetryPolicy, withRetries } from './retry.ts';

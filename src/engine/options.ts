@@ -1,6 +1,14 @@
-import type { CheckpointStore, Sink, Source } from '../contract/index.ts';
+import type { CheckpointStore, RowSchema, Sink, Source } from '../contract/index.ts';
 import { MigratorError } from '../errors.ts';
 import type { RetryPolicy } from './retry.ts';
+import {
+  checkPolicy,
+  checkSchema,
+  checkTransform,
+  type CheckedTransform,
+  type RejectPolicy,
+  type RowOptions,
+} from './transform-options.ts';
 
 /** Limits of one run: whichever is reached first ends it between two batches, as `paused`. */
 export interface Budget {
@@ -24,6 +32,9 @@ export interface EngineOptions {
   readonly graceMs: number;
   readonly planAheadMs: number;
   readonly retry: RetryPolicy;
+  readonly transform: CheckedTransform | null;
+  readonly validate: RowSchema | null;
+  readonly onReject: RejectPolicy;
 }
 
 /** The tuning options of a migrator; every one has a default. */
@@ -54,6 +65,12 @@ export interface TuningOptions {
   readonly planAheadMs?: number | undefined;
   /** Default: 3 retries, 500 ms base, 30 s at most. */
   readonly retry?: Partial<RetryPolicy> | undefined;
+  /**
+   * What becomes of a row that cannot be copied: its transform fails, it does not pass the validation, the sink has no
+   * form for a value, or it is too large. `stop`: its checkpoint fails there. `set-aside`: it is written into the table
+   * of rejected rows, in the batch in which it would have been copied, and the copy goes on. Default `stop`.
+   */
+  readonly onReject?: RejectPolicy | undefined;
 }
 
 /** Checks the host's options and fills in the defaults. Throws `INVALID_OPTION`; reads and writes nothing. */
@@ -63,7 +80,7 @@ export function resolveOptions(
     readonly source: Source<object>;
     readonly sink: Sink<object>;
     readonly checkpoints?: CheckpointStore | undefined;
-  },
+  } & RowOptions,
 ): EngineOptions {
   if (!parts.source) throw missingPart('source', 'a Source, for example a PostgresKeysetSource');
   if (!parts.sink) throw missingPart('sink', 'a Sink, for example a D1RestSink');
@@ -117,6 +134,9 @@ export function resolveOptions(
       baseMs: wholeNumber('retry.baseMs', tuning.retry?.baseMs ?? 500, 0, 'It is in milliseconds.'),
       maxMs: wholeNumber('retry.maxMs', tuning.retry?.maxMs ?? 30_000, 0, 'It is in milliseconds.'),
     },
+    transform: checkTransform(parts.transform),
+    validate: checkSchema(parts.validate),
+    onReject: checkPolicy(tuning.onReject, parts.sink.rejects !== undefined),
   };
 }
 

@@ -5,17 +5,24 @@ import type {
   Key,
   KeyRange,
   PlanSettings,
+  RowShape,
   SinkTarget,
   SourceDescription,
   StoredPlan,
 } from '../contract/index.ts';
 import { MigratorError, rowTooLarge } from '../errors.ts';
 import type { EngineOptions } from './options.ts';
+import { RowPipeline } from './pipeline.ts';
+import { resultShape } from './result-shape.ts';
 
 /** Both sides, described and checked against each other and against the stored plan. Nothing is written yet. */
 export interface Prepared {
   readonly migration: string;
   readonly description: SourceDescription;
+  /** The rows that the sink gets. */
+  readonly shape: RowShape;
+  /** Null: rows travel as they are, and what cannot be copied stops the copy. */
+  readonly pipeline: RowPipeline | null;
   readonly target: SinkTarget;
   readonly delivery: Delivery;
   readonly settings: PlanSettings;
@@ -27,11 +34,17 @@ export async function prepare(options: EngineOptions, context: CallContext): Pro
   const { source, sink, store } = options;
   const description = await source.describe(context);
   const migration = options.name ?? description.name;
-  const { columns, key, schema } = description;
+  const { key } = description;
+  const { transform, validate, onReject } = options;
   // Before the sink's table is looked at: whether it may be made anew depends on it.
   let stored = await store.readPlan(migration, context);
-  const planned = stored !== null;
-  const target = await sink.prepare({ migration, columns, key, schema, planned }, context);
+  const shape = { ...resultShape(migration, description, transform), planned: stored !== null };
+  const target = await sink.prepare(shape, context);
+  const upsert = target.mode === 'upsert';
+  const pipeline =
+    transform === null && validate === null && onReject === 'stop'
+      ? null
+      : new RowPipeline({ description, shape, transform, validate, upsert });
   const delivery = target.delivery(store);
   if (delivery === 'at-least-once' && target.mode === 'insert') {
     throw new MigratorError(
@@ -47,7 +60,7 @@ export async function prepare(options: EngineOptions, context: CallContext): Pro
   // Another process may have planned and begun between the two questions: then these rows are its own.
   if (occupied) stored = await store.readPlan(migration, context);
   const settings: PlanSettings = {
-    fingerprint: fingerprintOf(options, description, target, delivery),
+    fingerprint: fingerprintOf(options, description, shape, target, delivery),
     checkpointSize:
       stored?.settings?.checkpointSize ??
       (options.checkpointSize === 'auto'
@@ -56,8 +69,8 @@ export async function prepare(options: EngineOptions, context: CallContext): Pro
     integerKey: key.length === 1 && key[0]?.type === 'integer',
   };
   if (stored) checkStoredPlan(migration, stored, settings.fingerprint);
-  else await checkNewPlan(migration, options, target, occupied, context);
-  return { migration, description, target, delivery, settings, stored };
+  else await checkNewPlan(migration, options, target, occupied, pipeline === null, context);
+  return { migration, description, shape, pipeline, target, delivery, settings, stored };
 }
 
 /** Refuses a run whose plan has findings of severity `error`. Nothing is written yet. */
@@ -96,6 +109,7 @@ export async function ensurePlan(
   const { migration, settings } = prepared;
   await store.prepare(context);
   await prepared.target.create(context);
+  if (options.onReject === 'set-aside') await options.sink.rejects?.prepare(context);
   if (prepared.stored?.settings === null) await adopt(options, prepared, context);
 
   let lastSeq = prepared.stored?.lastSeq ?? 0;
@@ -155,6 +169,7 @@ export async function previewRanges(
 function fingerprintOf(
   options: EngineOptions,
   description: SourceDescription,
+  shape: RowShape,
   target: SinkTarget,
   delivery: Delivery,
 ): Fingerprint {
@@ -169,6 +184,11 @@ function fingerprintOf(
     checkpointSize: String(options.checkpointSize),
     ...description.settings,
     ...target.settings,
+    ...(options.transform && {
+      transform: options.transform.version,
+      'transform.columns': names(shape.columns),
+      'transform.key': names(shape.key),
+    }),
   };
 }
 
@@ -210,6 +230,7 @@ async function checkNewPlan(
   options: EngineOptions,
   target: SinkTarget,
   occupied: boolean,
+  refuseOversized: boolean,
   context: CallContext,
 ): Promise<void> {
   if (occupied) {
@@ -222,6 +243,8 @@ async function checkNewPlan(
       },
     );
   }
+  // A transform may make a row smaller, and a row that is to be set aside stops nothing.
+  if (!refuseOversized) return;
   const key = await options.source.findOversizedRow?.(target.maxRowBytes, context);
   if (key) throw rowTooLarge(target.maxRowBytes).with({ migration, key });
 }

@@ -6,6 +6,7 @@ const windowMs = 10_000;
 /** Turns committed batches into progress events: the rate over the last seconds, and the time left at that rate. */
 export class ProgressMeter {
   #runRows = 0;
+  #runRejected = 0;
   #planned = 0;
   #completed: number;
   #lastEmit = 0;
@@ -22,8 +23,9 @@ export class ProgressMeter {
     this.#samples.push({ at: performance.now(), rows: 0 });
   }
 
-  batch(rows: number): void {
+  batch(rows: number, rejected: number): void {
     this.#runRows += rows;
+    this.#runRejected += rejected;
     this.#tick(false);
   }
 
@@ -60,6 +62,7 @@ export class ProgressMeter {
       migration: this.#start.migration,
       rows,
       runRows: this.#runRows,
+      rejected: this.#start.rejected + this.#runRejected,
       totalRows,
       completedCheckpoints: this.#completed,
       totalCheckpoints: total,
@@ -76,6 +79,8 @@ export function emptyProgress(migration: string): Progress {
     migration,
     checkpoints: { total: 0, completed: 0, inProgress: 0, pending: 0, failed: 0 },
     rows: 0,
+    written: 0,
+    rejected: 0,
     percent: 0,
     lastCompleted: null,
     next: null,
@@ -97,6 +102,8 @@ export async function readProgress(
     migration,
     checkpoints: { total, completed, inProgress, pending, failed },
     rows: summary.recordsProcessed,
+    written: summary.recordsWritten,
+    rejected: summary.recordsRejected,
     percent: total === 0 ? 0 : (completed / total) * 100,
     lastCompleted: summary.lastCompleted && {
       seq: summary.lastCompleted.seq,

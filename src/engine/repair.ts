@@ -1,5 +1,8 @@
 import type { CallContext, Key, RunResult } from '../contract/index.ts';
+import { outcomeOf } from './comparison.ts';
+import { BatchFiller } from './fill.ts';
 import type { EngineOptions } from './options.ts';
+import { keyOf } from './paging.ts';
 import type { Prepared } from './plan.ts';
 import { RunControl } from './run-control.ts';
 import { runMigration, type RunOptions } from './run.ts';
@@ -93,28 +96,71 @@ function listsAll({ counts, missing, different, extra }: FullVerification): bool
 
 async function mend(
   options: EngineOptions,
-  { target }: Prepared,
+  prepared: Prepared,
   found: FullVerification,
   context: CallContext,
 ): Promise<number> {
+  const { target, pipeline } = prepared;
   let mended = 0;
-  for (const keys of portions([...found.missing, ...found.different])) {
-    const rows = (await options.source.readRows?.(keys, context)) ?? [];
-    const encoder = target.encoder();
-    for (const row of rows) {
-      if (encoder.add(row)) continue;
-      await target.write(encoder.take(), context);
-      encoder.add(row);
-    }
-    if (encoder.rows > 0) await target.write(encoder.take(), context);
-    mended += rows.length;
+  for (const findings of portions([...found.missing, ...found.different])) {
+    mended += (await writeAgain(options, prepared, findings, context)).length;
   }
-  for (const keys of portions(found.extra)) mended += (await target.verifier?.delete(keys, context)) ?? 0;
+  for (const findings of portions(found.extra)) {
+    // The source may have such a row, skipped or to be set aside. One that was changed meanwhile stays.
+    const written = pipeline === null ? [] : await writeAgain(options, prepared, findings, context);
+    const kept = new Set(written.map((key) => JSON.stringify(key)));
+    const keys = findings.map(({ key }) => key).filter((key) => !kept.has(JSON.stringify(key)));
+    mended += (await target.verifier?.delete(keys, context)) ?? 0;
+  }
   return mended;
 }
 
-function* portions(findings: readonly RowFinding[]): Generator<Key[]> {
+/** Reads rows again and writes what becomes of them. Returns the keys of those that the sink has now. */
+async function writeAgain(
+  options: EngineOptions,
+  prepared: Prepared,
+  findings: readonly RowFinding[],
+  context: CallContext,
+): Promise<readonly Key[]> {
+  const { migration, description, target, pipeline } = prepared;
+  const seqs = new Map(findings.map(({ key, seq }) => [JSON.stringify(key), { key, seq: seq ?? 0 }]));
+  const rows =
+    (await options.source.readRows?.(
+      [...seqs.values()].map(({ key }) => key),
+      context,
+    )) ?? [];
+  const encoder = target.encoder();
+  const filler = new BatchFiller({
+    description,
+    encoder,
+    seqOf: (key) => seqs.get(JSON.stringify(key))?.seq ?? 0,
+    setAside: options.onReject === 'set-aside',
+  });
+  const written: Key[] = [];
+  const flush = async (): Promise<void> => {
+    filler.take();
+    await target.write(encoder.take(), context);
+  };
+  for (const row of rows) {
+    const outcome = await outcomeOf(prepared, row);
+    const put = (): boolean => {
+      const before = encoder.rows;
+      if (!filler.put(row, outcome)) return false;
+      if (encoder.rows > before) written.push(keyOf(description, row));
+      return true;
+    };
+    if (put()) continue;
+    await flush();
+    put();
+  }
+  if (filler.rows > 0) await flush();
+  // What is in the sink now is no rejected row any more.
+  if (pipeline && written.length > 0) await options.sink.rejects?.remove(migration, written, context);
+  return written;
+}
+
+function* portions(findings: readonly RowFinding[]): Generator<readonly RowFinding[]> {
   for (let start = 0; start < findings.length; start += repairRows) {
-    yield findings.slice(start, start + repairRows).map(({ key }) => key);
+    yield findings.slice(start, start + repairRows);
   }
 }

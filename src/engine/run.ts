@@ -39,7 +39,15 @@ class Run {
   readonly #emit: Emit;
   readonly #started = performance.now();
   readonly #id = crypto.randomUUID();
-  readonly #tally: Tally = { rows: 0, batches: 0, completed: 0, firstFailure: null, failures: [] };
+  readonly #tally: Tally = {
+    rows: 0,
+    written: 0,
+    rejected: 0,
+    batches: 0,
+    completed: 0,
+    firstFailure: null,
+    failures: [],
+  };
   #progress: Progress | null = null;
   #migration = '';
   #ended = false;
@@ -161,6 +169,8 @@ class Run {
       status,
       reason: status === 'paused' ? this.#control.reason : null,
       rows: this.#tally.rows,
+      written: this.#tally.written,
+      rejected: this.#tally.rejected,
       batches: this.#tally.batches,
       completedCheckpoints: this.#tally.completed,
       milliseconds: Math.round(performance.now() - this.#started),
@@ -170,8 +180,8 @@ class Run {
   }
 
   #job(prepared: Prepared): CopyJob {
-    const { source, store, retry, leaseMs, pageSize, batchDelayMs, batchSize } = this.#options;
-    const { migration, description, target, delivery } = prepared;
+    const { source, store, retry, leaseMs, pageSize, batchDelayMs, batchSize, onReject } = this.#options;
+    const { migration, description, pipeline, target, delivery } = prepared;
     return {
       migration,
       source,
@@ -183,7 +193,11 @@ class Run {
       leaseMs,
       pageSize,
       batchDelayMs,
-      batchLimit: { rows: batchSize },
+      batchSize,
+      pipeline,
+      setAside: onReject === 'set-aside',
+      // With a pipeline rows of the source are not rows of a batch: only what the sink asks for limits them.
+      batchLimit: { rows: pipeline === null ? batchSize : undefined },
       stop: this.#control.stop,
       abort: this.#control.abort,
       admit: (rows) => this.#control.admit(rows),

@@ -29,6 +29,8 @@ export type Emit = <Name extends keyof MigrationEvents>(event: Name, payload: Mi
 /** What a run did so far. */
 export interface Tally {
   rows: number;
+  written: number;
+  rejected: number;
   batches: number;
   completed: number;
   firstFailure: unknown;
@@ -120,10 +122,16 @@ export class Scheduler {
       const end = await copyCheckpoint(job, checkpoint, (batch) => {
         cursor = batch.cursor;
         rows = batch.checkpointRows;
+        const { rejects, ...facts } = batch;
         this.tally.rows += batch.rows;
+        this.tally.written += batch.written;
+        this.tally.rejected += rejects.length;
         this.tally.batches += 1;
-        this.#parts.emit('batch:committed', { migration, seq, ...batch });
-        meter.batch(batch.rows);
+        this.#parts.emit('batch:committed', { migration, seq, ...facts, rejected: rejects.length });
+        for (const { key, code, reason } of rejects) {
+          this.#parts.emit('row:rejected', { migration, seq, key, code, reason });
+        }
+        meter.batch(batch.rows, rejects.length);
       });
       if (end === 'completed') {
         this.tally.completed += 1;

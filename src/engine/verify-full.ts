@@ -10,6 +10,7 @@ import type {
   TextRow,
 } from '../contract/index.ts';
 import { isMigratorError, MigratorError } from '../errors.ts';
+import { comparedRows, type ComparedRows, ComparisonBatches } from './comparison.ts';
 import {
   type Findings,
   type FullVerification,
@@ -104,17 +105,24 @@ export class FullVerifier {
       : null;
     // What no checkpoint's stretch of keys showed: rows outside the plan, or in a sink with another order.
     const strays =
-      whole && sinkRows !== null ? sinkRows - (all.rows - all.counts.missing + all.counts.extra) : 0;
-    if (strays > 0) note(all, 'extra', await this.#strayRows(strays, all.extra, stored?.end ?? null));
-    const { counts, missing, different, extra } = all;
+      whole && sinkRows !== null ? sinkRows - (all.expectedRows - all.counts.missing + all.counts.extra) : 0;
+    if (strays > 0 && !this.#keepsKey) all.counts.extra += strays;
+    else if (strays > 0) note(all, 'extra', await this.#strayRows(strays, all.extra, stored?.end ?? null));
+    const { rows, expectedRows, rejectedRows, counts, missing, different, extra } = all;
     const clean = counts.missing + counts.different + counts.extra === 0;
+    const sameTotals =
+      this.#prepared.pipeline === null
+        ? sourceRows === sinkRows
+        : sourceRows === rows && sinkRows === expectedRows;
     return {
       migration,
       mode: 'full',
       status: resumeFrom === null ? 'completed' : 'paused',
       resumeFrom,
-      equal: whole && clean && unchecked === 0 && sourceRows === sinkRows,
-      rows: all.rows,
+      equal: whole && clean && unchecked === 0 && sameTotals,
+      rows,
+      expectedRows,
+      rejectedRows,
       sourceRows,
       sinkRows,
       checkedCheckpoints: finished.size,
@@ -129,34 +137,34 @@ export class FullVerifier {
   /** Compares one checkpoint. Null: the run was asked to stop before it was done. */
   async #checkpoint(checkpoint: Checkpoint): Promise<Findings | null> {
     if (this.#control.stopped) return null;
-    const { description, target } = this.#prepared;
+    const { description, pipeline } = this.#prepared;
     const findings = noFindings();
-    const encoder = target.encoder(this.#options.batchSize);
+    const batches = new ComparisonBatches(this.#options, this.#prepared);
     let lower = checkpoint.range.lower;
-    let keys: Key[] = [];
+    let lastKey = checkpoint.range.upper;
     let inFlight: Promise<void> = Promise.resolve();
 
     const flush = async (last: boolean): Promise<void> => {
-      const batch = encoder.take();
-      const batchKeys = keys;
-      keys = [];
-      const upper = last ? checkpoint.range.upper : (batchKeys.at(-1) ?? checkpoint.range.upper);
-      const span = { lower, upper };
+      const compared = batches.take();
+      const upper = last ? checkpoint.range.upper : lastKey;
+      const span = this.#keepsKey ? { lower, upper } : null;
       lower = { key: upper, inclusive: false };
       await inFlight;
-      if (batch.rows > 0 && !this.#control.admit(batch.rows)) throw this.#control.stop.reason;
-      inFlight = this.#batch(checkpoint.seq, batch, batchKeys, span, findings);
+      if (compared.rows > 0 && !this.#control.admit(compared.rows)) throw this.#control.stop.reason;
+      inFlight = this.#batch(checkpoint.seq, compared, span, findings);
       inFlight.catch(() => undefined); // awaited by the next flush or at the end
     };
 
     try {
       for await (const page of pages(this.#reader, checkpoint.range, null)) {
         for (const row of page.rows) {
-          if (!this.#add(encoder, row)) {
+          const processed = pipeline === null ? [row] : pipeline.process(row);
+          const outcome = processed instanceof Promise ? await processed : processed;
+          if (!batches.put(row, outcome)) {
             await flush(false);
-            this.#add(encoder, row);
+            batches.put(row, outcome);
           }
-          keys.push(keyOf(description, row));
+          lastKey = keyOf(description, row);
         }
       }
       await flush(true);
@@ -171,24 +179,17 @@ export class FullVerifier {
     return findings;
   }
 
-  #add(encoder: { add(row: TextRow): boolean }, row: TextRow): boolean {
-    try {
-      return encoder.add(row);
-    } catch (error) {
-      throw isMigratorError(error) ? error.with({ key: keyOf(this.#prepared.description, row) }) : error;
-    }
-  }
-
   async #batch(
     seq: number,
-    batch: EncodedBatch,
-    keys: readonly Key[],
-    span: KeyRange,
+    { batch, keys, rows, rejects }: ComparedRows,
+    span: KeyRange | null,
     findings: Findings,
   ): Promise<void> {
     const found = await this.#compare(batch, span);
-    findings.rows += keys.length;
-    this.#rows += keys.length;
+    findings.rows += rows;
+    findings.expectedRows += keys.length;
+    findings.rejectedRows += rejects.length;
+    this.#rows += rows;
     this.#progress();
     const suspects = [...found.missing, ...found.different.map(({ row }) => row)].map(
       (row) => keys[row] as Key,
@@ -218,9 +219,11 @@ export class FullVerifier {
   ): Promise<{ missing: Key[]; different: { key: Key; columns: readonly string[] }[] }> {
     const missing: Key[] = [];
     const different: { key: Key; columns: readonly string[] }[] = [];
-    for (let start = 0; start < suspects.length; start += lookupKeys) {
-      const rows = await this.#readRows(suspects.slice(start, start + lookupKeys));
-      for (const { batch, keys } of this.#batches(rows)) {
+    // Several rows of the sink may come from one of the source.
+    const asked = [...new Map(suspects.map((key) => [JSON.stringify(key), key])).values()];
+    for (let start = 0; start < asked.length; start += lookupKeys) {
+      const rows = await this.#readRows(asked.slice(start, start + lookupKeys));
+      for await (const { batch, keys } of comparedRows(this.#options, this.#prepared, rows)) {
         const found = await this.#compare(batch, null);
         missing.push(...found.missing.map((row) => keys[row] as Key));
         different.push(...found.different.map(({ row, columns }) => ({ key: keys[row] as Key, columns })));
@@ -229,30 +232,23 @@ export class FullVerifier {
     return { missing, different };
   }
 
-  *#batches(rows: readonly TextRow[]): Generator<{ batch: EncodedBatch; keys: Key[] }> {
-    const encoder = this.#prepared.target.encoder();
-    let keys: Key[] = [];
-    for (const row of rows) {
-      if (!this.#add(encoder, row)) {
-        yield { batch: encoder.take(), keys };
-        keys = [];
-        this.#add(encoder, row);
-      }
-      keys.push(keyOf(this.#prepared.description, row));
-    }
-    if (keys.length > 0) yield { batch: encoder.take(), keys };
-  }
-
   async #notInSource(keys: readonly Key[]): Promise<Key[]> {
     const absent: Key[] = [];
     for (let start = 0; start < keys.length; start += lookupKeys) {
       const asked = keys.slice(start, start + lookupKeys);
-      const present = new Set(
-        (await this.#readRows(asked)).map((row) => JSON.stringify(keyOf(this.#prepared.description, row))),
-      );
+      const found = await this.#keysInSink(await this.#readRows(asked));
+      const present = new Set(found.map((key) => JSON.stringify(key)));
       absent.push(...asked.filter((key) => !present.has(JSON.stringify(key))));
     }
     return absent;
+  }
+
+  /** The keys of those rows of the source that should be in the sink: not skipped, and not set aside. */
+  async #keysInSink(rows: readonly TextRow[]): Promise<readonly Key[]> {
+    if (this.#prepared.pipeline === null) return rows.map((row) => keyOf(this.#prepared.description, row));
+    const found: Key[] = [];
+    for await (const { keys } of comparedRows(this.#options, this.#prepared, rows)) found.push(...keys);
+    return found;
   }
 
   /** Looks for `count` keys that only the sink has: behind the plan's end, where most are, then from its first key on. */
@@ -296,6 +292,11 @@ export class FullVerifier {
       this.#context,
       this.#reader.retried,
     );
+  }
+
+  /** True: a range of keys means the same on both sides. */
+  get #keepsKey(): boolean {
+    return this.#prepared.pipeline?.keepsKey !== false;
   }
 
   get #context(): CallContext {

@@ -12,17 +12,25 @@ export interface CountDifference {
   readonly sourceRows: number;
   /** Rows of the range in the sink; where the sink cannot tell, the rows that the checkpoint recorded. */
   readonly sinkRows: number;
+  /** Rows that the sink should have: the source's, or those that were written where rows were changed on their way. */
+  readonly expectedRows: number;
 }
 
 /** What `verify()` found by counting. */
 export interface CountVerification {
   readonly migration: string;
   readonly mode: 'count';
-  /** True: every completed checkpoint has as many rows in the sink as in the source, and so have the two tables. */
+  /**
+   * True: every completed checkpoint has as many rows in the sink as in the source, and so have the two tables. Where a
+   * transform, a validation or rejected rows come between: the source has as many as were dealt with, and the sink as
+   * many as were written.
+   */
   readonly equal: boolean;
   /** Whole tables: rows outside the plan count as well. */
   readonly sourceRows: number;
   readonly sinkRows: number | null;
+  /** Rows of the source that were set aside. */
+  readonly rejectedRows: number;
   /** Completed checkpoints that were compared; the others are not done yet. */
   readonly checkedCheckpoints: number;
   readonly uncheckedCheckpoints: number;
@@ -35,12 +43,18 @@ export async function verifyCounts(options: EngineOptions, context: CallContext)
   const { migration, target } = prepared;
   const limit = pLimit(options.concurrency);
   const differences: CountDifference[] = [];
+  const totals = { processed: 0, written: 0, rejected: 0 };
   let checked = 0;
   let unchecked = 0;
   for await (const checkpoints of prepared.stored ? allCheckpoints(options, migration, context) : []) {
     const completed = checkpoints.filter((checkpoint) => checkpoint.status === 'completed');
     unchecked += checkpoints.length - completed.length;
     checked += completed.length;
+    for (const checkpoint of completed) {
+      totals.processed += checkpoint.recordsProcessed;
+      totals.written += checkpoint.recordsWritten;
+      totals.rejected += checkpoint.recordsRejected;
+    }
     const found = await Promise.all(
       completed.map((checkpoint) => limit(() => compareCounts(options, prepared, checkpoint, context))),
     );
@@ -48,13 +62,18 @@ export async function verifyCounts(options: EngineOptions, context: CallContext)
   }
   const sourceRows = await options.source.countRows(undefined, context);
   const sinkRows = await target.countRows(undefined, context);
-  const equal = differences.length === 0 && unchecked === 0 && sourceRows === sinkRows;
+  const isPlain = prepared.pipeline === null && totals.processed === totals.written;
+  const sameTotals = isPlain
+    ? sourceRows === sinkRows
+    : sourceRows === totals.processed && sinkRows === totals.written;
+  const equal = differences.length === 0 && unchecked === 0 && sameTotals;
   return {
     migration,
     mode: 'count',
     equal,
     sourceRows,
     sinkRows,
+    rejectedRows: totals.rejected,
     checkedCheckpoints: checked,
     uncheckedCheckpoints: unchecked,
     differences,
@@ -78,6 +97,9 @@ export async function reopenDifferences(
       },
     );
   }
+  // First, so that a repair which is interrupted finds the same checkpoints again.
+  const seqs = found.differences.map(({ seq }) => seq);
+  if (seqs.length > 0) await options.sink.rejects?.clear(found.migration, seqs, context);
   await options.store.reopen(
     found.migration,
     found.differences.map(({ id }) => id),
@@ -114,12 +136,16 @@ export async function* allCheckpoints(
 
 async function compareCounts(
   options: EngineOptions,
-  { target }: Prepared,
+  { target, pipeline }: Prepared,
   checkpoint: Checkpoint,
   context: CallContext,
 ): Promise<CountDifference | null> {
-  const { seq, id, range } = checkpoint;
+  const { seq, id, range, recordsProcessed, recordsWritten } = checkpoint;
   const sourceRows = await options.source.countRows(range, context);
-  const sinkRows = (await target.countRows(range, context)) ?? checkpoint.recordsProcessed;
-  return sourceRows === sinkRows ? null : { seq, id, range, sourceRows, sinkRows };
+  const inRange = pipeline?.keepsKey === false ? null : await target.countRows(range, context);
+  const sinkRows = inRange ?? recordsWritten;
+  const isPlain = pipeline === null && recordsProcessed === recordsWritten;
+  const expectedRows = isPlain ? sourceRows : recordsWritten;
+  const isEqual = sinkRows === expectedRows && (isPlain || sourceRows === recordsProcessed);
+  return isEqual ? null : { seq, id, range, sourceRows, sinkRows, expectedRows };
 }

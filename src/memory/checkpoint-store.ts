@@ -56,6 +56,8 @@ export class MemoryCheckpointStore implements CheckpointStore {
           status: 'pending',
           cursor: null,
           recordsProcessed: 0,
+          recordsWritten: 0,
+          recordsRejected: 0,
           errorMessage: null,
           fenceToken: Math.floor(Math.random() * 2 ** 40),
           owner: null,
@@ -114,6 +116,8 @@ export class MemoryCheckpointStore implements CheckpointStore {
     if (!held || !sameCursor(held.cursor, advance.from)) return 'stale';
     held.cursor = advance.to;
     held.recordsProcessed += advance.rows;
+    held.recordsWritten += advance.written;
+    held.recordsRejected += advance.rejected;
     held.leaseUntil = this.database.now() + advance.leaseMs;
     if (advance.complete) held.status = 'completed';
     return 'committed';
@@ -149,6 +153,8 @@ export class MemoryCheckpointStore implements CheckpointStore {
         completed: count('completed'),
         failed: count('failed'),
         recordsProcessed: all.reduce((sum, one) => sum + one.recordsProcessed, 0),
+        recordsWritten: all.reduce((sum, one) => sum + one.recordsWritten, 0),
+        recordsRejected: all.reduce((sum, one) => sum + one.recordsRejected, 0),
         lastCompleted: lastCompleted ? snapshot(lastCompleted) : null,
         next: next ? snapshot(next) : null,
       };
@@ -178,6 +184,8 @@ export class MemoryCheckpointStore implements CheckpointStore {
           status: 'pending',
           cursor: null,
           recordsProcessed: 0,
+          recordsWritten: 0,
+          recordsRejected: 0,
           errorMessage: null,
         });
         checkpoint.fenceToken += 1;

@@ -1,4 +1,12 @@
-import type { CallContext, Checkpoint, Key, KeyRange, PlanSettings, TextRow } from '../contract/index.ts';
+import type {
+  CallContext,
+  Checkpoint,
+  Key,
+  KeyRange,
+  PlanSettings,
+  StoredReject,
+  TextRow,
+} from '../contract/index.ts';
 
 /** A table: its columns, its key, and rows by their key's text (or by their order, without a key). */
 export interface MemoryTable {
@@ -29,6 +37,8 @@ export class MemoryDatabase {
   readonly tables: Map<string, MemoryTable> = new Map();
   readonly checkpoints: MemoryCheckpoint[] = [];
   readonly plans: Map<string, PlanSettings> = new Map();
+  /** Rows that were set aside, in the order of their ids. */
+  readonly rejects: (StoredReject & { readonly migration: string })[] = [];
   /** The database's clock, in milliseconds. Tests move it to let a lease end. */
   now: () => number = () => Date.now();
 

@@ -6,5 +6,6 @@
  */
 export { type MemoryCheckpoint, MemoryDatabase, type MemoryTable } from './database.ts';
 export { MemoryCheckpointStore } from './checkpoint-store.ts';
+export { MemoryRejectStore } from './rejects.ts';
 export { MemorySink, type MemorySinkOptions } from './sink.ts';
 export { MemorySource, type MemorySourceOptions } from './source.ts';

@@ -8,15 +8,17 @@ import type {
   EncodedBatch,
   Key,
   KeyRange,
+  RejectedRow,
   RowShape,
   Sink,
   SinkTarget,
   SinkVerifier,
   TextRow,
 } from '../contract/index.ts';
-import { MigratorError, rowTooLarge } from '../errors.ts';
+import { groupTooLarge, MigratorError, rowTooLarge } from '../errors.ts';
 import { MemoryCheckpointStore } from './checkpoint-store.ts';
 import { answer, compareKeys, inRange, type MemoryDatabase, type MemoryTable } from './database.ts';
+import { MemoryRejectStore } from './rejects.ts';
 
 /** The options of a {@link MemorySink}. */
 export interface MemorySinkOptions {
@@ -32,17 +34,20 @@ export interface MemorySinkOptions {
 
 interface MemoryBatch extends EncodedBatch {
   readonly values: readonly TextRow[];
+  readonly rejects: readonly RejectedRow[];
 }
 
 /** Rows into a table of a {@link MemoryDatabase}. */
 export class MemorySink<Row extends object = Record<string, unknown>> implements Sink<Row> {
   declare readonly rowType?: Row;
   readonly checkpoints: MemoryCheckpointStore;
+  readonly rejects: MemoryRejectStore;
   readonly #options: MemorySinkOptions;
 
   constructor(options: MemorySinkOptions) {
     this.#options = options;
     this.checkpoints = new MemoryCheckpointStore({ database: options.database });
+    this.rejects = new MemoryRejectStore(options.database);
   }
 
   prepare(shape: RowShape, context?: CallContext): Promise<SinkTarget> {
@@ -63,7 +68,7 @@ export class MemorySink<Row extends object = Record<string, unknown>> implements
           'Add these columns to the table.',
         );
       }
-      return new MemoryTarget(this.#options, table, shape, this.checkpoints);
+      return new MemoryTarget(this.#options, table, shape, this);
     });
   }
 }
@@ -76,16 +81,16 @@ class MemoryTarget implements SinkTarget<MemoryBatch> {
   readonly #options: MemorySinkOptions;
   readonly #table: MemoryTable;
   readonly #shape: RowShape;
-  readonly #store: MemoryCheckpointStore;
+  readonly #sink: MemorySink<object>;
 
-  constructor(options: MemorySinkOptions, table: MemoryTable, shape: RowShape, store: MemoryCheckpointStore) {
+  constructor(options: MemorySinkOptions, table: MemoryTable, shape: RowShape, sink: MemorySink<object>) {
     this.identity = `memory ${options.table}`;
     this.mode = table.key.length > 0 ? 'upsert' : 'insert';
     this.maxRowBytes = options.maxRowBytes ?? 1_000_000;
     this.#options = options;
     this.#table = table;
     this.#shape = shape;
-    this.#store = store;
+    this.#sink = sink;
     this.verifier = this.mode === 'upsert' ? this.#makeVerifier() : undefined;
   }
 
@@ -107,7 +112,7 @@ class MemoryTarget implements SinkTarget<MemoryBatch> {
 
   commit(batch: MemoryBatch, advance: Advance, context?: CallContext): Promise<CommitOutcome> {
     return answer(context, () => {
-      const outcome = this.#store.advanceNow(advance);
+      const outcome = this.#sink.checkpoints.advanceNow(advance);
       if (outcome === 'committed') this.#put(batch);
       return outcome;
     });
@@ -197,11 +202,13 @@ class MemoryTarget implements SinkTarget<MemoryBatch> {
       // Without a key every row gets a name of its own, whatever was deleted before.
       rows.set(key.length > 0 ? JSON.stringify(identity) : crypto.randomUUID(), row);
     }
+    this.#sink.rejects.putNow(this.#shape.migration, batch.rejects);
   }
 }
 
 class MemoryEncoder implements BatchEncoder<MemoryBatch> {
   #values: TextRow[] = [];
+  #rejects: RejectedRow[] = [];
   #bytes = 0;
   readonly #maxRows: number;
   readonly #maxRowBytes: number;
@@ -216,17 +223,34 @@ class MemoryEncoder implements BatchEncoder<MemoryBatch> {
   }
 
   add(row: TextRow): boolean {
-    if (this.#values.length >= this.#maxRows) return false;
-    const bytes = row.reduce((sum, value) => sum + (value?.length ?? 0), 0);
-    if (bytes > this.#maxRowBytes) throw rowTooLarge(this.#maxRowBytes);
-    this.#values.push(row);
+    return this.addAll([row]);
+  }
+
+  addAll(rows: readonly TextRow[]): boolean {
+    if (this.#values.length > 0 && this.#values.length + rows.length > this.#maxRows) return false;
+    const bytes = rows.flat().reduce((sum, value) => sum + (value?.length ?? 0), 0);
+    if (bytes > this.#maxRowBytes) {
+      throw rows.length === 1 ? rowTooLarge(this.#maxRowBytes) : groupTooLarge(this.#maxRowBytes);
+    }
+    this.#values.push(...rows);
     this.#bytes += bytes;
     return true;
   }
 
+  reject(rejected: RejectedRow): boolean {
+    this.#rejects.push(rejected);
+    return true;
+  }
+
   take(): MemoryBatch {
-    const batch = { rows: this.#values.length, bytes: this.#bytes, values: this.#values };
+    const batch = {
+      rows: this.#values.length,
+      bytes: this.#bytes,
+      values: this.#values,
+      rejects: this.#rejects,
+    };
     this.#values = [];
+    this.#rejects = [];
     this.#bytes = 0;
     return batch;
   }

@@ -5,6 +5,7 @@ import type {
   RangeRequest,
   Key,
   KeyRange,
+  RejectStore,
   Sink,
   SinkTarget,
   SinkVerifier,
@@ -71,6 +72,7 @@ export class CrashPoints extends FaultInjector {
   wrapSink<Row extends object>(sink: Sink<Row>): Sink<Row> {
     return {
       checkpoints: this.wrapStore(sink.checkpoints),
+      rejects: sink.rejects && this.#rejects(sink.rejects),
       prepare: (shape, context) =>
         this.effect('sink.prepare', async () => this.#target(await sink.prepare(shape, context))),
       close: async () => await sink.close?.(),
@@ -123,6 +125,16 @@ export class CrashPoints extends FaultInjector {
       isEmpty: (context) => this.effect('sink.isEmpty', () => target.isEmpty(context)),
       countRows: (range, context) => this.effect('sink.countRows', () => target.countRows(range, context)),
       verifier: target.verifier && this.#verifier(target.verifier),
+    };
+  }
+
+  #rejects(rejects: RejectStore): RejectStore {
+    return {
+      identity: rejects.identity,
+      prepare: (...args) => this.effect('rejects.prepare', () => rejects.prepare(...args)),
+      list: (...args) => this.effect('rejects.list', () => rejects.list(...args)),
+      remove: (...args) => this.effect('rejects.remove', () => rejects.remove(...args)),
+      clear: (...args) => this.effect('rejects.clear', () => rejects.clear(...args)),
     };
   }
 

@@ -4,6 +4,7 @@ import { MigratorError } from '../errors.ts';
 export type EffectName =
   | `source.${'describe' | 'ranges' | 'readPage' | 'readRows' | 'countRows' | 'findOversizedRow' | 'references'}`
   | `sink.${'prepare' | 'create' | 'finish' | 'commit' | 'write' | 'isEmpty' | 'countRows' | 'compare' | 'keys' | 'delete'}`
+  | `rejects.${'prepare' | 'list' | 'remove' | 'clear'}`
   | `store.${'prepare' | 'readPlan' | 'append' | 'adopt' | 'claim' | 'renew' | 'advance' | 'release' | 'read' | 'summarize' | 'list' | 'reopen' | 'clear'}`;
 
 /** Which effect: the nth of all (the first is 1), or the nth of one name. */

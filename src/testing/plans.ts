@@ -63,7 +63,18 @@ export function advanceOf(
   more: Partial<Advance> = {},
 ): Advance {
   const lease = leaseOf(migration, checkpoint);
-  return { lease, from: checkpoint.cursor, to, rows: 3, complete: false, leaseMs: longLeaseMs, ...more };
+  const rows = more.rows ?? 3;
+  return {
+    lease,
+    from: checkpoint.cursor,
+    to,
+    rows,
+    written: rows,
+    rejected: 0,
+    complete: false,
+    leaseMs: longLeaseMs,
+    ...more,
+  };
 }
 
 /** Everything that is stored for a migration, for a comparison before and after. */

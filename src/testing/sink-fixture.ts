@@ -15,7 +15,10 @@ import { equal, ok } from './check.ts';
 import { advanceOf, claimOne, integerSettings, rangesUpTo } from './plans.ts';
 import type { Disposer, TestFunction } from './suite.ts';
 
-/** A sink to check, over an empty table with the columns of {@link sinkSuiteShape}, and a view of that table. */
+/**
+ * A sink to check, over an empty table with the columns of {@link sinkSuiteShape}, and a view of that table. Nothing is
+ * set aside in its `rejects`, where it has one.
+ */
 export interface SinkFixture extends Disposer {
   readonly sink: Sink<object>;
   /** The rows of the table in any order, as canonical text: `id`, `name`, `note`. */

@@ -12,6 +12,7 @@ import {
   type SinkTest,
 } from './sink-fixture.ts';
 import { atLeastOnceTests, exactlyOnceTests } from './sink-suite-delivery.ts';
+import { groupTests, rejectTests } from './sink-suite-groups.ts';
 import { abortedSignal, withFixture } from './suite.ts';
 
 /**
@@ -47,6 +48,8 @@ export function sinkSuite(options: SinkSuiteOptions): void {
     checkFixture(name, async (fixture) => await run(await benchOf(fixture)));
   prepareTests(checkFixture, check, options);
   encoderTests(check);
+  groupTests(check);
+  rejectTests(check, atomic);
   contentTests(check, options);
   if (atomic) exactlyOnceTests(check, mode);
   else atLeastOnceTests(check);
@@ -152,7 +155,7 @@ function contentTests(check: SinkTest, { mode, countsRanges = true }: SinkSuiteO
       'the first batch',
     );
     await bench.holds(first, 'the rows of the first batch');
-    const between = { ...checkpoint, cursor: [to[0]], recordsProcessed: 5 };
+    const between = { ...checkpoint, cursor: [to[0]], recordsProcessed: 5, recordsWritten: 5 };
     equal(
       await store.read(sinkSuiteShape.migration, checkpoint.id),
       between,
@@ -167,6 +170,7 @@ function contentTests(check: SinkTest, { mode, countsRanges = true }: SinkSuiteO
       status: 'completed',
       cursor: [end[0]],
       recordsProcessed: sinkRows.length,
+      recordsWritten: sinkRows.length,
     };
     equal(await store.read(sinkSuiteShape.migration, checkpoint.id), completed, 'the completed checkpoint');
     equal(await target.isEmpty(), false, 'isEmpty() of a table with rows');

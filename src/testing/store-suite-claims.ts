@@ -98,9 +98,10 @@ function claimTests(check: StoreTest): void {
     const untouched = await store.read(m, three.id);
     await store.reopen(m, [one.id, two.id]);
     for (const { id } of [one, two]) {
-      const { status, cursor, recordsProcessed } = present(await store.read(m, id), 'the checkpoint is gone');
-      const fresh = { status: 'pending', cursor: null, recordsProcessed: 0 };
-      equal({ status, cursor, recordsProcessed }, fresh, 'a reopened checkpoint');
+      const stored = present(await store.read(m, id), 'the checkpoint is gone');
+      const { status, cursor, recordsProcessed, recordsWritten, recordsRejected } = stored;
+      equal([status, cursor], ['pending', null], 'a reopened checkpoint');
+      equal([recordsProcessed, recordsWritten, recordsRejected], [0, 0, 0], 'its counts');
     }
     equal(await store.read(m, three.id), untouched, 'a checkpoint that was not named');
     const late = advanceOf(m, two, ['18'], { from: ['15'] });
@@ -127,9 +128,10 @@ function fenceTests(check: StoreTest): void {
   check('an advance moves the cursor and counts; its replay writes nothing', async ({ store }) => {
     await planOf(store, m, 1);
     const checkpoint = await claimOne(store, m);
-    const first = advanceOf(m, checkpoint, ['4'], { rows: 4 });
+    const first = advanceOf(m, checkpoint, ['4'], { rows: 4, written: 6, rejected: 1 });
     equal(await store.advance(first), 'committed', 'the first advance()');
-    const moved = { ...checkpoint, cursor: ['4'], recordsProcessed: 4 };
+    const counts = { recordsProcessed: 4, recordsWritten: 6, recordsRejected: 1 };
+    const moved = { ...checkpoint, cursor: ['4'], ...counts };
     equal(await store.read(m, checkpoint.id), moved, 'the checkpoint after an advance');
     await changesNothing(
       store,
@@ -139,7 +141,8 @@ function fenceTests(check: StoreTest): void {
     );
     const second = advanceOf(m, moved, ['9'], { rows: 5 });
     equal(await store.advance(second), 'committed', 'the second advance()');
-    equal((await store.read(m, checkpoint.id))?.recordsProcessed, 9, 'rows after two advances');
+    const after = { ...moved, cursor: ['9'], recordsProcessed: 9, recordsWritten: 11 };
+    equal(await store.read(m, checkpoint.id), after, 'the checkpoint after two advances');
   });
 
   check('of one advance that is sent several times at once exactly one writes', async ({ store }) => {
@@ -198,7 +201,8 @@ function fenceTests(check: StoreTest): void {
     const checkpoint = await claimOne(store, m);
     const last = advanceOf(m, checkpoint, ['7'], { rows: 7, complete: true });
     equal(await store.advance(last), 'committed', 'advance() with complete');
-    const completed = { ...checkpoint, status: 'completed', cursor: ['7'], recordsProcessed: 7 };
+    const counts = { recordsProcessed: 7, recordsWritten: 7 };
+    const completed = { ...checkpoint, status: 'completed', cursor: ['7'], ...counts };
     equal(await store.read(m, checkpoint.id), completed, 'the completed checkpoint');
     await changesNothing(
       store,

@@ -106,6 +106,8 @@ export function storeContentTests(check: StoreTest): void {
       completed: 0,
       failed: 0,
       recordsProcessed: 0,
+      recordsWritten: 0,
+      recordsRejected: 0,
       lastCompleted: null,
       next: null,
     };
@@ -118,12 +120,15 @@ export function storeContentTests(check: StoreTest): void {
       lease: leaseOf(m, checkpoint),
     }));
     if (!first || !second || !third || !fourth) throw new Error('five checkpoints were claimed');
-    await store.advance(advanceOf(m, first.checkpoint, ['10'], { rows: 7, complete: true }));
+    await store.advance(
+      advanceOf(m, first.checkpoint, ['10'], { rows: 7, written: 9, rejected: 2, complete: true }),
+    );
     await store.release(second.lease, { status: 'failed', errorMessage: 'no' });
     await store.advance(advanceOf(m, third.checkpoint, ['30'], { rows: 5, complete: true }));
     await store.advance(advanceOf(m, fourth.checkpoint, ['35'], { rows: 2 }));
     const { lastCompleted, next, ...counts } = await store.summarize(m);
-    equal(counts, { pending: 1, inProgress: 2, completed: 2, failed: 1, recordsProcessed: 14 }, 'the counts');
+    const records = { recordsProcessed: 14, recordsWritten: 16, recordsRejected: 2 };
+    equal(counts, { pending: 1, inProgress: 2, completed: 2, failed: 1, ...records }, 'the counts');
     equal(
       lastCompleted,
       await store.read(m, third.checkpoint.id),

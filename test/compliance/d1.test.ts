@@ -65,6 +65,7 @@ describe.each(ways)('over $name', ({ atomic, sink, database }) => {
           const table = `sink "${(tables += 1)}"`;
           const quoted = `"${table.replaceAll('"', '""')}"`;
           await world.d1('DROP TABLE IF EXISTS migration_checkpoints');
+          await world.d1('DROP TABLE IF EXISTS migration_rejects');
           await world.d1(
             `CREATE TABLE ${quoted} (id INTEGER ${mode === 'upsert' ? 'PRIMARY KEY' : ''}, name TEXT, note TEXT)`,
           );

@@ -16,6 +16,7 @@ test('a complete copy verifies as equal, and verifying changes nothing', async (
     equal: true,
     sourceRows: 35,
     sinkRows: 35,
+    rejectedRows: 0,
     checkedCheckpoints: 4,
     uncheckedCheckpoints: 0,
     differences: [],

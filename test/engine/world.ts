@@ -1,9 +1,4 @@
-import {
-  type CheckpointStore,
-  ResumableMigrator,
-  type TextRow,
-  type TuningOptions,
-} from 'resumable-migrator';
+import { ResumableMigrator, type ResumableMigratorOptions, type TextRow } from 'resumable-migrator';
 import { MemoryDatabase, MemorySink, MemorySource, type MemoryTable } from 'resumable-migrator/memory';
 import type { CrashPoints } from 'resumable-migrator/testing';
 
@@ -16,7 +11,16 @@ export interface WorldOptions {
   readonly atomic?: boolean;
   readonly maxBatchRows?: number;
   readonly maxRowBytes?: number;
+  /** The columns of the sink's table. Default: those of the source, `id` and `name`. */
+  readonly columns?: readonly string[];
+  /** Its key, with `upsert`. Default `id`. */
+  readonly key?: readonly string[];
 }
+
+type AnyRow = Record<string, unknown>;
+
+/** What a test may say of a migrator. */
+export type MigratorOptions = Partial<Omit<ResumableMigratorOptions<AnyRow, AnyRow>, 'source' | 'sink'>>;
 
 /** Rows whose keys cross zero, so that text order and number order differ. */
 export function someRows(count: number): TextRow[] {
@@ -35,7 +39,8 @@ export class World {
     this.#options = options;
     this.rows = typeof options.rows === 'number' ? someRows(options.rows) : [...options.rows];
     this.database.now = () => this.#now;
-    this.table = this.database.createTable('t', ['id', 'name'], options.mode === 'upsert' ? ['id'] : []);
+    const { columns = ['id', 'name'], key = ['id'], mode } = options;
+    this.table = this.database.createTable('t', columns, mode === 'upsert' ? key : []);
   }
 
   /** Moves the database's clock: the leases of the dead end. */
@@ -61,10 +66,10 @@ export class World {
 
   /** A process: a migrator with adapters of its own, through the fault injector where there is one. */
   migrator(
-    tuning: TuningOptions & { readonly checkpoints?: CheckpointStore } = {},
+    tuning: MigratorOptions = {},
     faults?: CrashPoints,
     sink: MemorySink = this.sink(),
-  ): ResumableMigrator<Record<string, unknown>, Record<string, unknown>> {
+  ): ResumableMigrator<AnyRow, AnyRow> {
     const source = this.source();
     return new ResumableMigrator({
       source: faults ? faults.wrapSource(source) : source,
@@ -74,19 +79,19 @@ export class World {
       pageSize: 7,
       concurrency: 1,
       retry: { retries: 3, baseMs: 1, maxMs: 1 },
-      ...tuning,
+      ...(tuning as Omit<MigratorOptions, 'transform'>),
     });
   }
 
   /** Rows that differ between the two sides, each with how often it is there too often (or, below 0, missing). */
-  differences(): Record<string, number> {
+  differences(expected: readonly TextRow[] = this.rows): Record<string, number> {
     const counts = new Map<string, number>();
     const count = (row: TextRow, by: number): void => {
       const text = JSON.stringify(row);
       counts.set(text, (counts.get(text) ?? 0) + by);
     };
     for (const row of this.table.rows.values()) count(row, 1);
-    for (const row of this.rows) count(row, -1);
+    for (const row of expected) count(row, -1);
     return Object.fromEntries([...counts].filter(([, surplus]) => surplus !== 0));
   }
 
@@ -97,8 +102,8 @@ export class World {
 
   /** Everything that is stored, to compare before and after. */
   image(): unknown {
-    const { tables, checkpoints, plans } = this.database;
-    return structuredClone({ tables, checkpoints, plans, source: this.rows });
+    const { tables, checkpoints, plans, rejects } = this.database;
+    return structuredClone({ tables, checkpoints, plans, rejects, source: this.rows });
   }
 }
 

@@ -20,6 +20,7 @@ const progress: ProgressEvent = {
   migration: 'drive',
   rows: 1_105_030,
   runRows: 5_030,
+  rejected: 0,
   totalRows: 2_210_059,
   completedCheckpoints: 22,
   totalCheckpoints: 45,

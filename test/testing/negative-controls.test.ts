@@ -193,6 +193,7 @@ test('a sink that turns empty texts into nulls, or passes over large rows, is fo
         },
         add: (row) =>
           row.some((value) => (value?.length ?? 0) > 900_000) || inner.add(row.map((value) => value || null)),
+        addAll: (group) => inner.addAll(group),
         take: () => inner.take(),
       };
     };
