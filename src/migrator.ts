@@ -50,6 +50,7 @@ export interface PlanPreview {
   readonly mode: 'upsert' | 'insert';
   /** What should be known before copying: values that a column of the sink would change, unknown types. */
   readonly findings: readonly Finding[];
+  /** The columns and the key of the rows that the sink gets: after a transform, where there is one. */
   readonly columns: readonly ColumnDescriptor[];
   readonly key: readonly ColumnDescriptor[];
   readonly checkpointSize: number;

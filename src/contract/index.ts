@@ -25,6 +25,7 @@ export type {
   DecodedRow,
   DecodedValue,
   OnlyColumns,
+  OptionalColumn,
   ResultColumn,
   ResultRow,
   ResultValue,

@@ -36,46 +36,52 @@ export type DecodedValue<Type> = unknown extends Type
  * for the compiler; the copy asks for every column of the result all the same.
  */
 export type ResultRow<Row extends object> = {
-  readonly [Column in keyof Row as MayBeMissing<Row[Column]> extends true ? never : Column]: ResultValue<
-    Row[Column]
-  >;
+  readonly [Column in Exclude<keyof Row, OptionalColumn<Row>>]: ResultValue<Row[Column]>;
 } & {
-  readonly [Column in keyof Row as MayBeMissing<Row[Column]> extends true ? Column : never]?: ResultValue<
-    Row[Column]
-  >;
+  readonly [Column in OptionalColumn<Row>]?: ResultValue<Row[Column]>;
 };
 
-/** The type that a column of the sink takes. */
+/** The columns of the sink's interface that may be null or have a default. */
+export type OptionalColumn<Row extends object> = {
+  [Column in keyof Row]-?: unknown extends Row[Column]
+    ? Column
+    : [
+          Extract<
+            Row[Column] extends infer Type
+              ? Type extends { readonly __insert__: infer Insert }
+                ? Insert
+                : Type
+              : never,
+            null | undefined
+          >,
+        ] extends [never]
+      ? never
+      : Column;
+}[keyof Row];
+
+/**
+ * The type that a column of the sink takes. A number of SQLite's may be an integer of 64 bits, a boolean or a moment; a
+ * text may be a moment.
+ */
 export type ResultValue<Type> = unknown extends Type
   ? unknown
   : Type extends { readonly __select__: unknown; readonly __insert__: infer Insert }
-    ? AcceptedValue<Insert>
-    : AcceptedValue<Type>;
-
-/** A number of SQLite's may be an integer of 64 bits, a boolean or a moment; a text may be a moment. */
-type AcceptedValue<Type> = Type extends number
-  ? Type | bigint | boolean | Date
-  : Type extends bigint
-    ? bigint | number
-    : Type extends string
-      ? Type | Date
-      : Type extends Date
-        ? Date | string
-        : Type extends Uint8Array | ArrayBuffer
-          ? Uint8Array
-          : Type extends boolean | null
-            ? Type
-            : Type extends undefined
-              ? never
-              : Type | string;
-
-type MayBeMissing<Type> = unknown extends Type
-  ? true
-  : [Extract<Inserted<Type>, null | undefined>] extends [never]
-    ? false
-    : true;
-
-type Inserted<Type> = Type extends { readonly __insert__: infer Insert } ? Insert : Type;
+    ? ResultValue<Insert>
+    : Type extends number
+      ? Type | bigint | boolean | Date
+      : Type extends bigint
+        ? bigint | number
+        : Type extends string
+          ? Type | Date
+          : Type extends Date
+            ? Date | string
+            : Type extends Uint8Array | ArrayBuffer
+              ? Uint8Array
+              : Type extends boolean | null
+                ? Type
+                : Type extends undefined
+                  ? never
+                  : Type | string;
 
 /** A compile error that names properties which are columns of neither side. */
 export type OnlyColumns<
@@ -84,13 +90,13 @@ export type OnlyColumns<
   SinkRow extends object,
 > = string extends keyof SinkRow
   ? unknown
-  : [UnknownColumns<Result, keyof SourceRow | keyof SinkRow>] extends [never]
-    ? unknown
-    : {
-        readonly 'the sink table has no such column': UnknownColumns<Result, keyof SourceRow | keyof SinkRow>;
-      };
-
-type UnknownColumns<Result, Known> = Result extends unknown ? Exclude<keyof Result, Known> : never;
+  : [Result extends unknown ? Exclude<keyof Result, keyof SourceRow | keyof SinkRow> : never] extends [
+        infer Unknown,
+      ]
+    ? [Unknown] extends [never]
+      ? unknown
+      : { readonly 'the sink table has no such column': Unknown }
+    : never;
 
 /** A column of the result that the source does not have, or has with another type. */
 export interface ResultColumn {

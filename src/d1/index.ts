@@ -9,7 +9,6 @@ export { D1CheckpointStore, type D1CheckpointStoreOptions } from './checkpoint-s
 export type { D1DatabaseLike, D1ResultLike, D1StatementLike } from './database.ts';
 export type { RequestQuota } from './pacer.ts';
 export { D1RestDatabase, type D1RestOptions, D1RestStatement } from './rest-database.ts';
-export { D1RejectStore } from './rejects.ts';
 export { D1Sink, type D1SinkOptions } from './sink.ts';
 export type { TableOptions } from './table.ts';
 export type { EpochUnit } from './epochs.ts';

@@ -1,4 +1,4 @@
-import type { CallContext, RowShape, Sink, SinkTarget } from '../contract/index.ts';
+import type { CallContext, RejectStore, RowShape, Sink, SinkTarget } from '../contract/index.ts';
 import { MigratorError } from '../errors.ts';
 import { findingsOf, fitToTable } from './affinity.ts';
 import { isAtomic } from './atomicity.ts';
@@ -49,7 +49,8 @@ export interface D1SinkOptions<Table extends string, Column extends string = str
 export class D1Sink<Row extends object> implements Sink<Row> {
   declare readonly rowType?: Row;
   readonly checkpoints: D1CheckpointStore;
-  readonly rejects: D1RejectStore;
+  readonly rejects: RejectStore;
+  readonly #rejects: D1RejectStore;
   readonly #connection: D1Connection;
   readonly #options: D1SinkOptions<string>;
 
@@ -66,7 +67,8 @@ export class D1Sink<Row extends object> implements Sink<Row> {
     this.#connection = new D1Connection(database);
     this.#options = options;
     this.checkpoints = new D1CheckpointStore({ database, table: options.checkpointTable });
-    this.rejects = new D1RejectStore(this.#connection, rejectTable);
+    this.#rejects = new D1RejectStore(this.#connection, rejectTable);
+    this.rejects = this.#rejects;
   }
 
   async prepare(shape: RowShape, context?: CallContext): Promise<SinkTarget> {
@@ -120,7 +122,7 @@ export class D1Sink<Row extends object> implements Sink<Row> {
       again: (later) => this.#prepare({ ...shape, planned: true }, later),
       upsert: keyTravels && (isNew || isUnique(description, shape.key)),
       atomic,
-      rejects: this.rejects,
+      rejects: this.#rejects,
     });
   }
 }

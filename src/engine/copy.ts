@@ -111,11 +111,11 @@ async function copyFrom(
 
   const flush = async (isLast: boolean): Promise<void> => {
     const batch = encoder.take();
-    const { rows, rejects } = filler?.take() ?? { rows: batch.rows, rejects: [] };
+    const { rows, rejects, last } = filler?.take() ?? { rows: batch.rows, rejects: [], last: lastRow };
     const advance: Advance = {
       lease,
       from: cursor,
-      to: keyOf(job.description, lastRow),
+      to: keyOf(job.description, last),
       rows,
       written: batch.rows,
       rejected: rejects.length,
@@ -150,16 +150,7 @@ async function copyFrom(
       if (pipeline && filler) {
         // Where rows are skipped the cursor has to move all the same.
         const mostRows = Math.min(job.batchLimit.rows ?? Infinity, job.pageSize);
-        for (const row of page.rows) {
-          const processed = pipeline.process(row);
-          const outcome = processed instanceof Promise ? await processed : processed;
-          if (filler.rows >= mostRows) await flush(false);
-          if (!filler.put(row, outcome)) {
-            await flush(false);
-            filler.put(row, outcome);
-          }
-          lastRow = row;
-        }
+        await fill(pipeline, filler, page.rows, mostRows, async () => await flush(false));
         continue;
       }
       for (const row of page.rows) {
@@ -202,6 +193,25 @@ function startHeartbeat(job: CopyJob, lease: Lease): { beat(): void; stop(): voi
     },
     stop: () => clearInterval(timer),
   };
+}
+
+/** Sends rows through the pipeline and into batches of `mostRows` rows of the source at the most. */
+async function fill(
+  pipeline: RowPipeline,
+  filler: BatchFiller,
+  rows: readonly TextRow[],
+  mostRows: number,
+  flush: () => Promise<void>,
+): Promise<void> {
+  for (const row of rows) {
+    const processed = pipeline.process(row);
+    const outcome = processed instanceof Promise ? await processed : processed;
+    if (filler.rows >= mostRows) await flush();
+    if (!filler.put(row, outcome)) {
+      await flush();
+      filler.put(row, outcome);
+    }
+  }
 }
 
 function addRow(job: CopyJob, encoder: { add(row: TextRow): boolean }, row: TextRow): boolean {

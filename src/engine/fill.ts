@@ -17,6 +17,8 @@ export interface FillerParts {
 export interface Filled {
   readonly rows: number;
   readonly rejects: readonly RejectedRow[];
+  /** The last of these rows. */
+  readonly last: TextRow;
 }
 
 /** Puts what a pipeline made of rows into batches: all that comes from one row of the source into the same one. */
@@ -24,6 +26,7 @@ export class BatchFiller {
   readonly #parts: FillerParts;
   #rows = 0;
   #rejects: RejectedRow[] = [];
+  #last: TextRow = [];
 
   constructor(parts: FillerParts) {
     this.#parts = parts;
@@ -44,12 +47,13 @@ export class BatchFiller {
     if (refusal === false) return false;
     if (refusal !== null && !this.#reject(row, refusal)) return false;
     this.#rows += 1;
+    this.#last = row;
     return true;
   }
 
   /** Begins a new batch. */
   take(): Filled {
-    const filled = { rows: this.#rows, rejects: this.#rejects };
+    const filled = { rows: this.#rows, rejects: this.#rejects, last: this.#last };
     this.#rows = 0;
     this.#rejects = [];
     return filled;

@@ -1,5 +1,4 @@
 import type {
-  ColumnDescriptor,
   RowSchema,
   RowSchemaIssue,
   RowSchemaResult,
@@ -45,7 +44,7 @@ export class RowPipeline {
   /** True: a result has its source row's key, so ranges of keys mean the same on both sides. */
   readonly keepsKey: boolean;
   readonly #parts: PipelineParts;
-  readonly #columns: readonly ColumnDescriptor[];
+  readonly #names: readonly string[];
   readonly #decoders: readonly (ValueDecoder | null)[];
   readonly #encoder: ResultEncoder;
 
@@ -59,7 +58,7 @@ export class RowPipeline {
     }
     this.#parts = parts;
     this.keepsKey = transform === null || transform.key === null;
-    this.#columns = description.columns;
+    this.#names = description.columns.map(({ name }) => name);
     this.#decoders = description.columns.map(decoderOf);
     this.#encoder = new ResultEncoder(parts, this.keepsKey);
   }
@@ -80,7 +79,7 @@ export class RowPipeline {
 
   #map(transform: CheckedTransform | null, values: readonly unknown[]): readonly object[] | RowRefusal {
     const decoded: Record<string, unknown> = {};
-    for (const [index, { name }] of this.#columns.entries()) decoded[name] = values[index];
+    this.#names.forEach((name, index) => (decoded[name] = values[index]));
     if (transform === null) return [decoded];
     let result: unknown;
     try {

@@ -202,6 +202,47 @@ test('a sink that turns empty texts into nulls, or passes over large rows, is fo
   expect(failed).toContain('a row that no batch can hold is refused, and the encoder goes on without it');
 });
 
+/** Puts another encoder before the sink's own. */
+async function encoderFailures(change: (inner: BatchEncoder) => Partial<BatchEncoder>): Promise<string> {
+  return await sinkFailures('upsert', (target) => {
+    const encoder = target.encoder.bind(target);
+    target.encoder = (maxRows): BatchEncoder => {
+      const inner = encoder(maxRows);
+      return {
+        get rows() {
+          return inner.rows;
+        },
+        add: (row) => inner.add(row),
+        addAll: (group) => inner.addAll(group),
+        reject: (rejected) => inner.reject?.(rejected) === true,
+        take: () => inner.take(),
+        ...change(inner),
+      };
+    };
+  });
+}
+
+test('a sink that splits what comes from one row, or drops what is set aside, is found out', async () => {
+  const split = await encoderFailures((inner) => ({
+    addAll: (group) => group.every((row) => inner.add(row)),
+  }));
+  expect(split).toContain('rows that come from one go into a batch together or not at all');
+  const dropping = await encoderFailures(() => ({ reject: () => true }));
+  expect(dropping).toContain('rows are set aside with a batch, as they are, and listed in pages');
+});
+
+test('a sink that sets rows aside whatever its checkpoint says is found out', async () => {
+  const failed = await sinkFailures('insert', (target) => {
+    const commit = target.commit.bind(target);
+    target.commit = async (batch, advance, context) => {
+      const outcome = await commit(batch, advance, context);
+      if (outcome === 'stale' && batch.rows === 0) await target.write(batch, context);
+      return outcome;
+    };
+  });
+  expect(failed).toBe('a batch that is not due sets nothing aside');
+});
+
 test('a sink that cannot promise what it declares is refused before any test', () => {
   const create = (): Promise<SinkFixture> => Promise.reject(new Error('not called'));
   expect(() => sinkSuite({ test: () => undefined, mode: 'insert', atomic: false, create })).toThrow(
