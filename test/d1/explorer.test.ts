@@ -90,3 +90,29 @@ test('rows without a key are refused there, and nothing is written', async () =>
   await world.migrator('log').run();
   expect(await world.sinkRows('log', 'id')).toEqual([['1', 'a']]);
 });
+
+test('a table is not replaced there, for another process could have begun to write into it; a schema is carried over all the same', async () => {
+  await world.postgres(
+    'CREATE TABLE kept (id int PRIMARY KEY, v int CHECK (v > 0))',
+    'CREATE INDEX kept_v ON kept (v)',
+    'INSERT INTO kept SELECT i, i FROM generate_series(1, 100) AS i',
+  );
+  await world.d1('CREATE TABLE kept (id INTEGER PRIMARY KEY, v INTEGER)');
+  const before = await world.d1Contents();
+  const migrator = (createTable: 'replace' | 'if-missing'): ResumableMigrator<object, object> =>
+    new ResumableMigrator({
+      source: world.source('kept'),
+      sink: world.rest('kept', { ...explorer(), createTable, carryOver: 'all' }),
+    });
+  await expect(migrator('replace').run()).rejects.toMatchObject({ code: 'INVALID_OPTION' });
+  expect(await world.d1Contents()).toEqual(before);
+  await world.d1('DROP TABLE kept');
+  // Nothing is there to be replaced, so nothing has to be dropped.
+  expect(await migrator('replace').run()).toMatchObject({ status: 'completed' });
+  expect(await world.sinkRows('kept', 'id')).toEqual(await world.sourceRows('kept', 'id'));
+  const made = await world.d1(`SELECT sql FROM sqlite_master WHERE tbl_name = 'kept' ORDER BY name`);
+  expect(made.map((row) => String(row['sql']))).toEqual([
+    expect.stringContaining('CHECK (("v" > 0))'),
+    'CREATE INDEX "kept_v" ON "kept" ("v")',
+  ]);
+});

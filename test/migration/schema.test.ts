@@ -206,6 +206,40 @@ describe('what a table declares', () => {
     );
   });
 
+  test("the clock as a default counts in the unit of its column, and not at all where PostgreSQL's depends on a zone", async () => {
+    await world.postgres(
+      `CREATE TABLE clocks (id int PRIMARY KEY, s timestamptz DEFAULT now(), ms timestamptz DEFAULT CURRENT_TIMESTAMP, us timestamptz DEFAULT now(),
+        local timestamp DEFAULT now(), day date DEFAULT now(), rounded timestamptz(3) DEFAULT now(), other timestamptz DEFAULT clock_timestamp())`,
+    );
+    const store = { s: 'epoch-s', ms: 'epoch-ms', us: 'epoch-us' } as const;
+    const findings = await copy('clocks', { carryOver: { defaults: true }, store });
+    expect(findings.map(({ code, column }) => [code, column])).toEqual([
+      ['DEFAULT_PRECISION', 's'],
+      ['DEFAULT_PRECISION', 'ms'],
+      ['DEFAULT_PRECISION', 'us'],
+      ['NOT_TRANSLATED', 'local'],
+      ['NOT_TRANSLATED', 'day'],
+      ['NOT_TRANSLATED', 'rounded'],
+      ['NOT_TRANSLATED', 'other'],
+    ]);
+    await world.d1('INSERT INTO clocks (id) VALUES (1)');
+    const [row] = await world.d1(
+      `SELECT *, typeof(s) || typeof(ms) || typeof(us) AS types, unixepoch() AS now FROM clocks`,
+    );
+    expect(row).toMatchObject({
+      types: 'integerintegerinteger',
+      local: null,
+      day: null,
+      rounded: null,
+      other: null,
+    });
+    // The same day, counted in three units.
+    const days = [Number(row?.['s']), Number(row?.['ms']) / 1e3, Number(row?.['us']) / 1e6].map((seconds) =>
+      Math.abs(Math.trunc((seconds - Number(row?.['now'])) / 86_400)),
+    );
+    expect(days).toEqual([0, 0, 0]);
+  });
+
   test('is read alike over a pool and over a Kysely instance, whatever the search path', async () => {
     await world.postgres(
       ...everything,
