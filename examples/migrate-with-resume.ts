@@ -69,6 +69,9 @@ function reportPause(output: Output, result: RunResult | null, env: Environment)
     output.line(`   Records copied: ${result.rows} in this run, ${result.progress.rows} in all`);
     output.line(`   Checkpoints: ${completed} of ${total} completed`);
   }
+  if (result?.resumeAt) {
+    output.line(`   A quota of D1 is used up. It takes rows again from ${result.resumeAt.toISOString()} on`);
+  }
   output.line(`   To resume: ${again(env)}`);
 }
 

@@ -1,5 +1,5 @@
 import type { Key } from './contract/rows.ts';
-import type { RunResult } from './contract/results.ts';
+import type { PauseReason, RunResult } from './contract/results.ts';
 
 /**
  * Every code, and what it means in one line. `docs/errors.md` lists the same; a test compares the two.
@@ -89,7 +89,7 @@ export type TableResult =
       /** Not begun in this run; what earlier runs copied stays. */
       readonly status: 'skipped';
       /** `parents`: tables that its rows refer to are not complete. */
-      readonly reason: 'parents' | 'signal' | 'budget';
+      readonly reason: 'parents' | PauseReason;
       /** The migrations of these tables. */
       readonly parents: readonly string[];
       /** The reason as a sentence. */
@@ -101,7 +101,9 @@ export interface GroupResult {
   /** `failed` is found on errors alone. */
   readonly status: 'completed' | 'paused' | 'failed';
   /** Why it paused. */
-  readonly reason: 'signal' | 'budget' | null;
+  readonly reason: PauseReason | null;
+  /** When the next run can go on, where a quota of a sink ended this one; null: at once. */
+  readonly resumeAt: Date | null;
   /**
    * Every table, in the order of copying; first those that could not be described. A table whose source could not be
    * asked for its name is called `(table 3)`, by the order of adding.

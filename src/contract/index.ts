@@ -91,4 +91,4 @@ export type {
   VerifyProgressEvent,
   WaitEvent,
 } from './events.ts';
-export type { CheckpointFailure, Progress, RunResult } from './results.ts';
+export type { CheckpointFailure, PauseReason, Progress, RunResult } from './results.ts';

@@ -33,13 +33,20 @@ export interface Progress {
   readonly failures: readonly CheckpointFailure[];
 }
 
+/**
+ * Why a run paused: the host's signal, its budget, or a quota of the sink that is used up until a known time.
+ */
+export type PauseReason = 'signal' | 'budget' | 'quota';
+
 /** What a run did. A rejection that follows from failed checkpoints carries the same as `error.result`. */
 export interface RunResult {
   readonly migration: string;
-  /** `paused`: the signal or the budget ended the run; the next goes on. `failed` is found on errors alone. */
+  /** `paused`: the signal, the budget or a quota of the sink ended the run; the next goes on. `failed` is found on errors alone. */
   readonly status: 'completed' | 'paused' | 'failed';
   /** Why it paused. */
-  readonly reason: 'signal' | 'budget' | null;
+  readonly reason: PauseReason | null;
+  /** When the next run can go on, where a quota of the sink ended this one; null: at once. */
+  readonly resumeAt: Date | null;
   /** Rows of the source, batches and checkpoints of this run alone. */
   readonly rows: number;
   /** Rows that this run wrote, and rows of the source that it set aside. */

@@ -13,6 +13,8 @@ interface Rule {
   readonly retryable?: boolean;
   readonly ambiguous?: boolean;
   readonly shrink?: boolean;
+  /** True: it passes at midnight UTC. */
+  readonly daily?: boolean;
 }
 
 const tryAgain = 'This passes by itself; the migrator tries again. If it stays, see the status of D1.';
@@ -26,6 +28,7 @@ const rules: readonly Rule[] = [
     pattern: /daily row (read|write) limit|free tier/i,
     code: 'SINK_QUOTA_EXHAUSTED',
     help: 'The daily limit of the free plan ends at midnight UTC: run again then, or use a paid plan.',
+    daily: true,
   },
   {
     pattern: /maximum db size|exceeded maximum db|database or disk is full/i,
@@ -76,8 +79,15 @@ const rules: readonly Rule[] = [
 function fromMessage(message: string, cause: unknown): MigratorError | null {
   const rule = rules.find(({ pattern }) => pattern.test(message));
   if (!rule) return null;
-  const { code, pattern: _pattern, ...facts } = rule;
-  return new MigratorError(code, `D1: ${strip(message)}`, { ...facts, cause });
+  const { code, pattern: _pattern, daily, ...facts } = rule;
+  const retryAfterMs = daily ? untilMidnight() : undefined;
+  return new MigratorError(code, `D1: ${strip(message)}`, { ...facts, retryAfterMs, cause });
+}
+
+/** Milliseconds until the next day begins in UTC. */
+function untilMidnight(): number {
+  const day = 86_400_000;
+  return day - (Date.now() % day);
 }
 
 /** Turns whatever a binding threw into a {@link MigratorError}; newer runtimes drop the cause, so the message decides. */

@@ -1,5 +1,5 @@
 import pLimit from 'p-limit';
-import type { RunResult } from '../contract/index.ts';
+import type { PauseReason, RunResult } from '../contract/index.ts';
 import { type GroupResult, isMigratorError, MigratorError, type TableResult } from '../errors.ts';
 import type { RunOptions } from './run.ts';
 import { SharedBudget } from './shared-budget.ts';
@@ -192,7 +192,14 @@ class GroupRun<Member extends GroupMember> {
     if (broken) return skipped(member.migration, 'parents', names);
     if (this.#options.signal?.aborted) return skipped(member.migration, 'signal');
     if (this.#budget.spent) return skipped(member.migration, 'budget');
+    if (this.#quotaIsUsedUp()) return skipped(member.migration, 'quota');
     return names.length > 0 ? skipped(member.migration, 'parents', names) : null;
+  }
+
+  #quotaIsUsedUp(): boolean {
+    return [...this.outcomes.values()].some(
+      (outcome) => outcome.status === 'paused' && outcome.result.reason === 'quota',
+    );
   }
 
   async #copy(member: Member): Promise<void> {
@@ -230,7 +237,7 @@ export function asMigratorError(error: unknown, migration: string): MigratorErro
 
 function skipped(
   migration: string,
-  reason: 'parents' | 'signal' | 'budget',
+  reason: 'parents' | PauseReason,
   parents: readonly string[] = [],
 ): TableResult {
   const are = parents.length === 1 ? 'is' : 'are';
@@ -238,6 +245,7 @@ function skipped(
     parents: `Its rows refer to rows of ${parents.join(', ')}, which ${are} not complete.`,
     signal: 'The signal ended the run before its turn.',
     budget: 'The budget was spent before its turn.',
+    quota: 'A quota of the sink was used up before its turn.',
   }[reason];
   return { migration, status: 'skipped', reason, parents, message };
 }
@@ -261,16 +269,24 @@ function summarize(tables: readonly TableResult[], milliseconds: number): GroupR
     completedCheckpoints: sum('completedCheckpoints'),
   };
   const status = totals.failed > 0 ? 'failed' : totals.completed === totals.tables ? 'completed' : 'paused';
-  return { status, reason: status === 'paused' ? reasonOf(tables) : null, tables, totals, milliseconds };
+  const isPaused = status === 'paused';
+  const resumeAt = isPaused ? resumeAtOf(tables) : null;
+  return { status, reason: isPaused ? reasonOf(tables) : null, resumeAt, tables, totals, milliseconds };
 }
 
 function reasonOf(tables: readonly TableResult[]): GroupResult['reason'] {
   for (const table of tables) {
     const reason =
       table.status === 'paused' ? table.result.reason : table.status === 'skipped' ? table.reason : null;
-    if (reason === 'signal' || reason === 'budget') return reason;
+    if (reason !== null && reason !== 'parents') return reason;
   }
   return null;
+}
+
+/** The latest of them: before it some table could not go on. */
+function resumeAtOf(tables: readonly TableResult[]): Date | null {
+  const times = tables.flatMap((table) => (table.status === 'paused' ? (table.result.resumeAt ?? []) : []));
+  return times.length === 0 ? null : new Date(Math.max(...times.map(Number)));
 }
 
 function groupError(group: GroupResult): MigratorError {

@@ -38,6 +38,35 @@ export function retryDelay(
   return Math.max(Math.round(ceiling * random), error.retryAfterMs ?? 0);
 }
 
+/** Waits in a row that the other side may ask for: at five minutes each, most of a day. */
+const mostWaits = 200;
+
+/** Counts the tries of one call. What only says when to come again is no failure, and uses up none of them. */
+export class Tries {
+  #failures = 0;
+  #waits = 0;
+  readonly #policy: RetryPolicy;
+
+  constructor(policy: RetryPolicy) {
+    this.#policy = policy;
+  }
+
+  /** The number of the next retry, from 1. */
+  get next(): number {
+    return Math.max(1, this.#failures);
+  }
+
+  /** Counts a failure. False: it was the last try. */
+  allow(error: MigratorError): boolean {
+    if (error.retryable && !error.ambiguous && error.retryAfterMs !== undefined) {
+      this.#waits += 1;
+      return this.#waits <= mostWaits;
+    }
+    this.#failures += 1;
+    return this.#failures <= this.#policy.retries;
+  }
+}
+
 /** What {@link withRetries} tells of a failure that it will try again. */
 export interface RetryNotice {
   readonly operation: string;
@@ -49,7 +78,7 @@ export interface RetryNotice {
 /**
  * Calls `operation` until it succeeds, fails for good, or has been tried often enough.
  *
- * The call itself is given `context.signal`; waiting ends with it as well.
+ * The call itself is given `context.signal`; waiting ends with it as well, and where `notify` throws.
  */
 export async function withRetries<T>(
   name: string,
@@ -58,11 +87,13 @@ export async function withRetries<T>(
   context: CallContext,
   notify: (notice: RetryNotice) => void,
 ): Promise<T> {
-  for (let attempt = 1; ; attempt += 1) {
+  const tries = new Tries(policy);
+  for (;;) {
     try {
       return await operation();
     } catch (error) {
-      if (!isMigratorError(error) || !error.retryable || attempt > policy.retries) throw error;
+      if (!isMigratorError(error) || !error.retryable || !tries.allow(error)) throw error;
+      const attempt = tries.next;
       const delayMs = retryDelay(policy, attempt, error, Math.random());
       notify({ operation: name, attempt, delayMs, error });
       await sleep(delayMs, context.signal);

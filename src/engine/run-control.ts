@@ -1,3 +1,5 @@
+import type { PauseReason } from '../contract/index.ts';
+import { isMigratorError } from '../errors.ts';
 import type { Budget } from './options.ts';
 
 /**
@@ -16,7 +18,8 @@ export class RunControl {
   readonly #timers: ReturnType<typeof setTimeout>[] = [];
   #rows = 0;
   #batches = 0;
-  #reason: 'signal' | 'budget' | null = null;
+  #reason: PauseReason | null = null;
+  #resumeAt: Date | null = null;
   #fatal: unknown = null;
 
   constructor(
@@ -45,8 +48,13 @@ export class RunControl {
     return this.#stop.signal.aborted;
   }
 
-  get reason(): 'signal' | 'budget' | null {
+  get reason(): PauseReason | null {
     return this.#reason;
+  }
+
+  /** When the sink takes rows again, where a quota ended the run. */
+  get resumeAt(): Date | null {
+    return this.#resumeAt;
   }
 
   get fatal(): unknown {
@@ -77,14 +85,37 @@ export class RunControl {
     return this.stopped ? 0 : Math.min(waitMs, Math.ceil(this.#millisecondsLeft()));
   }
 
+  /** Ends the run for an error: as paused where a quota is used up until a known time, else as failed. */
   fail(error: unknown): void {
+    if (this.pauseFor(error)) return;
     this.#fatal ??= error;
     this.#end(null);
+  }
+
+  /** Pauses the run where the error says that a quota is used up until a known time. */
+  pauseFor(error: unknown): boolean {
+    const isQuota =
+      isMigratorError(error) && error.code === 'SINK_QUOTA_EXHAUSTED' && error.retryAfterMs !== undefined;
+    if (isQuota) this.#pause(error.retryAfterMs ?? 0);
+    return isQuota;
+  }
+
+  /** Asks to wait as long as the other side wants. Pauses the run where its budget does not last as long. */
+  admitDelay(delayMs: number): boolean {
+    if (delayMs <= this.#millisecondsLeft()) return true;
+    this.#pause(delayMs);
+    return false;
   }
 
   dispose(): void {
     this.#signal?.removeEventListener('abort', this.#onSignal);
     for (const timer of this.#timers) clearTimeout(timer);
+  }
+
+  #pause(milliseconds: number): void {
+    if (this.stopped) return;
+    this.#resumeAt = new Date(Date.now() + milliseconds);
+    this.#end('quota');
   }
 
   #spent(): boolean {
@@ -96,7 +127,7 @@ export class RunControl {
     return (this.#budget.milliseconds ?? Infinity) - (performance.now() - this.#started);
   }
 
-  #end(reason: 'signal' | 'budget' | null): void {
+  #end(reason: PauseReason | null): void {
     if (this.stopped) return;
     this.#reason = reason;
     this.#stop.abort(new DOMException('The run was asked to stop.', 'AbortError'));

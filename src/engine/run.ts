@@ -26,7 +26,8 @@ export async function runMigration(options: EngineOptions, run: RunOptions, emit
     return await execution.execute();
   } catch (error) {
     // The host's signal before the first claim is a pause like any other.
-    if (control.stopped && error === control.stop.reason) return execution.pausedEarly();
+    if ((control.stopped && error === control.stop.reason) || control.pauseFor(error))
+      return execution.pausedEarly();
     throw execution.failed(error);
   } finally {
     control.dispose();
@@ -168,6 +169,7 @@ class Run {
       migration: progress.migration,
       status,
       reason: status === 'paused' ? this.#control.reason : null,
+      resumeAt: status === 'paused' ? this.#control.resumeAt : null,
       rows: this.#tally.rows,
       written: this.#tally.written,
       rejected: this.#tally.rejected,
@@ -207,6 +209,8 @@ class Run {
 
   #retried(migration: string, { operation, attempt, delayMs, error }: RetryNotice): void {
     this.#emit('retry', { migration, operation, attempt, delayMs, code: error.code, message: error.message });
+    const told = error.retryAfterMs !== undefined && !error.ambiguous;
+    if (told && !this.#control.admitDelay(delayMs)) throw this.#control.stop.reason;
   }
 
   #fatalError(migration: string, result: RunResult): unknown {

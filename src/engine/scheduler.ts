@@ -1,5 +1,11 @@
 import pLimit from 'p-limit';
-import type { CallContext, Checkpoint, CheckpointFailure, MigrationEvents } from '../contract/index.ts';
+import type {
+  CallContext,
+  Checkpoint,
+  CheckpointFailure,
+  Lease,
+  MigrationEvents,
+} from '../contract/index.ts';
 import { isMigratorError } from '../errors.ts';
 import { copyCheckpoint, type CopyJob } from './copy.ts';
 import type { Planning } from './planning.ts';
@@ -112,7 +118,7 @@ export class Scheduler {
 
   async #copyOne(checkpoint: Checkpoint): Promise<void> {
     const { job, meter } = this.#parts;
-    const { migration, store } = job;
+    const { migration } = job;
     const { seq, range } = checkpoint;
     const event = { migration, seq, range };
     let { cursor, recordsProcessed: rows } = checkpoint;
@@ -140,12 +146,19 @@ export class Scheduler {
       } else if (end === 'lost') {
         this.#parts.emit('checkpoint:lost', { ...event, cursor, rows });
       } else {
-        // Best effort: an unreturned lease runs out by itself.
-        await store.release(lease, { status: 'pending' }, { signal: job.abort }).catch(() => undefined);
+        await this.#giveBack(lease);
       }
     } catch (error) {
-      await this.#failOne(checkpoint, cursor, error);
+      // A quota that is used up says nothing of the checkpoint: it is given back, or its lease runs out.
+      if (this.#parts.control.pauseFor(error)) await this.#giveBack(lease);
+      else await this.#failOne(checkpoint, cursor, error);
     }
+  }
+
+  /** Best effort: an unreturned lease runs out by itself. */
+  async #giveBack(lease: Lease): Promise<void> {
+    const { store, abort } = this.#parts.job;
+    await store.release(lease, { status: 'pending' }, { signal: abort }).catch(() => undefined);
   }
 
   async #failOne(checkpoint: Checkpoint, cursor: CheckpointFailure['cursor'], error: unknown): Promise<void> {

@@ -2,7 +2,7 @@ import type { Advance, CallContext, Checkpoint, EncodedBatch, Key, Lease } from 
 import { isMigratorError, type MigratorError } from '../errors.ts';
 import type { CopyJob } from './copy.ts';
 import { sameKey } from './paging.ts';
-import { retryDelay, sleep, withRetries } from './retry.ts';
+import { retryDelay, sleep, Tries, withRetries } from './retry.ts';
 
 /** Where the checkpoint durably stands, and how many rows of the source are dealt with. */
 export interface Position {
@@ -16,7 +16,8 @@ export type SendEnd = 'committed' | 'lost' | Position;
 /** Sends a batch until it is known to be in, or known not to be ours any more. */
 export async function send(job: CopyJob, batch: EncodedBatch, advance: Advance): Promise<SendEnd> {
   const context: CallContext = { signal: job.abort };
-  for (let attempt = 1; ; attempt += 1) {
+  const tries = new Tries(job.retry);
+  for (;;) {
     let failure: MigratorError | null = null;
     try {
       if ((await deliver(job, batch, advance, context)) === 'committed') return 'committed';
@@ -25,14 +26,16 @@ export async function send(job: CopyJob, batch: EncodedBatch, advance: Advance):
       failure = error;
     }
     const canShrink = failure?.shrink === true && advance.rows > 1;
-    const lastFailure = attempt > job.retry.retries && !canShrink ? failure : null;
+    const lastFailure = failure && !tries.allow(failure) && !canShrink ? failure : null;
     if (lastFailure && !lastFailure.ambiguous) {
       throw lastFailure.shrink ? lastFailure.with({ key: advance.to }) : lastFailure;
     }
     if (failure && !lastFailure) {
+      const attempt = tries.next;
       const delayMs = retryDelay(job.retry, attempt, failure, Math.random());
       job.retried({ operation: 'write a batch', attempt, delayMs, error: failure });
-      await sleep(delayMs, job.abort);
+      // What may be in has to be asked for; what was refused for certain need not be.
+      await sleep(delayMs, failure.ambiguous ? job.abort : job.stop);
     }
     // The batch may be in, whatever the answer was: only the checkpoint knows.
     const stored = await readCheckpoint(job, advance.lease, context).catch((error: unknown) => {

@@ -1,4 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { MigrationGroup } from 'resumable-migrator';
+import { FAULTS } from '../../examples/local/faults.ts';
 import { World } from '../support/world.ts';
 
 let world: World;
@@ -8,7 +10,10 @@ beforeAll(async () => {
 afterAll(async () => {
   await world[Symbol.asyncDispose]();
 });
-afterEach(() => world.stack.api.setQuota(undefined));
+afterEach(() => {
+  world.stack.api.setQuota(undefined);
+  world.stack.api.setFaults(undefined);
+});
 
 async function table(name: string, rows: number): Promise<void> {
   await world.postgres(
@@ -46,8 +51,6 @@ test('where another process uses the quota up, the run waits as it is told, and 
   // The window is nearly used up before the run begins, and it cannot know.
   world.stack.api.resetStatistics();
   world.stack.api.setQuota({ requests: 30, windowMs: 1_500 });
-  const database = await world.stack.d1.database();
-  expect(database).toBeDefined();
   const { env } = world.stack;
   const other = (): Promise<Response> =>
     fetch(
@@ -68,4 +71,71 @@ test('where another process uses the quota up, the run waits as it is told, and 
   expect(waits.length).toBeGreaterThan(0);
   expect(Math.max(...waits)).toBeGreaterThan(500);
   expect(await world.sinkRows('refused', 'id')).toEqual(await world.sourceRows('refused', 'id'));
+});
+
+test('the daily limit pauses the run until midnight UTC, fails nothing, and the next run goes on', async () => {
+  await table('daily', 400);
+  let batches = 0;
+  world.stack.api.setFaults(({ sql }) => {
+    if (!sql.some((text) => text.startsWith('INSERT INTO "daily"'))) return undefined;
+    batches += 1;
+    return batches > 3 ? FAULTS.dailyRowsUsedUp : undefined;
+  });
+  const options = { checkpointSize: 100, batchSize: 25, concurrency: 2, leaseMs: 500 };
+  const result = await world.migrator('daily', options).run();
+  const midnight = new Date();
+  midnight.setUTCHours(24, 0, 0, 0);
+  expect(result).toMatchObject({ status: 'paused', reason: 'quota', failures: [] });
+  expect(Math.abs(Number(result.resumeAt) - Number(midnight))).toBeLessThan(2_000);
+  expect(result.progress.checkpoints.failed).toBe(0);
+  world.stack.api.setFaults(undefined);
+  expect(await world.migrator('daily', options).run()).toMatchObject({ status: 'completed', resumeAt: null });
+  expect(await world.sinkRows('daily', 'id')).toEqual(await world.sourceRows('daily', 'id'));
+  expect(world.stack.api.statistics().rowsChanged['daily']).toBe(400);
+});
+
+test('a limit that is met before anything was planned pauses the run as well, and the tables after it', async () => {
+  await table('early', 10);
+  await table('later', 10);
+  world.stack.api.setFaults(() => FAULTS.dailyRowsUsedUp);
+  const group = new MigrationGroup();
+  for (const name of ['early', 'later']) group.add({ source: world.source(name), sink: world.rest(name) });
+  const result = await group.run();
+  expect(result).toMatchObject({
+    status: 'paused',
+    reason: 'quota',
+    tables: [
+      { migration: 'early', status: 'paused' },
+      { migration: 'later', status: 'skipped', reason: 'quota' },
+    ],
+  });
+  expect(result.resumeAt).toBeInstanceOf(Date);
+});
+
+test('a database that is full is no pause: the run stops, and says so', async () => {
+  await table('filled', 10);
+  world.stack.api.setFaults(({ sql }) =>
+    sql.some((text) => text.startsWith('INSERT INTO "filled"'))
+      ? { kind: 'status', status: 400, code: 7500, message: 'Exceeded maximum DB size' }
+      : undefined,
+  );
+  await expect(world.migrator('filled').run()).rejects.toMatchObject({ code: 'SINK_QUOTA_EXHAUSTED' });
+});
+
+test('a run whose budget is shorter than the wait that the API asks for pauses, and says until when', async () => {
+  await table('short', 400);
+  let refused = 0;
+  world.stack.api.setFaults(({ sql }) => {
+    if (!sql.some((text) => text.startsWith('INSERT INTO "short"'))) return undefined;
+    refused += 1;
+    if (refused < 3) return undefined;
+    return { ...FAULTS.quota, headers: { 'retry-after': '300' } } as typeof FAULTS.quota;
+  });
+  const options = { checkpointSize: 100, batchSize: 25, leaseMs: 500 };
+  const started = Date.now();
+  const result = await world.migrator('short', options).run({ budget: { milliseconds: 20_000 } });
+  expect(result).toMatchObject({ status: 'paused', reason: 'quota' });
+  const waitMs = Number(result.resumeAt) - started;
+  expect(waitMs).toBeGreaterThan(295_000);
+  expect(waitMs).toBeLessThan(320_000);
 });
