@@ -90,7 +90,9 @@ function nearestDouble(reading: FloatReading): ValueEncoder {
   return (value) => {
     const number = Number(value);
     if (!Number.isFinite(number)) throw valueRefused(value);
-    return finite(String(number));
+    // Bare digits would be an integer, whose digits past 2^53 are not the double's.
+    const digits = String(number);
+    return finite(/[.e]/.test(digits) ? digits : `${digits}.0`);
   };
 }
 

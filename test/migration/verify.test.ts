@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ResumableMigrator } from 'resumable-migrator';
 import { World } from '../support/world.ts';
 
 let world: World;
@@ -155,4 +156,20 @@ test('verifying writes nothing on either side', async () => {
   await world.migrator('every', { checkpointSize: 700 }).verify({ mode: 'full' });
   await world.migrator('every', { checkpointSize: 700 }).verify();
   expect(await world.d1Contents()).toEqual(before);
+});
+
+test('decimals that are stored as doubles are compared as doubles, however large they are', async () => {
+  await world.postgres(
+    'CREATE TABLE doubles (id int PRIMARY KEY, n numeric)',
+    `INSERT INTO doubles VALUES (1, 1152921504606846976), (2, -9007199254740993), (3, 1e15), (4, 12345678901234567890123), (5, 0.1), (6, 5)`,
+  );
+  const migrator = new ResumableMigrator({
+    source: world.source('doubles'),
+    sink: world.rest('doubles', { store: { n: 'real' } }),
+  });
+  await migrator.run();
+  expect(await migrator.verify({ mode: 'full' })).toMatchObject({ equal: true, rows: 6 });
+  expect(await world.d1(`SELECT DISTINCT typeof(n) AS t FROM doubles`)).toEqual([{ t: 'real' }]);
+  await world.d1('UPDATE doubles SET n = n * 1.0000000000000003 WHERE id = 1');
+  expect((await migrator.verify({ mode: 'full' })).different).toMatchObject([{ key: ['1'] }]);
 });
