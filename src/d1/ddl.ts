@@ -70,9 +70,22 @@ export async function ddlOf(parts: DdlParts, context?: CallContext): Promise<Ddl
       : null,
     before,
     after,
-    findings: [...carried.findings, ...(replaces ? await replaceFindings(connection, table, context) : [])],
+    findings: [
+      ...carried.findings,
+      ...(shape.schema || Object.values(wanted).every((part) => !part) ? [] : [schemaUnknown]),
+      ...(replaces ? await replaceFindings(connection, table, context) : []),
+    ],
   };
 }
+
+/** What was asked for cannot be looked up: never left out without a word. */
+const schemaUnknown: Finding = {
+  code: 'NOT_CARRIED',
+  severity: 'warning',
+  column: null,
+  message: 'Nothing is carried over: what the rows come from declares no schema, or a transform changes it.',
+  help: 'Write indexes and constraints in D1 by hand, or copy without a transform.',
+};
 
 /**
  * Refuses options of a new table that cannot work.

@@ -599,3 +599,17 @@ describe('other relations', () => {
     expect((await source.describe()).findings?.map(({ code }) => code)).toContain('ROWS_HIDDEN');
   });
 });
+
+test('where a transform changes what the schema is about, nothing is carried over, and the plan says so', async () => {
+  await world.postgres('CREATE TABLE changed (id int PRIMARY KEY, n int CHECK (n > 0), UNIQUE (n))');
+  const findingsWith = async (carryOver: CarryOver | undefined): Promise<string[]> => {
+    const migrator = new ResumableMigrator({
+      source: world.source('changed'),
+      sink: world.rest('changed', { carryOver }),
+      transform: { version: '1', map: (row) => row },
+    });
+    return (await migrator.plan()).findings.map(({ code, severity }) => `${severity} ${code}`);
+  };
+  expect(await findingsWith({ checks: true })).toEqual(['warning NOT_CARRIED']);
+  expect(await findingsWith(undefined)).toEqual([]);
+});
