@@ -4,13 +4,7 @@
  *
  * @module
  */
-export {
-  type ColumnsFit,
-  type PlanOptions,
-  type PlanPreview,
-  ResumableMigrator,
-  type ResumableMigratorOptions,
-} from './migrator.ts';
+export { type ColumnsFit, ResumableMigrator, type ResumableMigratorOptions } from './migrator.ts';
 export {
   type GroupPlan,
   type GroupProgress,
@@ -18,6 +12,7 @@ export {
   type GroupVerifyOptions,
   MigrationGroup,
   type MigrationGroupOptions,
+  type TablePlan,
 } from './group.ts';
 export type {
   Budget,
@@ -33,6 +28,7 @@ export type {
   VerifyOptions,
   VerifyResult,
 } from './engine/index.ts';
+export { renderPlan } from './render.ts';
 export {
   errorCodes,
   type ErrorPlace,

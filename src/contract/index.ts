@@ -18,7 +18,7 @@
  * @module
  */
 export type { CallContext, ColumnDescriptor, Key, KeyBound, KeyRange, LogicalType, TextRow } from './rows.ts';
-export type { Page, PageRequest, RangeRequest, Source, SourceDescription } from './source.ts';
+export type { Page, PageRequest, RangeRequest, RangeStrategy, Source, SourceDescription } from './source.ts';
 export type { Finding, Severity } from './findings.ts';
 export type {
   CheckSchema,
@@ -43,6 +43,7 @@ export type {
   RowShape,
   Sink,
   SinkEstimate,
+  SinkPrice,
   SinkTarget,
   SinkVerifier,
   Workload,
@@ -70,10 +71,12 @@ export type {
   ListenerErrorEvent,
   MigrationEvents,
   PlanEvent,
+  PlanProgressEvent,
   ProgressEvent,
   RetryEvent,
   RunStartEvent,
   VerifyProgressEvent,
   WaitEvent,
 } from './events.ts';
+export type { PlanOptions, PlanPreview, ValueChoice } from './plan.ts';
 export type { CheckpointFailure, Progress, RunResult } from './results.ts';

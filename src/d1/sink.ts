@@ -5,8 +5,9 @@ import { isAtomic } from './atomicity.ts';
 import { D1CheckpointStore } from './checkpoint-store.ts';
 import { D1Connection } from './connection.ts';
 import type { D1DatabaseLike } from './database.ts';
+import { indexesOfNew } from './estimate.ts';
 import { readsFloats } from './floats.ts';
-import { checkTable, describeTable, isUnique } from './table.ts';
+import { describeTable, isUnique, problemsOf } from './table.ts';
 import { D1Target } from './target.ts';
 import type { StoreOptions } from './forms.ts';
 import { formsOf, storeSettings } from './types.ts';
@@ -59,7 +60,6 @@ export class D1Sink<Row extends object> implements Sink<Row> {
         help: "Create it, or let the sink make it: createTable: 'if-missing'.",
       });
     }
-    if (description) checkTable(table, description, shape);
     const keyTravels = shape.key.every(({ name }) => shape.columns.some((column) => column.name === name));
     const [atomic, reading] = await Promise.all([
       isAtomic(this.#connection, context),
@@ -71,9 +71,13 @@ export class D1Sink<Row extends object> implements Sink<Row> {
       table,
       shape,
       forms,
-      findings: findingsOf(shape, description, forms),
+      findings: [
+        ...(description ? problemsOf(table, description, shape) : []),
+        ...findingsOf(shape, description, forms),
+      ],
       settings: storeSettings(store, shape),
       missing: description === null,
+      indexes: description?.indexes ?? indexesOfNew(shape, forms),
       upsert: keyTravels && (description === null || isUnique(description, shape.key)),
       atomic,
     });

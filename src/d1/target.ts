@@ -9,15 +9,19 @@ import type {
   Finding,
   KeyRange,
   RowShape,
+  SinkEstimate,
   SinkTarget,
   SinkVerifier,
+  Workload,
 } from '../contract/index.ts';
 import { MigratorError } from '../errors.ts';
 import { D1CheckpointStore } from './checkpoint-store.ts';
 import type { D1Connection, Query } from './connection.ts';
 import { compareBatch, deleteKeys, isOrderedAlike, readKeys, within } from './compare.ts';
 import { type D1Batch, D1Encoder, maxRowBytes } from './encoder.ts';
+import { estimateCopy } from './estimate.ts';
 import { keyFormsOf } from './key-values.ts';
+import { D1RestDatabase } from './rest-database.ts';
 import { createTableStatement } from './table.ts';
 import { type ColumnForm, valueExpression } from './types.ts';
 
@@ -35,6 +39,8 @@ export interface D1TargetParts {
   readonly missing: boolean;
   /** True: a row can be found by the key. */
   readonly upsert: boolean;
+  /** Indexes that get an entry for every row: what the table has, or will have. */
+  readonly indexes: number;
   /** True: the statements of a batch are one transaction. */
   readonly atomic: boolean;
 }
@@ -44,6 +50,7 @@ export class D1Target implements SinkTarget<D1Batch> {
   readonly identity: string;
   readonly settings: Readonly<Record<string, string>>;
   readonly findings: readonly Finding[];
+  readonly statements: readonly string[];
   readonly database: string | undefined;
   readonly mode: 'upsert' | 'insert';
   readonly maxRowBytes: number = maxRowBytes;
@@ -60,6 +67,9 @@ export class D1Target implements SinkTarget<D1Batch> {
     this.identity = `D1 table ${table}`;
     this.settings = parts.settings;
     this.findings = parts.findings;
+    this.statements = parts.missing
+      ? [parts.connection.compile(createTableStatement(table, shape, parts.forms)).sql]
+      : [];
     this.database = parts.connection.identity;
     this.mode = upsert ? 'upsert' : 'insert';
     this.#parts = parts;
@@ -70,6 +80,14 @@ export class D1Target implements SinkTarget<D1Batch> {
     this.verifier = upsert && keysAreKnown ? this.#makeVerifier() : undefined;
     this.#insertInto = sql`INSERT INTO ${sql.id(table)} (${sql.join(shape.columns.map(({ name }) => sql.id(name)))})`;
     this.#onConflict = upsert ? onConflict(shape) : sql``;
+  }
+
+  estimate(workload: Workload): SinkEstimate {
+    const { connection, table, forms, missing, indexes } = this.#parts;
+    const overRest = connection.database instanceof D1RestDatabase;
+    const oneRequest = this.#store !== null;
+    const facts = { table, forms, keyForms: this.#keyForms, missing, indexes, overRest, oneRequest };
+    return estimateCopy(facts, workload);
   }
 
   delivery(store: CheckpointStore): Delivery {

@@ -7,6 +7,7 @@
 export {
   type Budget,
   checkBudget,
+  checkPlanOptions,
   type EngineOptions,
   resolveOptions,
   type TuningOptions,
@@ -22,7 +23,7 @@ export {
   runGroup,
 } from './group.ts';
 export { describeMember, provisionalName, refuseTwins } from './group-members.ts';
-export { prepare, previewRanges } from './plan.ts';
+export { preflight } from './preflight.ts';
 export { emptyProgress, readProgress } from './progress.ts';
 export { type RetryPolicy, withRetries } from './retry.ts';
 export { runMigration, type RunOptions } from './run.ts';
