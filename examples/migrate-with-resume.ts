@@ -3,8 +3,8 @@
  * `node examples/migrate-with-resume.ts --help` explains it; `npm run demo` shows it without any account.
  */
 import type { RunResult } from 'resumable-migrator';
-import { readConfiguration, type Environment } from './cli/configuration.ts';
-import { copyTable } from './cli/copy-table.ts';
+import { type Configuration, readConfiguration, type Environment } from './cli/configuration.ts';
+import { copyTable, planTable } from './cli/copy-table.ts';
 import { exitCodeOf, printFailure } from './cli/failure.ts';
 import { HELP } from './cli/help.ts';
 import { Interrupts } from './cli/interrupts.ts';
@@ -20,6 +20,7 @@ async function main(args: readonly string[], env: Environment): Promise<number> 
       output.line(HELP.trimEnd());
       return 0;
     }
+    if (configuration.plan) return await planAll(configuration, output, interrupts, env);
     for (const table of configuration.tables) {
       if (started) output.line();
       started = true;
@@ -46,6 +47,28 @@ async function main(args: readonly string[], env: Environment): Promise<number> 
       output.error(`   What was copied is saved. To go on with the rest: ${again(env)}`);
     return exitCode;
   }
+}
+
+/** Shows the plan of every table; a table that cannot be planned does not hide the others. */
+async function planAll(
+  configuration: Configuration,
+  output: Output,
+  { signal }: Interrupts,
+  env: Environment,
+): Promise<number> {
+  let exitCode = 0;
+  for (const [index, table] of configuration.tables.entries()) {
+    if (index > 0) output.line();
+    try {
+      const { findings } = await planTable(table, configuration, output, signal);
+      if (findings.some(({ severity }) => severity === 'error')) exitCode = Math.max(exitCode, 1);
+    } catch (error) {
+      if (signal.aborted) throw error;
+      printFailure(output, error, env);
+      exitCode = Math.max(exitCode, exitCodeOf(error));
+    }
+  }
+  return exitCode;
 }
 
 function reportCompletion(output: Output, { rows, milliseconds, progress }: RunResult): void {

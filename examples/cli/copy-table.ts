@@ -1,7 +1,7 @@
 import {
-  isMigratorError,
   type KeyRange,
   type PlanPreview,
+  renderPlan,
   ResumableMigrator,
   type RunResult,
 } from 'resumable-migrator';
@@ -18,36 +18,16 @@ export async function copyTable(
   output: Output,
   signal: AbortSignal,
 ): Promise<RunResult> {
-  const { databaseUrl, accountId, databaseId, apiToken, apiBaseUrl, concurrency } = configuration;
-  const { checkpointSize, batchSize, batchDelayMs, resume, verbose } = configuration;
   reportConfiguration(output, table, configuration);
-
-  const source = new PostgresKeysetSource({
-    connectionString: databaseUrl,
-    table,
-    maxConnections: concurrency + 1,
-  });
-  const sink = new D1RestSink({
-    accountId,
-    databaseId,
-    apiToken,
-    baseUrl: apiBaseUrl,
-    // D1 has no schemas: public.cities becomes cities.
-    table: table.slice(table.indexOf('.') + 1),
-  });
-  await using migrator = new ResumableMigrator({
-    source,
-    sink,
-    checkpointSize,
-    concurrency,
-    batchSize,
-    batchDelayMs,
-  });
+  const { resume, verbose } = configuration;
+  const source = sourceOf(table, configuration);
+  await using migrator = migratorOf(table, configuration, source);
 
   new RunReport(output, { verbose }).watch(migrator);
   output.line(`📊 Analyzing ${table}...`);
   if (!resume) await startAnew(migrator, output, signal);
-  const plan = await migrator.plan({ exactCount: true, signal });
+  // The run looks at every value anyway, and refuses by itself what the plan calls an error.
+  const plan = await migrator.plan({ exactCount: true, values: 'none', signal });
   reportPlan(output, table, plan, await wholeRange(source, plan, signal));
 
   try {
@@ -57,19 +37,57 @@ export async function copyTable(
   }
 }
 
+/** Shows what copying the table would do, and changes nothing. */
+export async function planTable(
+  table: string,
+  configuration: Configuration,
+  output: Output,
+  signal: AbortSignal,
+): Promise<PlanPreview> {
+  await using migrator = migratorOf(table, configuration, sourceOf(table, configuration));
+  const plan = await migrator.plan({ signal });
+  for (const line of renderPlan(plan).split('\n')) output.line(line);
+  return plan;
+}
+
+function sourceOf(table: string, { databaseUrl, concurrency }: Configuration): PostgresKeysetSource {
+  return new PostgresKeysetSource({
+    connectionString: databaseUrl,
+    table,
+    maxConnections: concurrency + 1,
+  });
+}
+
+function migratorOf(
+  table: string,
+  configuration: Configuration,
+  source: PostgresKeysetSource,
+): ResumableMigrator<Record<string, unknown>, Record<string, unknown>> {
+  const { accountId, databaseId, apiToken, apiBaseUrl } = configuration;
+  const { checkpointSize, concurrency, batchSize, batchDelayMs } = configuration;
+  const sink = new D1RestSink({
+    accountId,
+    databaseId,
+    apiToken,
+    baseUrl: apiBaseUrl,
+    // D1 has no schemas: public.cities becomes cities.
+    table: table.slice(table.indexOf('.') + 1),
+  });
+  return new ResumableMigrator({ source, sink, checkpointSize, concurrency, batchSize, batchDelayMs });
+}
+
 /** Forgets the checkpoints, once it is clear that a run would get as far as making new ones. */
 async function startAnew(
   migrator: ResumableMigrator<object, object>,
   output: Output,
   signal: AbortSignal,
 ): Promise<void> {
-  try {
-    await migrator.plan({ signal });
-  } catch (error) {
-    // A plan that cannot be continued is a reason to start anew; all else would stop the new plan as well.
-    if (!isMigratorError(error) || (error.code !== 'PLAN_MISMATCH' && error.code !== 'PLAN_INCOMPLETE'))
-      throw error;
-  }
+  const { findings } = await migrator.plan({ values: 'none', signal });
+  // A plan that cannot be continued is a reason to start anew; all else would stop the new plan as well.
+  const stops = findings.some(
+    ({ severity, code }) => severity === 'error' && code !== 'PLAN_MISMATCH' && code !== 'PLAN_INCOMPLETE',
+  );
+  if (stops) return;
   await migrator.reset({ signal });
   output.line('   Cleared the checkpoints of earlier runs (RESUME_MODE=false)');
 }

@@ -174,7 +174,10 @@ export interface Sink<Row extends object = Record<string, unknown>> {
   /**
    * Checks the table against the rows that will come. Writes nothing.
    *
-   * @throws MigratorError with a `SINK_...` code where the table cannot take them.
+   * A table that cannot take them is refused by a finding of severity `error` with a `SINK_...` code, which `run()`
+   * throws as that error, so that a plan can show it beside everything else.
+   *
+   * @throws MigratorError with a `SINK_...` code where there is nothing to check.
    */
   prepare(shape: RowShape, context?: CallContext): Promise<SinkTarget>;
   /** Ends what the sink itself opened. */

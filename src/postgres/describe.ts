@@ -138,10 +138,10 @@ async function chooseKey(
     FROM pg_index AS i
     WHERE i.indrelid = CAST(${oid} AS oid) AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
       AND NOT EXISTS (
-        SELECT FROM unnest(i.indkey::int2[], i.indcollation::oid[]) AS k(attnum, collation)
+        SELECT FROM unnest(i.indkey::int2[], i.indcollation::oid[]) AS k(attnum, indexed_by)
           JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
           JOIN pg_collation AS c ON c.oid = a.attcollation
-        WHERE NOT c.collisdeterministic AND k.collation <> c.oid)`);
+        WHERE NOT c.collisdeterministic AND k.indexed_by <> c.oid)`);
   const uniqueKeys = uniques.map(([primary, names]) => ({
     primary: primary === 'true',
     names: JSON.parse(names ?? '[]') as string[],
