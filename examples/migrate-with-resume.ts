@@ -2,9 +2,9 @@
  * Copies PostgreSQL tables into Cloudflare D1, with the variables and the output of the resumable migration guide.
  * `node examples/migrate-with-resume.ts --help` explains it; `npm run demo` shows it without any account.
  */
-import type { GroupResult, RunResult } from 'resumable-migrator';
+import type { GroupPlan, GroupResult, RunResult } from 'resumable-migrator';
 import { readConfiguration, type Environment } from './cli/configuration.ts';
-import { copyTables } from './cli/copy-tables.ts';
+import { copyTables, planTables } from './cli/copy-tables.ts';
 import { exitCodeOf, printFailure } from './cli/failure.ts';
 import { HELP } from './cli/help.ts';
 import { Interrupts } from './cli/interrupts.ts';
@@ -19,12 +19,24 @@ async function main(args: readonly string[], env: Environment): Promise<number> 
       output.line(HELP.trimEnd());
       return 0;
     }
+    if (configuration.plan) {
+      return planExitCode(await planTables(configuration, output, interrupts.signal));
+    }
     const group = await copyTables(configuration, output, interrupts.signal);
     return report(output, group, env) ?? interrupts.exitCode ?? 1;
   } catch (error) {
     printFailure(output, error, env);
     return exitCodeOf(error);
   }
+}
+
+/** 1 where a run would be refused, or would fail; 2 where the configuration keeps a table from being planned. */
+function planExitCode({ tables }: GroupPlan): number {
+  const codes = tables.map(({ plan, error }) => {
+    if (error) return exitCodeOf(error);
+    return plan.findings.some(({ severity }) => severity === 'error') ? 1 : 0;
+  });
+  return Math.max(0, ...codes);
 }
 
 /** Says what became of every table that is not complete. The exit code; undefined where the run was interrupted. */

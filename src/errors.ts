@@ -50,6 +50,8 @@ export interface ErrorPlace {
   /** The checkpoint's `seq`. */
   readonly checkpoint?: number | undefined;
   readonly key?: Key | undefined;
+  /** The column whose value it is about; messages name it themselves. */
+  readonly column?: string | undefined;
 }
 
 /** The facts of a {@link MigratorError}. */
@@ -166,7 +168,8 @@ export class MigratorError extends Error {
     this.ambiguous = facts.ambiguous ?? false;
     this.shrink = facts.shrink ?? false;
     this.retryAfterMs = facts.retryAfterMs;
-    this.place = { migration: facts.migration, checkpoint: facts.checkpoint, key: facts.key };
+    const { migration, checkpoint, key, column } = facts;
+    this.place = { migration, checkpoint, key, ...(column === undefined ? {} : { column }) };
     this.result = facts.result;
     this.group = facts.group;
     Object.defineProperty(this, brand, { value: true });
@@ -205,7 +208,7 @@ function describePlace(place: ErrorPlace): string {
 }
 
 /** A key as messages show it: `42`, or `(eu, 42)`; long values are cut. */
-function showKey(key: Key): string {
+export function showKey(key: Key): string {
   const shown = key.map((part) => (part.length > 80 ? `${part.slice(0, 77)}...` : part));
   return shown.length === 1 ? String(shown[0]) : `(${shown.join(', ')})`;
 }

@@ -1,4 +1,13 @@
-import type { BatchEvent, CallContext, Progress, ResultRow, RunResult } from './contract/index.ts';
+import type {
+  BatchEvent,
+  CallContext,
+  PlanOptions,
+  PlanPreview,
+  Progress,
+  ResultRow,
+  RunResult,
+  SinkPrice,
+} from './contract/index.ts';
 import {
   arrange,
   askEach,
@@ -22,7 +31,7 @@ import {
   type VerifyResult,
 } from './engine/index.ts';
 import { type GroupResult, MigratorError } from './errors.ts';
-import { type PlanOptions, type PlanPreview, ResumableMigrator } from './migrator.ts';
+import { ResumableMigrator } from './migrator.ts';
 
 /** The options of a {@link MigrationGroup}. */
 export interface MigrationGroupOptions {
@@ -35,16 +44,35 @@ export interface MigrationGroupOptions {
   readonly order?: GroupOrder | undefined;
 }
 
+/** What a run of a group would do with one table, or why it cannot be planned. */
+export type TablePlan = {
+  readonly migration: string;
+  /** Migrations of the group that have to be complete before this one begins. */
+  readonly parents: readonly string[];
+} & (
+  | { readonly plan: PlanPreview; readonly error: null }
+  | { readonly plan: null; readonly error: MigratorError }
+);
+
 /** What a run of a group would do. */
 export interface GroupPlan {
-  /** In the order of copying. */
-  readonly tables: readonly {
-    readonly migration: string;
-    /** Migrations of the group that have to be complete before this one begins. */
-    readonly parents: readonly string[];
-    readonly plan: PlanPreview;
-  }[];
-  readonly totals: { readonly tables: number; readonly rows: number; readonly newCheckpoints: number };
+  /** In the order of copying; first those that could not be described, which have no place in it. */
+  readonly tables: readonly TablePlan[];
+  /** Sums over the tables that could be planned; null where a sink cannot tell. */
+  readonly totals: {
+    readonly tables: number;
+    /** Tables that cannot be planned. */
+    readonly failed: number;
+    readonly rows: number;
+    readonly bytes: number;
+    readonly checkpoints: number;
+    readonly newCheckpoints: number;
+    readonly requests: number | null;
+    readonly quotaMs: number | null;
+    readonly rowsWritten: number | null;
+    readonly price: SinkPrice | null;
+    readonly storedBytes: number | null;
+  };
 }
 
 /** Durable progress of a group: the sums of its tables. */
@@ -159,36 +187,36 @@ export class MigrationGroup implements AsyncDisposable {
   }
 
   /**
-   * Shows the order and what {@link run} would do with each table, and changes nothing on either side.
+   * Shows the order and what {@link run} would do with each table, and changes nothing on either side. A table that
+   * cannot be planned does not hide the others: its `error` says why.
    *
-   * @throws MigratorError `GROUP_CYCLE`, `INVALID_OPTION`, or `GROUP_FAILED` where tables cannot be planned: its message
-   * says so of each of them.
+   * @throws MigratorError `GROUP_CYCLE`, `INVALID_OPTION`
    */
   async plan(options: PlanOptions = {}): Promise<GroupPlan> {
     const { described, failed } = await this.#describe(options);
     options.signal?.throwIfAborted();
     const turns = arrange(described, this.#order);
-    const answers = await askEach(turns, this.#concurrency, async ({ member, parents }) => {
-      try {
-        const plan = await member.migrator.plan(options);
-        const names = parents.map(({ migration }) => migration);
-        return { table: { migration: member.migration, parents: names, plan }, error: null };
-      } catch (error) {
-        options.signal?.throwIfAborted();
-        return { table: null, error: asMigratorError(error, member.migration) };
-      }
-    });
-    const errors = [...failed, ...answers].map(({ error }) => error).filter((error) => error !== null);
-    if (errors.length > 0) throw planError(errors, this.#members.length);
-    const tables = answers.map(({ table }) => table).filter((table) => table !== null);
-    return {
-      tables,
-      totals: {
-        tables: tables.length,
-        rows: sum(tables, ({ plan }) => plan.totalRows),
-        newCheckpoints: sum(tables, ({ plan }) => plan.newCheckpoints),
+    const answers = await askEach(
+      turns,
+      this.#concurrency,
+      async ({ member, parents }): Promise<TablePlan> => {
+        const table = { migration: member.migration, parents: parents.map(({ migration }) => migration) };
+        try {
+          return { ...table, plan: await member.migrator.plan(options), error: null };
+        } catch (error) {
+          options.signal?.throwIfAborted();
+          return { ...table, plan: null, error: asMigratorError(error, member.migration) };
+        }
       },
-    };
+    );
+    const unknown = failed.map(({ migration, error }): TablePlan => ({
+      migration,
+      parents: [],
+      plan: null,
+      error,
+    }));
+    const tables = [...unknown, ...answers];
+    return { tables, totals: planTotals(tables) };
   }
 
   /**
@@ -349,16 +377,25 @@ async function runMember(
   }
 }
 
-function planError(failed: readonly MigratorError[], tables: number): MigratorError {
-  const messages = failed.map(({ message }) => message).join(' ');
-  return new MigratorError(
-    'GROUP_FAILED',
-    `${failed.length} of ${tables} tables cannot be planned. ${messages}`,
-    {
-      help: [...new Set(failed.map(({ help }) => help))].join(' '),
-      cause: failed[0],
-    },
-  );
+function planTotals(tables: readonly TablePlan[]): GroupPlan['totals'] {
+  const plans = tables.map(({ plan }) => plan).filter((plan) => plan !== null);
+  const known = (value: (plan: PlanPreview) => number | null | undefined): number | null =>
+    plans.some((plan) => value(plan) == null) ? null : sum(plans, (plan) => value(plan) ?? 0);
+  const least = known(({ estimate }) => estimate.price?.least);
+  const most = known(({ estimate }) => estimate.price?.most);
+  return {
+    tables: tables.length,
+    failed: tables.length - plans.length,
+    rows: sum(plans, ({ totalRows }) => totalRows),
+    bytes: sum(plans, ({ totalBytes }) => totalBytes),
+    checkpoints: sum(plans, ({ checkpoints }) => checkpoints),
+    newCheckpoints: sum(plans, ({ newCheckpoints }) => newCheckpoints),
+    requests: known(({ estimate }) => estimate.requests),
+    quotaMs: known(({ estimate }) => estimate.quotaMs),
+    rowsWritten: known(({ estimate }) => estimate.rowsWritten),
+    price: least === null || most === null ? null : { least, most },
+    storedBytes: known(({ estimate }) => estimate.storedBytes),
+  };
 }
 
 function sum<Item>(items: readonly Item[], value: (item: Item) => number): number {

@@ -4,7 +4,7 @@
  *
  * @module
  */
-export { type PlanOptions, type PlanPreview, ResumableMigrator } from './migrator.ts';
+export { ResumableMigrator } from './migrator.ts';
 export {
   type GroupPlan,
   type GroupProgress,
@@ -14,6 +14,7 @@ export {
   type GroupVerifyOptions,
   MigrationGroup,
   type MigrationGroupOptions,
+  type TablePlan,
 } from './group.ts';
 export type {
   Budget,
@@ -32,6 +33,7 @@ export type {
   VerifyOptions,
   VerifyResult,
 } from './engine/index.ts';
+export { renderPlan } from './render.ts';
 export {
   errorCodes,
   type ErrorPlace,

@@ -1,11 +1,9 @@
 import { EventEmitter } from 'eventemitter3';
 import type {
   CallContext,
-  ColumnDescriptor,
-  Delivery,
-  Finding,
-  KeyRange,
   MigrationEvents,
+  PlanOptions,
+  PlanPreview,
   Progress,
   ResultRow,
   RunResult,
@@ -13,12 +11,12 @@ import type {
 } from './contract/index.ts';
 import {
   checkBudget,
+  checkPlanOptions,
   describeMember,
   emptyProgress,
   type EngineOptions,
   type GroupMember,
-  prepare,
-  previewRanges,
+  preflight,
   readProgress,
   repairMigration,
   type RepairResult,
@@ -33,37 +31,6 @@ import {
   type VerifyOptions,
   withRetries,
 } from './engine/index.ts';
-
-/** Options of {@link ResumableMigrator.plan}. */
-export interface PlanOptions extends CallContext {
-  /** Counts the source's rows instead of estimating them. Default false. */
-  readonly exactCount?: boolean | undefined;
-}
-
-/** What a run would do. */
-export interface PlanPreview {
-  readonly migration: string;
-  readonly source: string;
-  readonly sink: string;
-  readonly delivery: Delivery;
-  /** `upsert`: a row that is in the sink already is overwritten. `insert`: rows are only added. */
-  readonly mode: 'upsert' | 'insert';
-  /** What should be known before copying: values that a column of the sink would change, unknown types. */
-  readonly findings: readonly Finding[];
-  /** The columns and the key of the rows that the sink gets: after a transform, where there is one. */
-  readonly columns: readonly ColumnDescriptor[];
-  readonly key: readonly ColumnDescriptor[];
-  readonly checkpointSize: number;
-  readonly totalRows: number;
-  /** False: `totalRows` is an estimate. */
-  readonly totalRowsExact: boolean;
-  /** Checkpoints that a run would add to the plan. */
-  readonly newCheckpoints: number;
-  /** The ends of the new checkpoints; null where there are none. */
-  readonly newRange: KeyRange | null;
-  /** What earlier runs have done. */
-  readonly progress: Progress;
-}
 
 /**
  * Copies one table so that the copy can be stopped at any instant and goes on where it stopped.
@@ -119,41 +86,20 @@ export class ResumableMigrator<
   }
 
   /**
-   * Shows what {@link run} would do, and changes nothing on either side.
+   * Shows what {@link run} would do, with every problem that can be seen beforehand among its `findings`. Changes
+   * nothing on either side, and answers within seconds unless `exactCount` or `values: 'all'` ask for more.
    *
-   * @throws MigratorError where the two sides, or the stored plan and the options, do not fit.
+   * @throws MigratorError where there is nothing to plan: no such table, no key, no access, options that cannot work.
+   * @example
+   * ```ts
+   * const plan = await migrator.plan({ values: 'all' });
+   * console.log(renderPlan(plan));
+   * if (plan.findings.some(({ severity }) => severity === 'error')) process.exitCode = 1;
+   * ```
    */
   async plan(options: PlanOptions = {}): Promise<PlanPreview> {
-    return await this.#retrying('plan', () => this.#plan(options), { signal: options.signal });
-  }
-
-  async #plan(options: PlanOptions): Promise<PlanPreview> {
-    const context = { signal: options.signal };
-    const prepared = await prepare(this.#options, context);
-    const { migration, description, shape, target, delivery, settings, stored } = prepared;
-    const ranges = await previewRanges(this.#options, prepared, context);
-    const progress = stored
-      ? await readProgress(this.#options.store, migration, context)
-      : emptyProgress(migration);
-    const totalRows = options.exactCount
-      ? await this.#options.source.countRows(undefined, context)
-      : description.estimatedRows;
-    return {
-      migration,
-      source: description.identity,
-      sink: target.identity,
-      delivery,
-      mode: target.mode,
-      findings: [...(description.findings ?? []), ...(target.findings ?? [])],
-      columns: shape.columns,
-      key: shape.key,
-      checkpointSize: settings.checkpointSize,
-      totalRows,
-      totalRowsExact: options.exactCount === true,
-      newCheckpoints: ranges.count,
-      newRange: ranges.first && ranges.last && { lower: ranges.first.lower, upper: ranges.last.upper },
-      progress,
-    };
+    checkPlanOptions(options);
+    return await preflight(this.#options, options, this.#emitter);
   }
 
   /**

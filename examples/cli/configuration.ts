@@ -19,6 +19,8 @@ export interface Configuration {
   /** False: forget the checkpoints of earlier runs first. */
   readonly resume: boolean;
   readonly verbose: boolean;
+  /** True: show what would be done, and do nothing. */
+  readonly plan: boolean;
 }
 
 /** The operator has to change something. The message is all there is to say. */
@@ -55,6 +57,7 @@ export function readConfiguration(args: readonly string[], env: Environment): Co
     concurrency: variables.wholeNumber('CONCURRENCY', 1) ?? 4,
     apiBaseUrl: variables.address('CLOUDFLARE_API_BASE_URL'),
     verbose: options.verbose ?? variables.flag('VERBOSE') ?? false,
+    plan: options.plan ?? false,
   };
   variables.throwIfWrong();
   return configuration;
@@ -64,6 +67,7 @@ interface Arguments {
   readonly table?: string[];
   readonly all?: boolean;
   readonly verbose?: boolean;
+  readonly plan?: boolean;
   readonly help?: boolean;
 }
 
@@ -75,6 +79,7 @@ function readArguments(args: readonly string[]): Arguments {
         table: { type: 'string', multiple: true },
         all: { type: 'boolean' },
         verbose: { type: 'boolean' },
+        plan: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },
     });

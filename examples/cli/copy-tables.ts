@@ -1,9 +1,11 @@
 import {
+  type GroupPlan,
   type GroupResult,
   isMigratorError,
   type KeyRange,
   MigrationGroup,
   type PlanPreview,
+  renderPlan,
   type ResumableMigrator,
 } from 'resumable-migrator';
 import { D1RestSink } from 'resumable-migrator/d1';
@@ -18,19 +20,11 @@ export async function copyTables(
   output: Output,
   signal: AbortSignal,
 ): Promise<GroupResult> {
-  const { tables, resume, verbose } = configuration;
-  const { checkpointSize, concurrency, batchSize, batchDelayMs } = configuration;
+  const { resume, verbose } = configuration;
   reportConfiguration(output, configuration);
-  await using group = new MigrationGroup();
-  const parts = new Map<ResumableMigrator<object, object>, { table: string; source: PostgresKeysetSource }>(
-    tables.map((table) => {
-      const source = sourceOf(table, configuration);
-      const sink = sinkOf(table, configuration);
-      const migrator = group.add({ source, sink, checkpointSize, concurrency, batchSize, batchDelayMs });
-      new RunReport(output, { verbose }).watch(migrator);
-      return [migrator, { table, source }] as const;
-    }),
-  );
+  const { group, parts } = groupOf(configuration);
+  await using _closed = group;
+  for (const migrator of group.migrators) new RunReport(output, { verbose }).watch(migrator);
   let first = true;
   try {
     return await group.run({
@@ -43,7 +37,8 @@ export async function copyTables(
         first = false;
         output.line(`📊 Analyzing ${table}...`);
         if (!resume) await startAnew(migrator, output, signal);
-        const plan = await migrator.plan({ exactCount: true, signal });
+        // The run looks at every value anyway, and refuses by itself what the plan calls an error.
+        const plan = await migrator.plan({ exactCount: true, values: 'none', signal });
         reportPlan(output, table, plan, await wholeRange(source, plan, signal));
       },
     });
@@ -53,6 +48,42 @@ export async function copyTables(
   } finally {
     output.bar(null);
   }
+}
+
+/** Shows what copying the tables would do, and changes nothing. */
+export async function planTables(
+  configuration: Configuration,
+  output: Output,
+  signal: AbortSignal,
+): Promise<GroupPlan> {
+  const { group } = groupOf(configuration);
+  await using _closed = group;
+  const plan = await group.plan({ signal });
+  const [first] = plan.tables;
+  const shown = plan.tables.length === 1 && first?.plan ? renderPlan(first.plan) : renderPlan(plan);
+  for (const line of shown.split('\n')) output.line(line);
+  return plan;
+}
+
+interface Part {
+  readonly table: string;
+  readonly source: PostgresKeysetSource;
+}
+
+function groupOf(configuration: Configuration): {
+  readonly group: MigrationGroup;
+  readonly parts: ReadonlyMap<ResumableMigrator<object, object>, Part>;
+} {
+  const { tables, checkpointSize, concurrency, batchSize, batchDelayMs } = configuration;
+  const group = new MigrationGroup();
+  const parts = new Map<ResumableMigrator<object, object>, Part>();
+  for (const table of tables) {
+    const source = sourceOf(table, configuration);
+    const sink = sinkOf(table, configuration);
+    const migrator = group.add({ source, sink, checkpointSize, concurrency, batchSize, batchDelayMs });
+    parts.set(migrator, { table, source });
+  }
+  return { group, parts };
 }
 
 function sourceOf(table: string, { databaseUrl, concurrency }: Configuration): PostgresKeysetSource {
@@ -83,13 +114,12 @@ async function startAnew(
   output: Output,
   signal: AbortSignal,
 ): Promise<void> {
-  try {
-    await migrator.plan({ signal });
-  } catch (error) {
-    // A plan that cannot be continued is a reason to start anew; all else would stop the new plan as well.
-    if (!isMigratorError(error) || (error.code !== 'PLAN_MISMATCH' && error.code !== 'PLAN_INCOMPLETE'))
-      throw error;
-  }
+  const { findings } = await migrator.plan({ values: 'none', signal });
+  // A plan that cannot be continued is a reason to start anew; all else would stop the new plan as well.
+  const stops = findings.some(
+    ({ severity, code }) => severity === 'error' && code !== 'PLAN_MISMATCH' && code !== 'PLAN_INCOMPLETE',
+  );
+  if (stops) return;
   await migrator.reset({ signal });
   output.line('   Cleared the checkpoints of earlier runs (RESUME_MODE=false)');
 }

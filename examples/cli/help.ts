@@ -4,11 +4,13 @@ export const HELP = `Copies a PostgreSQL table into Cloudflare D1. Stop it anywh
   npm run migrate:resume           copies coordinate_speed_new, or the table that TABLE_NAME says
   npm run migrate:resume:camera    copies camera_locations
   npm run migrate:resume:all       copies both, or the tables that TABLE_NAMES says, parents before children
-  node examples/migrate-with-resume.ts [--table NAME ... | --all] [--verbose] [--help]
+  npm run migrate:plan             shows what copying would do, and changes nothing
+  node examples/migrate-with-resume.ts [--table NAME ... | --all] [--plan] [--verbose] [--help]
 
 Arguments (they go before variables)
   --table NAME               the table to copy; may be given several times
   --all                      the tables of TABLE_NAMES
+  --plan                     show what would be copied, what it takes and what would go wrong; change nothing
   --verbose                  one line for each checkpoint and each batch, on a terminal too
 
 Required variables
@@ -31,8 +33,8 @@ Optional variables
   NO_COLOR                   anything: no colours on a terminal
 
 Exit codes
-  0    completed
-  1    failed; what was copied is saved, and the same command goes on
+  0    completed; with --plan: nothing was found that stops the copy
+  1    failed; what was copied is saved, and the same command goes on; with --plan: there are errors
   2    the configuration has to be changed first
   130  stopped by Ctrl-C (SIGINT) after the batch in flight; the same command goes on
   143  the same by SIGTERM

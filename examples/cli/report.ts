@@ -37,7 +37,8 @@ export function reportConfiguration(output: Output, configuration: Configuration
 export function reportPlan(output: Output, table: string, plan: PlanPreview, ids: KeyRange | null): void {
   output.line(`   Total records: ${plan.totalRows}`);
   output.line(`   ${keyWord(plan.key)} range: ${ids ? showEnds(ids) : 'none'}`);
-  for (const { severity, column, message, help } of plan.findings) {
+  // Errors are told of by the run, which refuses them.
+  for (const { severity, column, message, help } of plan.findings.filter((one) => one.severity !== 'error')) {
     const mark = severity === 'warning' ? '⚠️ ' : 'ℹ️ ';
     output.line(`   ${mark} ${column === null ? '' : `${column}: `}${message} ${help}`);
   }

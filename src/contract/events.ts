@@ -95,6 +95,15 @@ export interface RetryEvent {
   readonly message: string;
 }
 
+/** How far `plan({ values: 'all' })` is. One event a page. */
+export interface PlanProgressEvent {
+  readonly migration: string;
+  /** Rows that were looked at. */
+  readonly rows: number;
+  /** The source's estimate of all rows; never less than `rows`. */
+  readonly totalRows: number;
+}
+
 /** How far `verify({ mode: 'full' })` is. One event a batch and a checkpoint. */
 export interface VerifyProgressEvent {
   readonly migration: string;
@@ -132,6 +141,7 @@ export interface MigrationEvents {
   progress: ProgressEvent;
   retry: RetryEvent;
   wait: WaitEvent;
+  'plan:progress': PlanProgressEvent;
   'verify:progress': VerifyProgressEvent;
   'run:end': RunResult;
   'listener:error': ListenerErrorEvent;

@@ -18,7 +18,7 @@
  * @module
  */
 export type { CallContext, ColumnDescriptor, Key, KeyBound, KeyRange, LogicalType, TextRow } from './rows.ts';
-export type { Page, PageRequest, RangeRequest, Source, SourceDescription } from './source.ts';
+export type { Page, PageRequest, RangeRequest, RangeStrategy, Source, SourceDescription } from './source.ts';
 export type { Finding, Severity } from './findings.ts';
 export type { RejectedRow, RejectFilter, RejectStore, StoredReject } from './rejects.ts';
 export type {
@@ -57,6 +57,7 @@ export type {
   RowShape,
   Sink,
   SinkEstimate,
+  SinkPrice,
   SinkTarget,
   SinkVerifier,
   Workload,
@@ -84,6 +85,7 @@ export type {
   ListenerErrorEvent,
   MigrationEvents,
   PlanEvent,
+  PlanProgressEvent,
   ProgressEvent,
   RetryEvent,
   RowRejectedEvent,
@@ -91,4 +93,5 @@ export type {
   VerifyProgressEvent,
   WaitEvent,
 } from './events.ts';
+export type { PlanOptions, PlanPreview, ValueChoice } from './plan.ts';
 export type { CheckpointFailure, PauseReason, Progress, RunResult } from './results.ts';

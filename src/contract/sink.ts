@@ -95,27 +95,46 @@ export interface SinkVerifier<Batch extends EncodedBatch = EncodedBatch> {
 /** How much is to come; a sink reckons what that means for it. */
 export interface Workload {
   readonly rows: number;
-  /** Bytes of canonical text in all. */
+  /** Bytes of canonical text in all, in UTF-8. */
   readonly bytes: number;
+  /** Checkpoints that are to be copied. */
   readonly checkpoints: number;
+  /** Those of them that are still to be added to the plan. */
+  readonly newCheckpoints: number;
+  /** Rows a checkpoint at the most. */
+  readonly checkpointSize: number;
+  /** Checkpoints that are copied at the same time. */
+  readonly concurrency: number;
   /** Rows a batch at the most, where the host limits them. */
   readonly batchSize: number | undefined;
+  /** Some of the rows, so that a sink can see what its own form makes of them; none where none was read. */
+  readonly sample: readonly TextRow[];
 }
 
 /** What a workload means for a sink. Figures are estimates; null where the sink cannot tell. */
 export interface SinkEstimate {
   /** Calls over the network, checkpoints' own included. */
   readonly requests: number | null;
-  /** Milliseconds that the sink's quota of requests lets them take at the least. */
+  /** Milliseconds in which the sink's quota lets so many requests pass, spread evenly. A short burst may be faster. */
   readonly quotaMs: number | null;
-  /** Rows as the sink counts them for its price: index entries may count too. */
+  /** Rows as the sink counts them for its price: index entries and checkpoints count too. */
   readonly rowsWritten: number | null;
-  /** What writing them costs at the most, in US dollars: beyond what a plan includes. */
-  readonly price: number | null;
-  /** Bytes that the rows will occupy. */
+  /** What writing them costs, in US dollars. Storage is not in it. */
+  readonly price: SinkPrice | null;
+  /** Bytes that the rows will occupy, indexes included. */
   readonly storedBytes: number | null;
   /** Bytes that the sink has room for in all. */
   readonly maxStoredBytes: number | null;
+  /** What the figures mean for the host: no room for the rows, for example. */
+  readonly findings?: readonly Finding[] | undefined;
+}
+
+/** A price depends on what else was used up in the same month. */
+export interface SinkPrice {
+  /** Where nothing else uses what is included every month. */
+  readonly least: number;
+  /** Where everything included is used up already. */
+  readonly most: number;
 }
 
 /** A sink's table, checked against the rows that will come. */
@@ -180,7 +199,10 @@ export interface Sink<Row extends object = Record<string, unknown>> {
   /**
    * Checks the table against the rows that will come. Writes nothing.
    *
-   * @throws MigratorError with a `SINK_...` code where the table cannot take them.
+   * A table that cannot take them is refused by a finding of severity `error` with a `SINK_...` code, which `run()`
+   * throws as that error, so that a plan can show it beside everything else.
+   *
+   * @throws MigratorError with a `SINK_...` code where there is nothing to check.
    */
   prepare(shape: RowShape, context?: CallContext): Promise<SinkTarget>;
   /** Ends what the sink itself opened. */

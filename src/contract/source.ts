@@ -34,6 +34,14 @@ export interface RangeRequest {
   readonly after: Key | null;
 }
 
+/** How a source cuts the keys into ranges, and why so. */
+export interface RangeStrategy {
+  /** `fixed`: so many ids each, reckoned from the first and the last. `walked`: so many rows each, found along the key. */
+  readonly kind: 'fixed' | 'walked';
+  /** A sentence. */
+  readonly reason: string;
+}
+
 /** Asks for the next rows of a range, in key order. */
 export interface PageRequest {
   readonly lower: KeyBound | null;
@@ -72,6 +80,9 @@ export interface Source<Row extends object = Record<string, unknown>> {
    * portions, so that copying can begin before the last is known.
    */
   ranges(request: RangeRequest, context?: CallContext): AsyncIterable<readonly KeyRange[]>;
+
+  /** Says how {@link ranges} would cut them. Left out by a source that has one way only. */
+  rangeStrategy?(request: RangeRequest, context?: CallContext): Promise<RangeStrategy>;
 
   /** Reads the next rows of a range. */
   readPage(request: PageRequest, context?: CallContext): Promise<Page>;

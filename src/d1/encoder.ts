@@ -7,7 +7,7 @@ import type { ValueEncoder } from './value-encoders.ts';
 export const maxRowBytes = 2_000_000;
 
 /** JSON text of one batch, in bytes: below the limit of a string, with room to spare. */
-const maxBatchBytes = 1_900_000;
+export const maxBatchBytes = 1_900_000;
 
 /** A value of more bytes than this travels in a parameter of its own when its row does not fit into a batch. */
 const largeValueBytes = 100_000;
@@ -189,7 +189,7 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
 /** Which column refused a value; the engine adds the row's key. */
 function named(error: unknown, form: ColumnForm | undefined): unknown {
   return error instanceof MigratorError && form
-    ? error.with({ help: `Column ${form.name}: ${error.help}` })
+    ? error.with({ help: `Column ${form.name}: ${error.help}`, column: form.name })
     : error;
 }
 
@@ -200,7 +200,7 @@ function cut(text: string, size: number): string[] {
 }
 
 /** Bytes of a text in UTF-8, without making them. */
-function utf8Bytes(text: string): number {
+export function utf8Bytes(text: string): number {
   let bytes = text.length;
   for (let index = 0; index < text.length; index += 1) {
     const code = text.charCodeAt(index);

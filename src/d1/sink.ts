@@ -7,10 +7,11 @@ import { D1CheckpointStore } from './checkpoint-store.ts';
 import { D1Connection } from './connection.ts';
 import type { D1DatabaseLike } from './database.ts';
 import { checkTableOptions, ddlOf } from './ddl.ts';
+import { indexesOfNew } from './estimate.ts';
 import { readsFloats } from './floats.ts';
 import { isReserved, nameFindings } from './names.ts';
 import { D1RejectStore } from './rejects.ts';
-import { checkTable, describeTable, isUnique, primaryKeyOf, type TableOptions } from './table.ts';
+import { describeTable, isUnique, primaryKeyOf, problemsOf, type TableOptions } from './table.ts';
 import { D1Target } from './target.ts';
 import type { StoreOptions } from './forms.ts';
 import { formsOf, storeSettings } from './types.ts';
@@ -90,7 +91,6 @@ export class D1Sink<Row extends object> implements Sink<Row> {
     }
     const replaces = present !== null && createTable === 'replace' && shape.planned !== true;
     const description = replaces ? null : present;
-    if (description) checkTable(table, description, shape);
     const keyTravels = primaryKeyOf(shape).length > 0;
     const [atomic, reading] = await Promise.all([
       isAtomic(connection, context),
@@ -116,10 +116,15 @@ export class D1Sink<Row extends object> implements Sink<Row> {
       table,
       shape,
       forms,
-      findings: [...nameFindings(table, shape), ...findingsOf(shape, description, forms)],
+      findings: [
+        ...nameFindings(table, shape),
+        ...(description ? problemsOf(table, description, shape) : []),
+        ...findingsOf(shape, description, forms),
+      ],
       settings: storeSettings(store, shape),
       ddl: await ddlOf(parts, context),
       again: (later) => this.#prepare({ ...shape, planned: true }, later),
+      ownIndexes: description?.indexes ?? indexesOfNew(shape, forms, tableOptions),
       upsert: keyTravels && (isNew || isUnique(description, shape.key)),
       atomic,
       rejects: this.#rejects,

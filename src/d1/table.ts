@@ -1,6 +1,5 @@
 import { type RawBuilder, sql } from 'kysely';
-import type { CallContext, ColumnDescriptor, RowShape } from '../contract/index.ts';
-import { MigratorError } from '../errors.ts';
+import type { CallContext, ColumnDescriptor, Finding, RowShape } from '../contract/index.ts';
 import type { D1Connection } from './connection.ts';
 import type { ColumnForm } from './types.ts';
 
@@ -20,6 +19,8 @@ export interface TableDescription {
   readonly columns: readonly TableColumn[];
   /** Sets of columns that are unique together, the primary key included. */
   readonly uniqueKeys: readonly (readonly string[])[];
+  /** Indexes that get an entry for every row beside the row itself. */
+  readonly indexes: number;
 }
 
 /** Reads a table's columns and unique keys; null where there is no such table. */
@@ -43,19 +44,23 @@ export async function describeTable(
     generated: Number(row['hidden']) > 1,
   }));
   const indexes = await connection.rows(
-    sql`SELECT list.name AS index_name, info.name AS column_name
-  FROM pragma_index_list(${table}) AS list, pragma_index_info(list.name) AS info
-  WHERE list."unique" = 1 AND list.partial = 0`,
+    sql`SELECT list.name AS index_name, info.name AS column_name, list.origin,
+    list."unique" = 1 AND list.partial = 0 AS is_key, (SELECT wr FROM pragma_table_list(${table})) AS without_rowid
+  FROM pragma_index_list(${table}) AS list, pragma_index_info(list.name) AS info`,
     context,
   );
   const byIndex = Map.groupBy(indexes, (row) => row['index_name']);
+  const keys = [...byIndex.values()].filter(([first]) => Number(first?.['is_key']) === 1);
+  // Without rowids the primary key's index is the table.
+  const isTable = indexes.some((row) => row['origin'] === 'pk' && Number(row['without_rowid']) === 1);
   const primaryKey = columns.filter((column) => column.primaryKey > 0).map(({ name }) => name);
   return {
     columns,
     uniqueKeys: [
       ...(primaryKey.length > 0 ? [primaryKey] : []),
-      ...[...byIndex.values()].map((parts) => parts.map((row) => String(row['column_name']))),
+      ...keys.map((parts) => parts.map((row) => String(row['column_name']))),
     ],
+    indexes: byIndex.size - (isTable ? 1 : 0),
   };
 }
 
@@ -64,43 +69,61 @@ function sameName(a: string, b: string): boolean {
   return a.toLowerCase() === b.toLowerCase();
 }
 
-/** Refuses a table that cannot take the rows: a column is missing, or one that must be filled gets no value. */
-export function checkTable(table: string, description: TableDescription, shape: RowShape): void {
+/** Why a table cannot take the rows: columns are missing, or one that must be filled gets no value. */
+export function problemsOf(
+  table: string,
+  description: TableDescription,
+  { columns }: Pick<RowShape, 'columns'>,
+): Finding[] {
   const find = (name: string): TableColumn | undefined =>
     description.columns.find((column) => sameName(column.name, name));
-  const refuse = (message: string, help: string): never => {
-    throw new MigratorError('SINK_COLUMN_MISSING', message, { migration: shape.migration, help });
-  };
-  const list = (columns: readonly { readonly name: string }[]): string =>
-    columns.map(({ name }) => name).join(', ');
-  const missing = shape.columns.filter(({ name }) => !find(name));
-  if (missing.length > 0) {
-    refuse(
-      `The D1 table ${table} lacks ${missing.length === 1 ? 'the column' : 'the columns'} ${list(missing)}.`,
-      'Add what is missing (ALTER TABLE ... ADD COLUMN), or choose the columns of the source with its `columns` option.',
-    );
-  }
-  const generated = shape.columns.filter(({ name }) => find(name)?.generated);
-  if (generated.length > 0) {
-    refuse(
-      `The D1 table ${table} computes ${list(generated)} itself, so no value can be written there.`,
-      'Leave these columns out with the `columns` option of the source.',
-    );
-  }
+  const missing = columns.filter(({ name }) => !find(name));
+  const generated = columns.filter(({ name }) => find(name)?.generated);
   const unfilled = description.columns.filter(
     (column) =>
       column.notNull &&
       !column.hasDefault &&
       !column.generated &&
       !isRowId(column, description) &&
-      !shape.columns.some(({ name }) => sameName(name, column.name)),
+      !columns.some(({ name }) => sameName(name, column.name)),
   );
-  if (unfilled.length > 0) {
-    refuse(
-      `The D1 table ${table} needs a value for ${list(unfilled)}, which the source does not have.`,
+  return [
+    problem(
+      missing,
+      (names) =>
+        `The D1 table ${table} lacks ${missing.length === 1 ? 'the column' : 'the columns'} ${names}.`,
+      'Add what is missing (ALTER TABLE ... ADD COLUMN), or choose the columns of the source with its `columns` option.',
+    ),
+    problem(
+      generated,
+      (names) => `The D1 table ${table} computes ${names} itself, so no value can be written there.`,
+      'Leave these columns out with the `columns` option of the source.',
+    ),
+    problem(
+      unfilled,
+      (names) => `The D1 table ${table} needs a value for ${names}, which the source does not have.`,
       'Give these columns a default, or let them be null.',
-    );
-  }
+    ),
+  ].filter((finding) => finding !== null);
+}
+
+/** One finding for all columns that have the same problem; null where none has it. */
+function problem(
+  columns: readonly { readonly name: string }[],
+  message: (names: string) => string,
+  help: string,
+): Finding | null {
+  const names = columns.map(({ name }) => name);
+  const [first = null] = names;
+  if (first === null) return null;
+  const column = names.length === 1 ? first : null;
+  return {
+    code: 'SINK_COLUMN_MISSING',
+    severity: 'error',
+    column,
+    message: message(names.join(', ')),
+    help,
+  };
 }
 
 function isRowId(column: TableColumn, { columns }: TableDescription): boolean {

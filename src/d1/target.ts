@@ -9,8 +9,10 @@ import type {
   Finding,
   KeyRange,
   RowShape,
+  SinkEstimate,
   SinkTarget,
   SinkVerifier,
+  Workload,
 } from '../contract/index.ts';
 import { MigratorError } from '../errors.ts';
 import { D1CheckpointStore, isPlannedAlready } from './checkpoint-store.ts';
@@ -18,8 +20,10 @@ import type { D1Connection, Query } from './connection.ts';
 import { compareBatch, deleteKeys, isOrderedAlike, readKeys, within } from './compare.ts';
 import type { Ddl } from './ddl.ts';
 import { type D1Batch, D1Encoder, maxRowBytes } from './encoder.ts';
+import { estimateCopy } from './estimate.ts';
 import { keyFormsOf } from './key-values.ts';
 import type { D1RejectStore } from './rejects.ts';
+import { D1RestDatabase } from './rest-database.ts';
 import { quoteName } from './translate.ts';
 import { type ColumnForm, valueExpression } from './types.ts';
 
@@ -39,6 +43,8 @@ export interface D1TargetParts {
   readonly again: (context?: CallContext) => Promise<D1Target>;
   /** True: a row can be found by the key. */
   readonly upsert: boolean;
+  /** Indexes that get an entry for every row, without those that {@link ddl} adds. */
+  readonly ownIndexes: number;
   /** True: the statements of a batch are one transaction. */
   readonly atomic: boolean;
   /** Where rows are set aside. */
@@ -87,6 +93,16 @@ export class D1Target implements SinkTarget<D1Batch> {
     this.verifier = upsert && keysAreKnown ? this.#makeVerifier() : undefined;
     this.#insertInto = sql`INSERT INTO ${sql.id(table)} (${sql.join(shape.columns.map(({ name }) => sql.id(name)))})`;
     this.#onConflict = upsert ? onConflict(shape) : sql``;
+  }
+
+  estimate(workload: Workload): SinkEstimate {
+    const { connection, table, forms, ddl, ownIndexes } = this.#parts;
+    const missing = ddl.create !== null;
+    const indexes = ownIndexes + ddl.before.length + ddl.after.length;
+    const overRest = connection.database instanceof D1RestDatabase;
+    const oneRequest = this.#store !== null;
+    const facts = { table, forms, keyForms: this.#keyForms, missing, indexes, overRest, oneRequest };
+    return estimateCopy(facts, workload);
   }
 
   delivery(store: CheckpointStore): Delivery {

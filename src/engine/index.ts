@@ -8,6 +8,7 @@ export type { ColumnsFit, ResumableMigratorOptions } from './migrator-options.ts
 export {
   type Budget,
   checkBudget,
+  checkPlanOptions,
   type EngineOptions,
   resolveOptions,
   type TuningOptions,
@@ -24,7 +25,7 @@ export {
 } from './group.ts';
 export { describeMember, provisionalName, refuseTwins } from './group-members.ts';
 export type { RejectPolicy, RowOptions } from './transform-options.ts';
-export { prepare, previewRanges } from './plan.ts';
+export { preflight } from './preflight.ts';
 export { emptyProgress, readProgress } from './progress.ts';
 export { type RetryPolicy, withRetries } from './retry.ts';
 export { runMigration, type RunOptions } from './run.ts';

@@ -1,4 +1,4 @@
-import type { CheckpointStore, RowSchema, Sink, Source } from '../contract/index.ts';
+import type { CheckpointStore, PlanOptions, RowSchema, Sink, Source } from '../contract/index.ts';
 import { MigratorError } from '../errors.ts';
 import type { RetryPolicy } from './retry.ts';
 import {
@@ -147,6 +147,14 @@ export function checkBudget(budget: Budget): Budget {
     if (value !== undefined) wholeNumber(`budget.${limit}`, value, 1, 'Leave it out for no limit.');
   }
   return budget;
+}
+
+/** Checks the options of a plan. */
+export function checkPlanOptions({ values = 'sample' }: PlanOptions): void {
+  if (['sample', 'all', 'none'].includes(values)) return;
+  throw new MigratorError('INVALID_OPTION', `values must not be ${show(values)}.`, {
+    help: "It is 'sample' (some pages), 'all' (every row) or 'none'.",
+  });
 }
 
 /** The largest whole number that a timer takes; longer waits would end at once. */

@@ -1,16 +1,16 @@
 import type {
   CallContext,
   Delivery,
+  Finding,
   Fingerprint,
   Key,
-  KeyRange,
   PlanSettings,
   RowShape,
   SinkTarget,
   SourceDescription,
   StoredPlan,
 } from '../contract/index.ts';
-import { MigratorError, rowTooLarge } from '../errors.ts';
+import { errorCodes, MigratorError, type MigratorErrorCode, rowTooLarge } from '../errors.ts';
 import type { EngineOptions } from './options.ts';
 import { RowPipeline } from './pipeline.ts';
 import { resultShape } from './result-shape.ts';
@@ -29,8 +29,31 @@ export interface Prepared {
   readonly stored: StoredPlan | null;
 }
 
+/** {@link Prepared}, and everything that keeps a run from beginning. */
+export interface Survey {
+  /** Where the stored plan cannot be continued, `stored` is null, as it is after a reset. */
+  readonly prepared: Prepared;
+  /** In the order in which a run refuses them. */
+  readonly problems: readonly MigratorError[];
+  /** True: checkpoints are stored, whether they can be continued or not. */
+  readonly planned: boolean;
+}
+
 /** Reads both sides and refuses everything that cannot work. Writes nothing on either side. */
 export async function prepare(options: EngineOptions, context: CallContext): Promise<Prepared> {
+  const { prepared, problems } = await survey(options, context);
+  const [problem] = problems;
+  if (problem) throw problem;
+  const { migration, target, stored, pipeline } = prepared;
+  // A transform may make a row smaller, and a row that is to be set aside stops nothing.
+  if (stored || pipeline) return prepared;
+  const key = await options.source.findOversizedRow?.(target.maxRowBytes, context);
+  if (key) throw rowTooLarge(target.maxRowBytes).with({ migration, key });
+  return prepared;
+}
+
+/** Reads both sides and collects what cannot work. Writes nothing on either side. */
+export async function survey(options: EngineOptions, context: CallContext): Promise<Survey> {
   const { source, sink, store } = options;
   const description = await source.describe(context);
   const migration = options.name ?? description.name;
@@ -46,31 +69,49 @@ export async function prepare(options: EngineOptions, context: CallContext): Pro
       ? null
       : new RowPipeline({ description, shape, transform, validate, upsert });
   const delivery = target.delivery(store);
+  const problems = (target.findings ?? []).flatMap((finding) => problemOf(migration, finding));
   if (delivery === 'at-least-once' && target.mode === 'insert') {
-    throw new MigratorError(
-      'DELIVERY_REFUSED',
-      `${target.identity} has no key to find a row by, and rows and checkpoints cannot be written in one transaction here.`,
-      {
-        migration,
-        help: "Give the sink table a primary key or a unique index on the key columns, or keep the checkpoints in the sink's own database, behind an endpoint whose batches are atomic.",
-      },
+    problems.push(
+      new MigratorError(
+        'DELIVERY_REFUSED',
+        `${target.identity} has no key to find a row by, and rows and checkpoints cannot be written in one transaction here.`,
+        {
+          migration,
+          help: "Give the sink table a primary key or a unique index on the key columns, or keep the checkpoints in the sink's own database, behind an endpoint whose batches are atomic.",
+        },
+      ),
     );
   }
   const occupied = stored === null && target.mode === 'insert' && !(await target.isEmpty(context));
   // Another process may have planned and begun between the two questions: then these rows are its own.
   if (occupied) stored = await store.readPlan(migration, context);
+  const fingerprint = fingerprintOf(options, description, shape, target, delivery);
+  const mismatch = stored && storedPlanProblem(migration, stored, fingerprint);
+  if (mismatch) problems.push(mismatch);
+  if (occupied && !stored) problems.push(notEmpty(migration, target));
+  const usable = mismatch ? null : stored;
   const settings: PlanSettings = {
-    fingerprint: fingerprintOf(options, description, shape, target, delivery),
+    fingerprint,
     checkpointSize:
-      stored?.settings?.checkpointSize ??
+      usable?.settings?.checkpointSize ??
       (options.checkpointSize === 'auto'
         ? checkpointSizeFor(description.estimatedRows)
         : options.checkpointSize),
     integerKey: key.length === 1 && key[0]?.type === 'integer',
   };
-  if (stored) checkStoredPlan(migration, stored, settings.fingerprint);
-  else await checkNewPlan(migration, options, target, occupied, pipeline === null, context);
-  return { migration, description, shape, pipeline, target, delivery, settings, stored };
+  const prepared = { migration, description, shape, pipeline, target, delivery, settings, stored: usable };
+  return { prepared, problems, planned: stored !== null };
+}
+
+/** What a sink finds with the code of an error keeps a run from beginning, as that error. */
+function problemOf(migration: string, { code, severity, message, help }: Finding): MigratorError[] {
+  return severity === 'error' && isErrorCode(code)
+    ? [new MigratorError(code, message, { migration, help })]
+    : [];
+}
+
+function isErrorCode(code: string): code is MigratorErrorCode {
+  return Object.hasOwn(errorCodes, code);
 }
 
 /** Refuses a run whose plan has findings of severity `error`. Nothing is written yet. */
@@ -148,24 +189,6 @@ async function adopt(
   checkStoredPlan(migration, stored, settings.fingerprint);
 }
 
-/** The ranges that a run would add to the plan, without adding them. */
-export async function previewRanges(
-  options: EngineOptions,
-  prepared: Prepared,
-  context: CallContext,
-): Promise<{ readonly count: number; readonly first: KeyRange | null; readonly last: KeyRange | null }> {
-  let count = 0;
-  let first: KeyRange | null = null;
-  let last: KeyRange | null = null;
-  const request = { size: prepared.settings.checkpointSize, after: prepared.stored?.end ?? null };
-  for await (const ranges of options.source.ranges(request, context)) {
-    count += ranges.length;
-    first ??= ranges[0] ?? null;
-    last = ranges.at(-1) ?? last;
-  }
-  return { count, first, last };
-}
-
 function fingerprintOf(
   options: EngineOptions,
   description: SourceDescription,
@@ -193,22 +216,32 @@ function fingerprintOf(
 }
 
 function checkStoredPlan(migration: string, stored: StoredPlan, fingerprint: Fingerprint): void {
+  const problem = storedPlanProblem(migration, stored, fingerprint);
+  if (problem) throw problem;
+}
+
+/** Why a stored plan cannot be continued; null where it can. */
+function storedPlanProblem(
+  migration: string,
+  stored: StoredPlan,
+  fingerprint: Fingerprint,
+): MigratorError | null {
   if (stored.settings !== null && stored.lastSeq !== stored.checkpoints) {
     const missing = stored.lastSeq - stored.checkpoints;
-    throw planIncomplete(
+    return planIncomplete(
       migration,
       `The plan ends at checkpoint ${stored.lastSeq}, but ${missing} of its checkpoints are not there any more`,
     );
   }
   const before = stored.settings?.fingerprint;
-  if (!before) return;
+  if (!before) return null;
   const changes = [...new Set([...Object.keys(before), ...Object.keys(fingerprint)])]
     .filter((setting) => before[setting] !== fingerprint[setting])
     .map(
       (setting) => `${setting} was ${before[setting] ?? 'not set'}, now ${fingerprint[setting] ?? 'not set'}`,
     );
-  if (changes.length === 0) return;
-  throw new MigratorError(
+  if (changes.length === 0) return null;
+  return new MigratorError(
     'PLAN_MISMATCH',
     `The stored plan was made with other settings: ${changes.join('; ')}.`,
     {
@@ -225,26 +258,13 @@ function planIncomplete(migration: string, what: string): MigratorError {
   });
 }
 
-async function checkNewPlan(
-  migration: string,
-  options: EngineOptions,
-  target: SinkTarget,
-  occupied: boolean,
-  refuseOversized: boolean,
-  context: CallContext,
-): Promise<void> {
-  if (occupied) {
-    throw new MigratorError(
-      'SINK_NOT_EMPTY',
-      `${target.identity} has rows already, and no key to find a row by: copying from the start could double them.`,
-      {
-        migration,
-        help: 'Empty the table, or give it a primary key or a unique index on the key columns, so that rows are upserted.',
-      },
-    );
-  }
-  // A transform may make a row smaller, and a row that is to be set aside stops nothing.
-  if (!refuseOversized) return;
-  const key = await options.source.findOversizedRow?.(target.maxRowBytes, context);
-  if (key) throw rowTooLarge(target.maxRowBytes).with({ migration, key });
+function notEmpty(migration: string, target: SinkTarget): MigratorError {
+  return new MigratorError(
+    'SINK_NOT_EMPTY',
+    `${target.identity} has rows already, and no key to find a row by: copying from the start could double them.`,
+    {
+      migration,
+      help: 'Empty the table, or give it a primary key or a unique index on the key columns, so that rows are upserted.',
+    },
+  );
 }

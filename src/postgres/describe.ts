@@ -145,12 +145,18 @@ async function chooseKey(
   },
 ): Promise<PostgresColumn[]> {
   const { oid, shown, all, given } = table;
+  // A column whose collation takes different texts for equal is unique by an index of the same collation alone.
   const uniques = await query(sql`
     SELECT i.indisprimary::text,
       (SELECT json_agg(a.attname ORDER BY k.place)::text FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, place)
         JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.attnum WHERE k.place <= i.indnkeyatts)
     FROM pg_index AS i
-    WHERE i.indrelid = CAST(${oid} AS oid) AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL`);
+    WHERE i.indrelid = CAST(${oid} AS oid) AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+      AND NOT EXISTS (
+        SELECT FROM unnest(i.indkey::int2[], i.indcollation::oid[]) AS k(attnum, indexed_by)
+          JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+          JOIN pg_collation AS c ON c.oid = a.attcollation
+        WHERE NOT c.collisdeterministic AND k.indexed_by <> c.oid)`);
   const uniqueKeys = uniques.map(([primary, names]) => ({
     primary: primary === 'true',
     names: JSON.parse(names ?? '[]') as string[],

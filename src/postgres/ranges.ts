@@ -1,4 +1,11 @@
-import type { Key, KeyBound, KeyRange, RangeRequest } from '../contract/index.ts';
+import type {
+  ColumnDescriptor,
+  Key,
+  KeyBound,
+  KeyRange,
+  RangeRequest,
+  RangeStrategy,
+} from '../contract/index.ts';
 
 /** Ranges that are handed on at a time. */
 const portion = 500;
@@ -6,22 +13,24 @@ const portion = 500;
 /** Fixed ranges are used for sparse ids as well, as long as no more than these are planned. */
 const fewRanges = 16n;
 
+/** The first and the last id that are to be read, as texts. */
+export interface IntegerEnds {
+  readonly first: string;
+  readonly last: string;
+}
+
 /**
  * Fixed ranges of ids, as the guide has them: from the first id on, `size` ids each, the last one cut at the last id.
  * Null where the ids are so sparse that most ranges would be empty.
  */
 export function integerRanges(
-  { size, after }: RangeRequest,
-  ends: { readonly first: string; readonly last: string },
+  request: RangeRequest,
+  ends: IntegerEnds,
   estimatedRows: number,
 ): readonly KeyRange[][] | null {
-  const first = after?.[0] === undefined ? BigInt(ends.first) : BigInt(after[0]) + 1n;
-  const last = BigInt(ends.last);
-  const step = BigInt(size);
-  const count = (last - first) / step + 1n;
-  // What came after the plan's end was not estimated by itself.
-  const expected = after === null ? BigInt(Math.ceil(estimatedRows / size)) : 0n;
-  if (count > fewRanges && count > expected * 4n) return null;
+  const { first, last, isDense } = fixedRanges(request, ends, estimatedRows);
+  if (!isDense) return null;
+  const step = BigInt(request.size);
   const portions: KeyRange[][] = [];
   for (let from = first; from <= last; from += step * BigInt(portion)) {
     const ranges: KeyRange[] = [];
@@ -35,6 +44,48 @@ export function integerRanges(
     portions.push(ranges);
   }
   return portions;
+}
+
+/** What fixed ranges would be, and whether few enough of them would be empty. */
+function fixedRanges(
+  { size, after }: RangeRequest,
+  ends: IntegerEnds,
+  estimatedRows: number,
+): { readonly first: bigint; readonly last: bigint; readonly count: bigint; readonly isDense: boolean } {
+  const first = after?.[0] === undefined ? BigInt(ends.first) : BigInt(after[0]) + 1n;
+  const last = BigInt(ends.last);
+  const count = (last - first) / BigInt(size) + 1n;
+  // What came after the plan's end was not estimated by itself.
+  const expected = after === null ? BigInt(Math.ceil(estimatedRows / size)) : 0n;
+  return { first, last, count, isDense: count <= fewRanges || count <= expected * 4n };
+}
+
+/** Which ranges are made, and why. `ends` is null where there is no row, or where the key is no single integer. */
+export function strategyOf(
+  request: RangeRequest,
+  key: readonly ColumnDescriptor[],
+  ends: IntegerEnds | null,
+  estimatedRows: number,
+): RangeStrategy {
+  const shown = (value: bigint | number): string => value.toLocaleString('en');
+  const size = shown(request.size);
+  const [only] = key;
+  if (key.length !== 1 || only?.type !== 'integer') {
+    const names = key.map(({ name, nativeType }) => `${name} ${nativeType}`).join(', ');
+    return {
+      kind: 'walked',
+      reason: `The key (${names}) is no single integer, so every ${size}th row along it ends a checkpoint.`,
+    };
+  }
+  if (!ends) return { kind: 'fixed', reason: 'There are no rows to plan for.' };
+  const { first, last, count, isDense } = fixedRanges(request, ends, estimatedRows);
+  const span = `${only.name} runs from ${first} to ${last}, with about ${shown(estimatedRows)} rows`;
+  return isDense
+    ? { kind: 'fixed', reason: `${span}: dense enough for ranges of ${size} ids each.` }
+    : {
+        kind: 'walked',
+        reason: `${span}: too sparse for ranges of ${size} ids (${shown(count)} of them, most without a row), so every ${size}th row ends a checkpoint.`,
+      };
 }
 
 /**

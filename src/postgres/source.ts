@@ -1,4 +1,4 @@
-import { type Kysely, type RawBuilder, sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type {
   CallContext,
   ColumnDescriptor,
@@ -7,31 +7,22 @@ import type {
   Page,
   PageRequest,
   RangeRequest,
+  RangeStrategy,
   Source,
   SourceDescription,
   TextRow,
 } from '../contract/index.ts';
 import { isMigratorError, MigratorError } from '../errors.ts';
 import { choiceOf } from './choice.ts';
-import {
-  compile,
-  KyselyTransactions,
-  type PgPoolLike,
-  type PgTransactions,
-  PoolTransactions,
-} from './client.ts';
+import { compile, type PgTransactions } from './client.ts';
+import { connect, type PostgresConnection } from './connection.ts';
 import { readDeclared } from './declared.ts';
 import { describeTable, type TableDescription, type TableRequest } from './describe.ts';
 import { keyColumns, keyIn, keyOrder, storedBytes, within } from './fragments.ts';
-import { integerRanges, walkedRanges } from './ranges.ts';
+import { type KeyFacts, readKeyFacts } from './key-facts.ts';
+import { type IntegerEnds, integerRanges, strategyOf, walkedRanges } from './ranges.ts';
 import { readReferences } from './references.ts';
 import { type PostgresColumn, selected } from './types.ts';
-
-/** How to reach the database: one of the three. */
-export type PostgresConnection<Database> =
-  | { readonly pool: PgPoolLike; readonly connectionString?: never; readonly db?: never }
-  | { readonly connectionString: string; readonly pool?: never; readonly db?: never }
-  | { readonly db: Kysely<Database>; readonly pool?: never; readonly connectionString?: never };
 
 /** The columns to copy: their names, or a new name (or `true` for the same) for each. */
 export type ColumnChoice<Row> =
@@ -118,17 +109,20 @@ export class PostgresKeysetSource<
   }
 
   async describe(context?: CallContext): Promise<SourceDescription> {
-    const description = this.#transactions.run((query) => describeTable(query, this.#request), context);
+    const description = this.#transactions.run(async (query): Promise<TableDescription & KeyFacts> => {
+      const table = await describeTable(query, this.#request);
+      return { ...table, ...(await readKeyFacts(query, table)) };
+    }, context);
     this.#description = description;
     description.catch(() => {
       this.#description = null;
     });
-    const { database, schema, table, keyIndexes, estimatedRows, estimatedRowBytes, ...described } =
+    const { database, schema, table, keyIndexes, estimatedRows, estimatedRowBytes, findings, ...described } =
       await description;
     const declared = await readDeclared(this.#transactions, await description, context);
     const columns = described.columns.map(descriptorOf);
     const key = described.key.map(descriptorOf);
-    const settings: Record<string, string> = {};
+    const settings: Record<string, string> = { ...described.settings };
     if (this.#request.where) {
       const { sql: text, parameters } = compile(this.#request.where);
       settings['where'] =
@@ -138,13 +132,24 @@ export class PostgresKeysetSource<
     if (renamed.length > 0)
       settings['renamed'] = renamed.map(({ name, source }) => `${source} to ${name}`).join(', ');
     const identity = `PostgreSQL ${database}.${schema}.${table}`;
-    const estimates = { estimatedRows, estimatedRowBytes };
-    return { name: table, identity, columns, key, keyIndexes, settings, ...estimates, ...declared };
+    const estimated = { estimatedRows, estimatedRowBytes };
+    const all = [...declared.findings, ...findings];
+    return {
+      name: table,
+      identity,
+      columns,
+      key,
+      keyIndexes,
+      settings,
+      ...estimated,
+      schema: declared.schema,
+      findings: all,
+    };
   }
 
   async *ranges(request: RangeRequest, context?: CallContext): AsyncGenerator<readonly KeyRange[], void> {
     const table = await this.#described(context);
-    const single = table.key.length === 1 && table.key[0]?.type === 'integer';
+    const single = isSingleInteger(table);
     const ends = single ? await this.#ends(table, request.after, context) : null;
     if (single && !ends) return;
     const fixed = ends && integerRanges(request, ends, table.estimatedRows);
@@ -159,6 +164,12 @@ export class PostgresKeysetSource<
       single,
       async (after) => await this.#boundary(table, after, request.size, context),
     );
+  }
+
+  async rangeStrategy(request: RangeRequest, context?: CallContext): Promise<RangeStrategy> {
+    const table = await this.#described(context);
+    const ends = isSingleInteger(table) ? await this.#ends(table, request.after, context) : null;
+    return strategyOf(request, table.key, ends, table.estimatedRows);
   }
 
   async readPage({ lower, upper, limit }: PageRequest, context?: CallContext): Promise<Page> {
@@ -236,7 +247,7 @@ export class PostgresKeysetSource<
     table: TableDescription,
     after: Key | null,
     context?: CallContext,
-  ): Promise<{ readonly first: string; readonly last: string } | null> {
+  ): Promise<IntegerEnds | null> {
     const key = keyColumns(table);
     const where = after ? within(table, { key: after, inclusive: false }, null) : table.where;
     const [row] = await this.#transactions.run(
@@ -312,21 +323,11 @@ export class PostgresKeysetSource<
   }
 }
 
+function isSingleInteger({ key }: TableDescription): boolean {
+  return key.length === 1 && key[0]?.type === 'integer';
+}
+
 /** What the contract says of a column: how it travels stays here. */
 function descriptorOf({ name, type, nativeType, nullable }: PostgresColumn): ColumnDescriptor {
   return { name, type, nativeType, nullable };
-}
-
-function connect<Database>(
-  options: PostgresConnection<Database> & { readonly maxConnections?: number | undefined },
-): PgTransactions {
-  const { pool, connectionString, db } = options;
-  if (pool) return new PoolTransactions({ pool });
-  if (db) return new KyselyTransactions(db);
-  if (typeof connectionString === 'string') {
-    return new PoolTransactions({ connectionString, maxConnections: options.maxConnections ?? 5 });
-  }
-  throw new MigratorError('INVALID_OPTION', 'The source has no connection.', {
-    help: 'Pass `pool` (a pg.Pool), `db` (a Kysely instance) or `connectionString`.',
-  });
 }

@@ -54,12 +54,15 @@ test.each([
   const world = new World({ rows: 25, mode: 'insert' });
   await world.migrator().run({ budget: { batches: 1 } });
   const image = world.image();
-  const calls = [
-    world.migrator(change).run(),
-    world.migrator(change).plan(),
-    world.migrator(change).verify(),
-  ];
-  for (const call of calls) expect(await refusal(call, 'PLAN_MISMATCH')).toContain(says);
+  expect(await refusal(world.migrator(change).run(), 'PLAN_MISMATCH')).toContain(says);
+  expect(await refusal(world.migrator(change).verify(), 'PLAN_MISMATCH')).toContain(says);
+  // plan() says it too, and shows what a run would do once the stored plan is forgotten.
+  const plan = await world.migrator(change).plan();
+  expect(plan.findings).toMatchObject([{ code: 'PLAN_MISMATCH', severity: 'error' }]);
+  expect(plan.findings[0]?.message).toContain(says);
+  expect(plan).toMatchObject({ progress: { rows: 4, checkpoints: { total: 3 } } });
+  expect(plan.checkpoints).toBe(Math.ceil(25 / plan.checkpointSize));
+  expect(plan.newCheckpoints).toBe(plan.checkpoints);
   expect(world.image()).toEqual(image);
 });
 
