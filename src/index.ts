@@ -5,17 +5,7 @@
  * @module
  */
 export { ResumableMigrator } from './migrator.ts';
-export {
-  type GroupPlan,
-  type GroupProgress,
-  type GroupRepair,
-  type GroupRunOptions,
-  type GroupVerification,
-  type GroupVerifyOptions,
-  MigrationGroup,
-  type MigrationGroupOptions,
-  type TablePlan,
-} from './group.ts';
+export { type GroupRunOptions, MigrationGroup, type MigrationGroupOptions } from './group.ts';
 export type {
   Budget,
   ColumnsFit,
@@ -23,12 +13,18 @@ export type {
   CountVerification,
   FullVerification,
   GroupOrder,
+  GroupPlan,
+  GroupProgress,
+  GroupRepair,
+  GroupVerification,
+  GroupVerifyOptions,
   RejectPolicy,
   RepairResult,
   ResumableMigratorOptions,
   RetryPolicy,
   RowFinding,
   RunOptions,
+  TablePlan,
   TuningOptions,
   VerifyOptions,
   VerifyResult,

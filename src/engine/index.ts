@@ -23,6 +23,16 @@ export {
   pausedGroup,
   runGroup,
 } from './group.ts';
+export {
+  type GroupPlan,
+  type GroupProgress,
+  type GroupRepair,
+  type GroupVerification,
+  type GroupVerifyOptions,
+  planTotals,
+  progressOf,
+  type TablePlan,
+} from './group-results.ts';
 export { describeMember, provisionalName, refuseTwins } from './group-members.ts';
 export type { RejectPolicy, RowOptions } from './transform-options.ts';
 export { preflight } from './preflight.ts';

@@ -67,9 +67,10 @@ class Preflight {
       async () => (await source.rangeStrategy?.(request, this.#context)) ?? null,
     );
     const ranges = await this.#ranges(prepared, progress);
-    const check = new ValueCheck(description, target);
+    const check = new ValueCheck(prepared, this.#options.onReject === 'set-aside');
     await this.#look(check, prepared, ranges.spread);
-    const oversized = await this.#oversized(target.maxRowBytes);
+    // A transform may make a row smaller: only what comes out of it counts.
+    const oversized = prepared.pipeline ? null : await this.#oversized(target.maxRowBytes);
 
     const { values: choice = 'sample', exactCount = false } = this.#plan;
     const all = choice === 'all';
@@ -103,8 +104,8 @@ class Preflight {
         ...check.findings(oversized),
         ...(estimate.findings ?? []),
       ]),
-      columns: description.columns,
-      key: description.key,
+      columns: prepared.shape.columns,
+      key: prepared.shape.key,
       strategy,
       checkpointSize: settings.checkpointSize,
       totalRows,
@@ -218,9 +219,15 @@ class Preflight {
     const { rows, leftRows, rowBytes, checkpoints, newCheckpoints } = work;
     const { checkpointSize } = settings;
     const { sample } = check;
+    // A transform may skip rows, or make several of one.
+    const each = check.rows > 0 ? check.written / check.rows : 1;
     const common = { checkpoints, newCheckpoints, checkpointSize, concurrency, batchSize, sample };
-    const left = target.estimate?.({ ...common, rows: leftRows, bytes: leftRows * rowBytes });
-    const whole = target.estimate?.({ ...common, rows, bytes: rows * rowBytes });
+    const left = target.estimate?.({
+      ...common,
+      rows: Math.round(leftRows * each),
+      bytes: leftRows * rowBytes,
+    });
+    const whole = target.estimate?.({ ...common, rows: Math.round(rows * each), bytes: rows * rowBytes });
     if (!left || !whole) return unknown;
     return { ...left, storedBytes: whole.storedBytes, findings: whole.findings };
   }

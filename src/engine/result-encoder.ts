@@ -71,25 +71,27 @@ export class ResultEncoder {
     for (const column of this.#columns) {
       const value = result[column.name];
       if (value === undefined) {
-        return this.#refusal(`A row of the result has no ${column.name}`, missingHelp);
+        return this.#refusal(`A row of the result has no ${column.name}`, missingHelp, column.name);
       }
       const from = column.source;
       if (from >= 0 && !column.mutable && Object.is(value, values[from])) {
         row.push(source[from] ?? null);
       } else if (value === null) {
-        if (!column.nullable) return this.#refusal(`${column.name} is null, which it cannot be`, valueHelp);
+        if (!column.nullable)
+          return this.#refusal(`${column.name} is null, which it cannot be`, valueHelp, column.name);
         row.push(null);
       } else {
         const text = column.encoder.encode(value);
         if (text === null) {
-          return this.#refusal(`The value of ${column.name} is not ${column.encoder.expects}`, valueHelp);
+          const what = `The value of ${column.name} is not ${column.encoder.expects}`;
+          return this.#refusal(what, valueHelp, column.name);
         }
         row.push(text);
       }
     }
     for (const name in result) {
       if (this.#known.has(name) || this.#dropped.has(name) || result[name] === undefined) continue;
-      return this.#refusal(`A row of the result has ${name}, which is no column of it`, unknownHelp);
+      return this.#refusal(`A row of the result has ${name}, which is no column of it`, unknownHelp, name);
     }
     return row;
   }
@@ -109,8 +111,8 @@ export class ResultEncoder {
     return this.#refusal('Two rows of the result, made of one row, have the same key', keyHelp);
   }
 
-  #refusal(what: string, help: string): RowRefusal {
-    return new RowRefusal(new MigratorError(this.#code, `${what}.`, { help }));
+  #refusal(what: string, help: string, column?: string): RowRefusal {
+    return new RowRefusal(new MigratorError(this.#code, `${what}.`, { help, column }));
   }
 }
 

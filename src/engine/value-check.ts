@@ -4,13 +4,14 @@ import type {
   Finding,
   Key,
   KeyRange,
-  SinkTarget,
   Source,
   SourceDescription,
   TextRow,
 } from '../contract/index.ts';
 import { errorCodes, isMigratorError, type MigratorError, rowTooLarge, showKey } from '../errors.ts';
 import { keyOf, pages, type PageReader } from './paging.ts';
+import { type RowOutcome, RowRefusal } from './pipeline.ts';
+import type { Prepared } from './plan.ts';
 import { Spread } from './spread.ts';
 
 /** Rows that a sample reads of each of its ranges. */
@@ -29,29 +30,36 @@ interface Refusal {
   rows: number;
 }
 
-/** Runs rows through the sink's encoder, and remembers what it refuses. */
+/** Runs rows through what they go through in a copy, and remembers what is refused on the way. */
 export class ValueCheck {
-  readonly #description: SourceDescription;
-  readonly #target: SinkTarget;
+  readonly #prepared: Prepared;
+  readonly #setAside: boolean;
   readonly #encoder: BatchEncoder;
   readonly #refusals = new Map<string, Refusal>();
   readonly #kept = new Spread<TextRow>(keptRows);
   readonly #utf8 = new TextEncoder();
   #rows = 0;
+  #written = 0;
   #bytes = 0;
 
-  constructor(description: SourceDescription, target: SinkTarget) {
-    this.#description = description;
-    this.#target = target;
-    this.#encoder = target.encoder();
+  /** @param setAside - what is refused does not stop the copy. */
+  constructor(prepared: Prepared, setAside: boolean) {
+    this.#prepared = prepared;
+    this.#setAside = setAside;
+    this.#encoder = prepared.target.encoder();
   }
 
-  /** Rows that were looked at. */
+  /** Rows of the source that were looked at. */
   get rows(): number {
     return this.#rows;
   }
 
-  /** Bytes of their text in UTF-8. */
+  /** Rows that they become in the sink. */
+  get written(): number {
+    return this.#written;
+  }
+
+  /** Bytes of the text of these in UTF-8. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -61,31 +69,47 @@ export class ValueCheck {
     return this.#kept.items;
   }
 
-  look(rows: readonly TextRow[]): void {
-    const width = this.#description.columns.length;
+  async look(rows: readonly TextRow[]): Promise<void> {
+    const { description, pipeline } = this.#prepared;
+    const width = description.columns.length;
     for (const whole of rows) {
-      // A key that does not travel stands behind the columns.
-      const row = whole.length > width ? whole.slice(0, width) : whole;
-      const bytes = this.#utf8.encode(row.join('')).length;
       this.#rows += 1;
-      this.#bytes += bytes;
-      if (bytes * keptRows <= sampledBytes * 10) this.#kept.add(row);
-      this.#encode(row, keyOf(this.#description, whole));
+      const key = keyOf(description, whole);
+      if (pipeline) {
+        const outcome = pipeline.process(whole);
+        this.#outcome(outcome instanceof Promise ? await outcome : outcome, key);
+      } else {
+        // A key that does not travel stands behind the columns.
+        this.#result(whole.length > width ? whole.slice(0, width) : whole, key);
+      }
     }
     if (this.#encoder.rows > 0) this.#encoder.take();
+  }
+
+  #outcome(outcome: RowOutcome, key: Key): void {
+    if (outcome instanceof RowRefusal) this.#refused(outcome.error, key);
+    else for (const row of outcome) this.#result(row, key);
+  }
+
+  #result(row: TextRow, key: Key): void {
+    const bytes = this.#utf8.encode(row.join('')).length;
+    this.#written += 1;
+    this.#bytes += bytes;
+    if (bytes * keptRows <= sampledBytes * 10) this.#kept.add(row);
+    this.#encode(row, key);
   }
 
   /** One finding for each column and code, and one for a row that the source found to be too large. */
   findings(oversized: Key | null): Finding[] {
     const found = [...this.#refusals.values()].map(({ error, column, key, rows }) => ({
       code: error.code,
-      severity: 'error' as const,
+      severity: this.#setAside ? ('warning' as const) : ('error' as const),
       column,
       message: `${errorCodes[error.code]} ${rows.toLocaleString('en')} of the ${this.#rows.toLocaleString('en')} rows that were looked at; the first has the key ${showKey(key)}.`,
-      help: error.help,
+      help: this.#setAside ? 'Such rows are set aside in the table of rejected rows.' : error.help,
     }));
     if (!oversized || found.some(({ code }) => code === 'ROW_TOO_LARGE')) return found;
-    const { code, summary, help } = rowTooLarge(this.#target.maxRowBytes);
+    const { code, summary, help } = rowTooLarge(this.#prepared.target.maxRowBytes);
     const message = `${summary} It has the key ${showKey(oversized)}, and may not be the only one.`;
     return [...found, { code, severity: 'error', column: null, message, help }];
   }
@@ -99,7 +123,7 @@ export class ValueCheck {
       } catch (error) {
         if (!isMigratorError(error)) throw error;
         const column = this.#refused(error, key);
-        const index = this.#description.columns.findIndex(({ name }) => name === column);
+        const index = this.#prepared.shape.columns.findIndex(({ name }) => name === column);
         if (index < 0 || rest[index] === null) return;
         rest = rest.with(index, null);
       }
@@ -131,8 +155,8 @@ export async function checkSample(
   // The last range first: its end is where the newest rows are, and time may be short.
   for (const { lower, upper } of ranges.toReversed()) {
     const { rows, done } = await source.readPage({ lower, upper, limit }, context);
-    check.look(rows);
-    if (!done && source.readRows) check.look(await source.readRows([upper], context));
+    await check.look(rows);
+    if (!done && source.readRows) await check.look(await source.readRows([upper], context));
   }
 }
 
@@ -147,7 +171,7 @@ export async function checkAll(
   for await (const ranges of reader.source.ranges(request, { signal: reader.stop })) {
     for (const range of ranges) {
       for await (const page of pages(reader, range, null)) {
-        check.look(page.rows);
+        await check.look(page.rows);
         onPage();
       }
     }

@@ -18,7 +18,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   engine: ['contract', 'errors'],
   migrator: ['contract', 'engine', 'errors'],
   group: ['contract', 'engine', 'errors', 'migrator'],
-  render: ['contract', 'group'],
+  render: ['contract', 'engine'],
   index: ['contract', 'engine', 'errors', 'group', 'migrator', 'render'],
   testing: ['contract', 'errors'],
   ...Object.fromEntries(adapters.map((adapter) => [adapter, ['contract', 'errors']])),

@@ -167,14 +167,14 @@ describe('what a table declares', () => {
     const listed = codes(findings).map((text) => text.replace(/: .*The source has: /s, ': '));
     expect(listed).toEqual([
       'warning NOT_TRANSLATED D1 does not get the counter of counter: a sequence or an identity column',
-      "info DEFAULT_PRECISION D1's clock counts milliseconds at the most: the default of made_at is less precise than the source's.",
       'warning NOT_TRANSLATED D1 does not get the default of made_on: CURRENT_DATE',
       'warning NOT_TRANSLATED D1 does not get the default of uid: gen_random_uuid()',
       "warning NOT_TRANSLATED D1 does not get the check name_like: (name ~~ '%'::text)",
       'warning NOT_TRANSLATED D1 does not get the unique index things_lower: CREATE UNIQUE INDEX things_lower ON public.things USING btree (lower(name))',
-      'info NOT_CARRIED The unique index things_open holds name beside its key in the source; in D1 it does not.',
       'warning NOT_TRANSLATED D1 does not get the unique index things_uid_key: CREATE UNIQUE INDEX things_uid_key ON public.things USING btree (uid) NULLS NOT DISTINCT',
       'warning NOT_TRANSLATED D1 does not get the foreign key things_previous_fkey: FOREIGN KEY (previous) REFERENCES public.things(id)',
+      "info DEFAULT_PRECISION D1's clock counts milliseconds at the most: the default of made_at is less precise than the source's.",
+      'info NOT_CARRIED The unique index things_open holds name beside its key in the source; in D1 it does not.',
       "info NOT_CARRIED The source's table has 1 generated column that D1 does not compute: doubled.",
       "info NOT_CARRIED The source's table has 1 index that D1 does not get: things_hash.",
       "info NOT_CARRIED The source's table has 1 check constraint that D1 does not get: later.",
@@ -214,13 +214,13 @@ describe('what a table declares', () => {
     const store = { s: 'epoch-s', ms: 'epoch-ms', us: 'epoch-us' } as const;
     const findings = await copy('clocks', { carryOver: { defaults: true }, store });
     expect(findings.map(({ code, column }) => [code, column])).toEqual([
-      ['DEFAULT_PRECISION', 's'],
-      ['DEFAULT_PRECISION', 'ms'],
-      ['DEFAULT_PRECISION', 'us'],
       ['NOT_TRANSLATED', 'local'],
       ['NOT_TRANSLATED', 'day'],
       ['NOT_TRANSLATED', 'rounded'],
       ['NOT_TRANSLATED', 'other'],
+      ['DEFAULT_PRECISION', 's'],
+      ['DEFAULT_PRECISION', 'ms'],
+      ['DEFAULT_PRECISION', 'us'],
     ]);
     await world.d1('INSERT INTO clocks (id) VALUES (1)');
     const [row] = await world.d1(

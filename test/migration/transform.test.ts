@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import {
+  type PlanPreview,
   type ColumnDescriptor,
   type LogicalType,
   ResumableMigrator,
@@ -341,4 +342,30 @@ test('checkpoints of a table that did not count written and rejected rows go on'
     progress: { rows: 1000, written: 1000 },
   });
   expect(await migrator.verify()).toMatchObject({ equal: true });
+});
+
+test('a plan sends its sample through the transform, and tells what would be refused, and what would be set aside', async () => {
+  await world.postgres(
+    'CREATE TABLE planned (id int PRIMARY KEY, n int NOT NULL)',
+    'INSERT INTO planned SELECT i, i FROM generate_series(1, 400) AS i',
+  );
+  const planOf = async (onReject: 'stop' | 'set-aside'): Promise<PlanPreview> =>
+    await new ResumableMigrator({
+      source: world.source('planned'),
+      sink: world.rest('planned'),
+      onReject,
+      transform: {
+        version: '1',
+        columns: { n: false, half: 'integer' },
+        map: (row) => (row['n'] === 7 ? null : { id: row['id'], half: Number(row['n']) / 2 }),
+      },
+    }).plan();
+  const stopped = await planOf('stop');
+  expect(stopped.columns.map(({ name }) => name)).toEqual(['id', 'half']);
+  expect(stopped.findings).toMatchObject([{ code: 'TRANSFORM_FAILED', severity: 'error', column: 'half' }]);
+  expect(stopped.findings[0]?.message).toContain('199 of the 400 rows');
+  expect(await planOf('set-aside')).toMatchObject({
+    findings: [{ code: 'TRANSFORM_FAILED', severity: 'warning', column: 'half' }],
+  });
+  expect(await world.d1(`SELECT name FROM sqlite_master WHERE name = 'planned'`)).toEqual([]);
 });
