@@ -84,7 +84,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     removes: 'the reading of the checkpoint after an answer that was lost',
-    file: 'src/engine/copy.ts',
+    file: 'src/engine/send.ts',
     find: "const end = compare(stored, advance);\n    if (end !== 'unmoved') return end;",
     replace: "const end = compare(stored, advance);\n    if (end === 'lost') return end;",
     tests: ['test/engine/lost-answers.test.ts', 'test/engine/crash-points.test.ts'],
