@@ -92,8 +92,8 @@ export const mutants: readonly Mutant[] = [
   {
     removes: 'the question whether batches are atomic',
     file: 'src/d1/sink.ts',
-    find: 'isAtomic(this.#connection, context),',
-    replace: 'isAtomic(this.#connection, context).then(() => true),',
+    find: 'isAtomic(connection, context),',
+    replace: 'isAtomic(connection, context).then(() => true),',
     tests: ['test/d1/explorer.test.ts', ...d1Suite],
   },
   {
@@ -106,8 +106,8 @@ export const mutants: readonly Mutant[] = [
   {
     removes: 'the fingerprint',
     file: 'src/engine/plan.ts',
-    find: 'if (changes.length === 0) return;',
-    replace: 'if (changes.length >= 0) return;',
+    find: 'if (changes.length === 0) return null;',
+    replace: 'if (changes.length >= 0) return null;',
     tests: ['test/engine/planning.test.ts', 'test/migration/columns.test.ts'],
   },
   {
