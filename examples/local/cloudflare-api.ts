@@ -6,8 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CHANGES_HEADER } from './envelope.ts';
 import { REFUSALS, type Fault, type FaultHook } from './faults.ts';
 import { createQuota, type Quota, type QuotaOptions } from './quota.ts';
-import { addHeaders, failure, faultAnswer, send, statementsOf, truncated } from './upstream.ts';
-import type { Answer, ApiRequest } from './upstream.ts';
+import { addHeaders, failure, faultAnswer, queriesOf, send, truncated } from './upstream.ts';
+import type { Answer, ApiRequest, SentQuery } from './upstream.ts';
 
 export interface CloudflareApiOptions {
   /** Where the inner Worker answers: `LocalD1.workerUrl`. */
@@ -102,6 +102,8 @@ export async function startCloudflareApi(options: CloudflareApiOptions): Promise
     const attempt = (attempts.get(key) ?? 0) + 1;
     attempts.set(key, attempt);
     const path = url.slice(`${PREFIX}/accounts/${accountId}`.length);
+    let queries: readonly SentQuery[] | undefined;
+    const sentQueries = (): readonly SentQuery[] => (queries ??= queriesOf(chunks));
     const fault = faults({
       n,
       method,
@@ -109,7 +111,10 @@ export async function startCloudflareApi(options: CloudflareApiOptions): Promise
       attempt,
       bytes,
       get sql() {
-        return statementsOf(chunks);
+        return sentQueries().map(({ sql }) => sql);
+      },
+      get queries() {
+        return sentQueries();
       },
     });
     if (fault !== undefined) statistics.faults++;

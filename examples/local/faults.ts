@@ -1,3 +1,5 @@
+import type { SentQuery } from './upstream.ts';
+
 /** A refusal in Cloudflare's envelope. */
 export interface StatusFault {
   kind: 'status';
@@ -43,6 +45,8 @@ export interface FaultInfo {
   readonly bytes: number;
   /** The statements of the body. Parsed when asked for, so only hooks that look at them pay. */
   readonly sql: readonly string[];
+  /** The same with their parameters. */
+  readonly queries: readonly SentQuery[];
 }
 
 export type FaultHook = (info: FaultInfo) => Fault | undefined;

@@ -76,11 +76,19 @@ export function addHeaders(answer: Answer, headers: Record<string, string> | und
   return headers === undefined ? answer : { ...answer, headers: { ...answer.headers, ...headers } };
 }
 
-/** The SQL texts of a request, for hooks that choose their victims by statement. */
-export function statementsOf(chunks: Buffer[]): string[] {
+/** A statement of a request, and its parameters. */
+export interface SentQuery {
+  readonly sql: string;
+  readonly params: readonly unknown[];
+}
+
+/** The statements of a request, for hooks that choose their victims by them. */
+export function queriesOf(chunks: Buffer[]): SentQuery[] {
   try {
-    const body = JSON.parse(Buffer.concat(chunks).toString()) as { sql?: string; batch?: { sql: string }[] };
-    return (body.batch ?? [body]).map(({ sql }) => sql ?? '');
+    const body = JSON.parse(Buffer.concat(chunks).toString()) as Partial<SentQuery> & {
+      batch?: Partial<SentQuery>[];
+    };
+    return (body.batch ?? [body]).map(({ sql = '', params = [] }) => ({ sql, params }));
   } catch {
     return [];
   }
