@@ -13,7 +13,7 @@ export interface ProcessOptions {
 }
 
 /** Skips every 7th row, makes two of every 5th, and cannot make anything of every 11th. */
-export function soakTransform(): RowTransform<Record<string, unknown>> {
+export function soakTransform(): RowTransform {
   return {
     version: '1',
     columns: { part: 'integer' },
