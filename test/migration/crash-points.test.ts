@@ -57,7 +57,7 @@ test.each([
       await make(target);
       const dying = new Wires(nth);
       // Whatever the drivers made of it: nothing that the dead do leaves the process any more.
-      await expect(migratorOver(dying, table, target).run(), target).rejects.toThrow();
+      await expect(migratorOver(dying, table, target).run(), target).rejects.toBeInstanceOf(Error);
       expect(dying.dead, target).toBe(true);
       expect(await migratorOver(new Wires(), table, target).run(), target).toMatchObject({
         status: 'completed',

@@ -3,6 +3,9 @@ import type { RowTransform } from 'resumable-migrator';
 /** What a migration of the soak copies into: found by its key, only added, or changed on its way. */
 export type Kind = 'upsert' | 'append' | 'transform';
 
+/** How a process begins what it says of a run that failed in an orderly way. */
+export const failed = 'The run failed:';
+
 /** What a process of the soak is told. */
 export interface ProcessOptions {
   readonly table: string;

@@ -1,8 +1,8 @@
 /** One process of the soak: runs a migration until it is completed, or until a signal ends it. Its options are JSON. */
-import { ResumableMigrator } from 'resumable-migrator';
+import { isMigratorError, ResumableMigrator } from 'resumable-migrator';
 import { D1RestSink } from 'resumable-migrator/d1';
 import { PostgresKeysetSource } from 'resumable-migrator/postgres';
-import { type ProcessOptions, soakTransform } from './kinds.ts';
+import { failed, type ProcessOptions, soakTransform } from './kinds.ts';
 
 const { env } = process;
 const { table, kind, ...tuning } = JSON.parse(env['SOAK_PROCESS'] ?? '{}') as ProcessOptions;
@@ -30,6 +30,8 @@ try {
   const { status } = await migrator.run({ signal: stop.signal });
   process.exitCode = status === 'completed' ? 0 : 3;
 } catch (error) {
-  console.error(error instanceof Error ? error.message : error);
+  // Anything else is a breakdown, and is to look like one.
+  if (!isMigratorError(error)) throw error;
+  console.error(`${failed} ${error.code}: ${error.message}`);
   process.exitCode = 1;
 }

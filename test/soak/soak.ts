@@ -6,7 +6,7 @@ import pg from 'pg';
 import { type Fault, FAULTS } from '../../examples/local/faults.ts';
 import type { LocalStack } from '../../examples/local/stack.ts';
 import { Random } from './random.ts';
-import { d1TableOf, expectedOf, type Kind, type ProcessOptions } from './kinds.ts';
+import { d1TableOf, expectedOf, failed, type Kind, type ProcessOptions } from './kinds.ts';
 
 const script = fileURLToPath(new URL('./process.ts', import.meta.url));
 
@@ -151,7 +151,10 @@ class Migration {
     child.once('close', (code) => {
       this.#running.delete(child);
       if (code === 0) this.#completed = true;
-      if (said !== '') this.#options.log(`  a process ended with ${code}: ${said.trim().slice(0, 300)}`);
+      if (said === '') return;
+      const text = said.trim().slice(0, 500);
+      if (said.startsWith(failed)) this.#options.log(`  ${text}`);
+      else this.#report.deviations.push(`${this.#table}: a process broke down with ${code}: ${text}`);
     });
   }
 
