@@ -116,6 +116,12 @@ export function fromRest({ status, headers, code, message }: RestFailure): Migra
   const said = `${strip(message)} (HTTP ${status}${code === null ? '' : `, code ${code}`})`;
   const make = (kind: MigratorErrorCode, facts: MigratorErrorFacts): MigratorError =>
     new MigratorError(kind, `D1 API: ${said}`, facts);
+  // In a browser the answer of a redirect is hidden, and has the status 0.
+  if (status === 0 || (status >= 300 && status < 400)) {
+    return make('SINK_PROTOCOL', {
+      help: 'The address sends requests elsewhere, which are not followed: token and rows go nowhere else. Check CLOUDFLARE_API_BASE_URL.',
+    });
+  }
   if (status === 401 || status === 403 || code === 10000 || code === 7403) {
     return make('SINK_CREDENTIALS', {
       help: 'Check CLOUDFLARE_API_TOKEN (it needs the permission "D1: Edit" for this account) and CLOUDFLARE_ACCOUNT_ID.',
