@@ -13,6 +13,7 @@ export const errorCodes = {
   SOURCE_KEY_REQUIRED: 'The source table has no primary key and no key was given.',
   SOURCE_KEY_NULLABLE: 'A key column can be null, so rows could be passed over.',
   SOURCE_KEY_NOT_UNIQUE: 'The key is not unique, so rows could be passed over.',
+  SOURCE_CHANGED: 'The source table was altered or replaced while it was read.',
   SOURCE_FAILED: 'The source database answered with an error.',
   SINK_UNREACHABLE: 'The sink did not answer, or its answer was lost.',
   SINK_CREDENTIALS: 'The sink refused the credentials.',

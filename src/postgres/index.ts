@@ -4,10 +4,10 @@
  * @module
  */
 export type { PgClientLike, PgPoolLike, PgQuery } from './client.ts';
+export type { PostgresConnection } from './connect.ts';
 export {
   type ChosenRow,
   type ColumnChoice,
-  type PostgresConnection,
   PostgresKeysetSource,
   type PostgresKeysetSourceOptions,
   type PostgresTableOptions,

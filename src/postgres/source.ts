@@ -1,4 +1,4 @@
-import { type Kysely, type RawBuilder, sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type {
   CallContext,
   ColumnDescriptor,
@@ -12,26 +12,17 @@ import type {
   TextRow,
 } from '../contract/index.ts';
 import { isMigratorError, MigratorError } from '../errors.ts';
+import { sourceChanged } from './errors.ts';
 import { choiceOf } from './choice.ts';
-import {
-  compile,
-  KyselyTransactions,
-  type PgPoolLike,
-  type PgTransactions,
-  PoolTransactions,
-} from './client.ts';
+import { compile, type PgTransactions } from './client.ts';
+import { connect, type PostgresConnection } from './connect.ts';
 import { readDeclared } from './declared.ts';
 import { describeTable, type TableDescription, type TableRequest } from './describe.ts';
 import { keyColumns, keyIn, keyOrder, storedBytes, within } from './fragments.ts';
 import { integerRanges, walkedRanges } from './ranges.ts';
 import { readReferences } from './references.ts';
 import { type PostgresColumn, selected } from './types.ts';
-
-/** How to reach the database: one of the three. */
-export type PostgresConnection<Database> =
-  | { readonly pool: PgPoolLike; readonly connectionString?: never; readonly db?: never }
-  | { readonly connectionString: string; readonly pool?: never; readonly db?: never }
-  | { readonly db: Kysely<Database>; readonly pool?: never; readonly connectionString?: never };
+import { unchanged, versionOf } from './unchanged.ts';
 
 /** The columns to copy: their names, or a new name (or `true` for the same) for each. */
 export type ColumnChoice<Row> =
@@ -67,6 +58,8 @@ export interface PostgresTableOptions<
   readonly where?: RawBuilder<unknown> | undefined;
   /** Connections of the pool that is made from a connection string. Default 5. */
   readonly maxConnections?: number | undefined;
+  /** Shows PostgreSQL's own words in errors also where they may quote values of a row. Default false. */
+  readonly valuesInErrors?: boolean | undefined;
 }
 
 /** The options of a {@link PostgresKeysetSource}. */
@@ -135,11 +128,17 @@ export class PostgresKeysetSource<
         parameters.length === 0 ? text : `${text} with ${JSON.stringify(parameters.map(String))}`;
     }
     const renamed = described.columns.filter(({ name, source }) => name !== source);
+    const collations = described.key.flatMap(({ source, collation }) =>
+      collation === null ? [] : [`${source} ${collation}`],
+    );
+    // In another order the ranges of the plan would hold other rows.
+    if (collations.length > 0) settings['collation'] = collations.join(', ');
     if (renamed.length > 0)
       settings['renamed'] = renamed.map(({ name, source }) => `${source} to ${name}`).join(', ');
     const identity = `PostgreSQL ${database}.${schema}.${table}`;
     const estimates = { estimatedRows, estimatedRowBytes };
-    return { name: table, identity, columns, key, keyIndexes, settings, ...estimates, ...declared };
+    const version = versionOf(await description);
+    return { name: table, identity, columns, key, keyIndexes, settings, version, ...estimates, ...declared };
   }
 
   async *ranges(request: RangeRequest, context?: CallContext): AsyncGenerator<readonly KeyRange[], void> {
@@ -161,8 +160,10 @@ export class PostgresKeysetSource<
     );
   }
 
-  async readPage({ lower, upper, limit }: PageRequest, context?: CallContext): Promise<Page> {
+  async readPage({ lower, upper, limit, version }: PageRequest, context?: CallContext): Promise<Page> {
     const table = await this.#described(context);
+    // It was described anew meanwhile, for another caller.
+    if (version !== undefined && version !== versionOf(table)) throw sourceChanged();
     const rest = sql`${within(table, lower, upper)} ORDER BY ${keyOrder(table)} LIMIT ${sql.lit(limit + 1)}`;
     const rows = await this.#rowsWhere(table, rest, context);
     // One row more than asked for says whether there are more, without another query.
@@ -238,9 +239,12 @@ export class PostgresKeysetSource<
     context?: CallContext,
   ): Promise<{ readonly first: string; readonly last: string } | null> {
     const key = keyColumns(table);
-    const where = after ? within(table, { key: after, inclusive: false }, null) : table.where;
+    const where = within(table, after && { key: after, inclusive: false }, null);
     const [row] = await this.#transactions.run(
-      (query) => query(sql`SELECT min(${key})::text, max(${key})::text FROM ${table.from} WHERE ${where}`),
+      (query) =>
+        query(
+          sql`SELECT min(${key})::text, max(${key})::text FROM ${table.from} WHERE ${unchanged(table)} AND ${where}`,
+        ),
       context,
     );
     const [first, last] = row ?? [];
@@ -254,7 +258,7 @@ export class PostgresKeysetSource<
     size: number,
     context?: CallContext,
   ): Promise<Key | null> {
-    const where = after ? within(table, { key: after, inclusive: false }, null) : table.where;
+    const where = within(table, after && { key: after, inclusive: false }, null);
     const inner = keyOrder(table);
     const outer = table.key.map(({ source }) => sql.id('step', source));
     const texts = table.key.map((column, index) =>
@@ -264,7 +268,7 @@ export class PostgresKeysetSource<
     const [key] = await this.#transactions.run(
       (query) =>
         query(sql`SELECT ${sql.join(texts)} FROM (
-          SELECT ${inner} FROM ${table.from} WHERE ${where} ORDER BY ${inner} LIMIT ${sql.lit(size)}
+          SELECT ${inner} FROM ${table.from} WHERE ${unchanged(table)} AND ${where} ORDER BY ${inner} LIMIT ${sql.lit(size)}
         ) AS step ORDER BY ${descending} LIMIT 1`),
       context,
     );
@@ -280,7 +284,8 @@ export class PostgresKeysetSource<
     const extra = table.key.filter((column) => !table.columns.includes(column));
     const columns = [...table.columns, ...extra];
     const rows = await this.#transactions.run(
-      (query) => query(sql`SELECT ${this.#select(columns)} FROM ${table.from} WHERE ${rest}`),
+      (query) =>
+        query(sql`SELECT ${this.#select(columns)} FROM ${table.from} WHERE ${unchanged(table)} AND ${rest}`),
       context,
     );
     for (const [index, { codec }] of columns.entries()) {
@@ -315,18 +320,4 @@ export class PostgresKeysetSource<
 /** What the contract says of a column: how it travels stays here. */
 function descriptorOf({ name, type, nativeType, nullable }: PostgresColumn): ColumnDescriptor {
   return { name, type, nativeType, nullable };
-}
-
-function connect<Database>(
-  options: PostgresConnection<Database> & { readonly maxConnections?: number | undefined },
-): PgTransactions {
-  const { pool, connectionString, db } = options;
-  if (pool) return new PoolTransactions({ pool });
-  if (db) return new KyselyTransactions(db);
-  if (typeof connectionString === 'string') {
-    return new PoolTransactions({ connectionString, maxConnections: options.maxConnections ?? 5 });
-  }
-  throw new MigratorError('INVALID_OPTION', 'The source has no connection.', {
-    help: 'Pass `pool` (a pg.Pool), `db` (a Kysely instance) or `connectionString`.',
-  });
 }
