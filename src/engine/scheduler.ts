@@ -6,7 +6,7 @@ import type {
   Lease,
   MigrationEvents,
 } from '../contract/index.ts';
-import { isMigratorError } from '../errors.ts';
+import { isMigratorError, oneLine } from '../errors.ts';
 import { copyCheckpoint, type CopyJob } from './copy.ts';
 import type { Planning } from './planning.ts';
 import { type ProgressMeter, storedError } from './progress.ts';
@@ -194,5 +194,5 @@ export class Scheduler {
 
 function describeError(error: unknown): { code: string; summary: string } {
   if (isMigratorError(error)) return { code: error.code, summary: error.message };
-  return { code: 'INTERNAL', summary: error instanceof Error ? error.message : String(error) };
+  return { code: 'INTERNAL', summary: oneLine(error instanceof Error ? error.message : String(error)) };
 }
