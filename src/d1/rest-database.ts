@@ -235,13 +235,9 @@ function checkLimits(options: D1RestOptions): void {
     if (value === undefined) continue;
     // The largest number that a timer takes; a longer one would end at once.
     if (typeof value === 'number' && Number.isInteger(value) && value > 0 && value < 2 ** 31) continue;
-    throw new MigratorError(
-      'INVALID_OPTION',
-      `${name} must be a whole number above 0, not ${String(value)}.`,
-      {
-        help: `Leave ${name} out for its default.`,
-      },
-    );
+    throw new MigratorError('INVALID_OPTION', `${name} must be a whole number above 0.`, {
+      help: `Leave ${name} out for its default.`,
+    });
   }
 }
 
