@@ -13,6 +13,7 @@ export const errorCodes = {
   SOURCE_KEY_REQUIRED: 'The source table has no primary key and no key was given.',
   SOURCE_KEY_NULLABLE: 'A key column can be null, so rows could be passed over.',
   SOURCE_KEY_NOT_UNIQUE: 'The key is not unique, so rows could be passed over.',
+  SOURCE_CHANGED: 'The source table was altered or replaced while it was read.',
   SOURCE_FAILED: 'The source database answered with an error.',
   SINK_UNREACHABLE: 'The sink did not answer, or its answer was lost.',
   SINK_CREDENTIALS: 'The sink refused the credentials.',
@@ -160,10 +161,13 @@ export class MigratorError extends Error {
   readonly summary: string;
 
   constructor(code: MigratorErrorCode, summary: string, facts: MigratorErrorFacts) {
-    super(summary + describePlace(facts), facts.cause === undefined ? undefined : { cause: facts.cause });
+    super(
+      oneLine(summary + describePlace(facts)),
+      facts.cause === undefined ? undefined : { cause: facts.cause },
+    );
     this.code = code;
-    this.summary = summary;
-    this.help = facts.help;
+    this.summary = oneLine(summary);
+    this.help = oneLine(facts.help);
     this.retryable = facts.retryable ?? false;
     this.ambiguous = facts.ambiguous ?? false;
     this.shrink = facts.shrink ?? false;
@@ -197,6 +201,17 @@ export class MigratorError extends Error {
 /** True for a {@link MigratorError}, of this or of another installed copy of the package. */
 export function isMigratorError(error: unknown): error is MigratorError {
   return typeof error === 'object' && error !== null && brand in error;
+}
+
+/**
+ * A text that can forge nothing where it is shown: line breaks, control characters, marks that turn the direction of
+ * writing, and halves of surrogate pairs are written as escapes. Names, keys and other programs' messages may hold any.
+ */
+export function oneLine(text: string): string {
+  return text.replace(
+    /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}\p{Bidi_Control}]/gu,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 function describePlace(place: ErrorPlace): string {

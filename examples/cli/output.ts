@@ -65,10 +65,30 @@ export class Output {
     if (this.#bar !== '') this.#out.write(this.#bar);
   }
 
-  /** The last barrier: whatever a text was made of, no secret passes. */
+  /** The last barrier: whatever a text was made of, no secret passes, and nothing that steers a terminal. */
   #clean(text: string): string {
-    return this.#secrets.reduce((clean, secret) => clean.replaceAll(secret, '[redacted]'), text);
+    const clean = this.#secrets.reduce((rest, secret) => rest.replaceAll(secret, '[redacted]'), text);
+    return escaped(clean, this.#coloured ? ownCodes : lineBreaks);
   }
+}
+
+/** What a text may hold of its own: line breaks, and on a terminal the colours of {@link Output.colour}. */
+const lineBreaks = /^\n$/;
+// oxlint-disable-next-line no-control-regex
+const ownCodes = /^(?:\n|\u001B\[(?:2|22|31|32|33|39)m)$/;
+
+/** Names and keys of tables are made by others: shown in one line, they can neither forge another nor turn this one. */
+export function oneLine(text: string): string {
+  return escaped(text, /^$/);
+}
+
+function escaped(text: string, allowed: RegExp): string {
+  // oxlint-disable-next-line no-control-regex
+  return text.replace(/\u001B\[\d+m|[\p{Cc}\p{Zl}\p{Zp}\p{Cs}\p{Bidi_Control}]/gu, (found) =>
+    allowed.test(found)
+      ? found
+      : found.replace(/^./su, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`),
+  );
 }
 
 const clearLine = '\r\u001B[2K';

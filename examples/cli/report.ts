@@ -9,7 +9,7 @@ import type {
   RunResult,
 } from 'resumable-migrator';
 import type { Configuration } from './configuration.ts';
-import type { Output } from './output.ts';
+import { oneLine, type Output } from './output.ts';
 import { duration, progressLine } from './progress-bar.ts';
 
 /** Between two lines that say how far a run is, where there is no bar. */
@@ -40,7 +40,7 @@ export function reportPlan(output: Output, table: string, plan: PlanPreview, ids
   // Errors are told of by the run, which refuses them.
   for (const { severity, column, message, help } of plan.findings.filter((one) => one.severity !== 'error')) {
     const mark = severity === 'warning' ? '⚠️ ' : 'ℹ️ ';
-    output.line(`   ${mark} ${column === null ? '' : `${column}: `}${message} ${help}`);
+    output.line(oneLine(`   ${mark} ${column === null ? '' : `${column}: `}${message} ${help}`));
   }
   output.line();
   output.line(`📋 Initializing checkpoints for ${table}...`);
@@ -182,26 +182,30 @@ function isIntegerRange({ lower, upper }: KeyRange): boolean {
   return lower?.inclusive === true && upper.length === 1 && /^-?\d+$/.test(upper[0] ?? '');
 }
 
+function joined(key: Key): string {
+  return oneLine(key.join(', '));
+}
+
 function showKey(key: Key): string {
-  return key.length === 1 && /^-?\d+$/.test(key[0] ?? '') ? `ID ${key[0]}` : `key (${key.join(', ')})`;
+  return key.length === 1 && /^-?\d+$/.test(key[0] ?? '') ? `ID ${key[0]}` : `key (${joined(key)})`;
 }
 
 function showRange(range: KeyRange, word = ' range'): string {
   if (isIntegerRange(range)) return `ID${word} ${range.lower?.key[0]}-${range.upper[0]}`;
-  const from = range.lower ? `after (${range.lower.key.join(', ')}) ` : '';
-  return `keys ${from}up to (${range.upper.join(', ')})`;
+  const from = range.lower ? `after (${joined(range.lower.key)}) ` : '';
+  return `keys ${from}up to (${joined(range.upper)})`;
 }
 
 function showEnds(range: KeyRange): string {
-  const from = range.lower?.key.join(', ') ?? 'the first';
-  return `${from} - ${range.upper.join(', ')}`;
+  const from = range.lower ? joined(range.lower.key) : 'the first';
+  return `${from} - ${joined(range.upper)}`;
 }
 
 function showNext(range: KeyRange, cursor: Key | null): string {
   if (isIntegerRange(range))
     return `ID ${cursor?.[0] === undefined ? range.lower?.key[0] : BigInt(cursor[0]) + 1n}`;
   const after = cursor ?? range.lower?.key;
-  return after ? `the key after (${after.join(', ')})` : 'the first key';
+  return after ? `the key after (${joined(after)})` : 'the first key';
 }
 
 function upTo(range: KeyRange, checkpointSize: number): string {

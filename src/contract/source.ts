@@ -20,6 +20,8 @@ export interface SourceDescription {
   readonly estimatedRows: number;
   /** Bytes of text an average row is expected to have. */
   readonly estimatedRowBytes: number;
+  /** Says which version of the table this describes: it changes where key, columns or types do. Given back with every page. */
+  readonly version?: string | undefined;
   /** What the table declares beyond its columns' types; a sink that makes its table may carry it over. */
   readonly schema?: TableSchema | undefined;
   /** What the plan should tell the host: what a value does not hold any more in transit, rows that may stay hidden. */
@@ -48,6 +50,11 @@ export interface PageRequest {
   readonly upper: Key;
   /** Rows at the most. */
   readonly limit: number;
+  /**
+   * The description's. A source that gives one reads no row by another description: it rejects with `SOURCE_CHANGED`
+   * where the table is not the one any more that was described.
+   */
+  readonly version?: string | undefined;
 }
 
 /** Rows in key order, and whether the range is exhausted with them. */

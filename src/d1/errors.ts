@@ -19,11 +19,21 @@ interface Rule {
 
 const tryAgain = 'This passes by itself; the migrator tries again. If it stays, see the status of D1.';
 
+/** What a trigger raised: its own words, which may be made of values of the row. */
+const triggerMessage =
+  /SQLITE_CONSTRAINT_TRIGGER|^(?!.*(constraint failed|cannot store)).*: SQLITE_CONSTRAINT\b/is;
+
 /**
  * Texts as Cloudflare's documentation lists them (D1: debug and retry queries), and as SQLite says them.
  * A write that failed in one of the `ambiguous` ways may have been committed.
  */
 const rules: readonly Rule[] = [
+  {
+    // Before all others: what a trigger says may sound like any of them.
+    pattern: triggerMessage,
+    code: 'SINK_FAILED',
+    help: 'A trigger of the D1 table refuses a row: read what it does, and correct the row at the source or the trigger.',
+  },
   {
     pattern: /daily row (read|write) limit|free tier/i,
     code: 'SINK_QUOTA_EXHAUSTED',
@@ -81,7 +91,8 @@ function fromMessage(message: string, cause: unknown): MigratorError | null {
   if (!rule) return null;
   const { code, pattern: _pattern, daily, ...facts } = rule;
   const retryAfterMs = daily ? untilMidnight() : undefined;
-  return new MigratorError(code, `D1: ${strip(message)}`, { ...facts, retryAfterMs, cause });
+  const kept = triggerMessage.test(message) ? undefined : cause;
+  return new MigratorError(code, `D1: ${strip(message)}`, { ...facts, retryAfterMs, cause: kept });
 }
 
 /** Milliseconds until the next day begins in UTC. */
@@ -116,6 +127,12 @@ export function fromRest({ status, headers, code, message }: RestFailure): Migra
   const said = `${strip(message)} (HTTP ${status}${code === null ? '' : `, code ${code}`})`;
   const make = (kind: MigratorErrorCode, facts: MigratorErrorFacts): MigratorError =>
     new MigratorError(kind, `D1 API: ${said}`, facts);
+  // In a browser the answer of a redirect is hidden, and has the status 0.
+  if (status === 0 || (status >= 300 && status < 400)) {
+    return make('SINK_PROTOCOL', {
+      help: 'The address sends requests elsewhere, which are not followed: token and rows go nowhere else. Check CLOUDFLARE_API_BASE_URL.',
+    });
+  }
   if (status === 401 || status === 403 || code === 10000 || code === 7403) {
     return make('SINK_CREDENTIALS', {
       help: 'Check CLOUDFLARE_API_TOKEN (it needs the permission "D1: Edit" for this account) and CLOUDFLARE_ACCOUNT_ID.',
@@ -175,6 +192,9 @@ function retryAfter(headers: Headers): number | undefined {
 }
 
 function strip(message: string): string {
+  if (triggerMessage.test(message)) {
+    return 'a trigger refused a row; its message may quote values, and is left out';
+  }
   const text = message.replace(/^D1_\w*ERROR: /, '').trim();
   return text.length > 500 ? `${text.slice(0, 497)}...` : text;
 }

@@ -1,7 +1,9 @@
 import { MigratorError, Redactor } from '../errors.ts';
 import type { D1DatabaseLike, D1ResultLike, D1StatementLike } from './database.ts';
+import { type Envelope, parseEnvelope } from './envelope.ts';
 import { fromRest } from './errors.ts';
 import { pacerFor, type RequestPacer, type RequestQuota } from './pacer.ts';
+import { BodyTooLarge, readBody } from './response-body.ts';
 
 /** The options of a {@link D1RestDatabase}. */
 export interface D1RestOptions {
@@ -15,6 +17,8 @@ export interface D1RestOptions {
   readonly baseUrl?: string | undefined;
   /** Milliseconds after which an answer is given up. Default 60,000; D1 itself stops at 30,000. */
   readonly timeoutMs?: number | undefined;
+  /** Bytes of an answer at the most; a longer one is given up. Default 32,000,000; the migrator's own are far shorter. */
+  readonly maxResponseBytes?: number | undefined;
   /**
    * Requests that the API takes in a window of time; this process stays below it, and slows down earlier where answers
    * say that others use it too. Default: 1,200 in 300,000 ms, as Cloudflare documents; at another `baseUrl` only what its
@@ -61,6 +65,7 @@ export class D1RestDatabase implements D1DatabaseLike {
         help: 'Leave it out for Cloudflare itself: https://api.cloudflare.com/client/v4.',
       });
     }
+    checkLimits(options);
     this.#options = options;
     this.#url = `${base}/accounts/${encodeURIComponent(options.accountId)}/d1/database/${encodeURIComponent(options.databaseId)}/raw`;
     this.#redact = new Redactor([options.apiToken]);
@@ -90,22 +95,13 @@ export class D1RestDatabase implements D1DatabaseLike {
     const body = JSON.stringify(batch ? { batch: queries } : queries[0]);
     const { response, text } = await this.#post(body);
     const envelope = parseEnvelope(text);
-    const failed = envelope?.result?.find((result) => result.success === false);
-    if (!response.ok || envelope?.success !== true || failed) {
-      throw this.#failure(response, envelope, text);
+    if (!response.ok || envelope?.success !== true) throw this.#failure(response, envelope, text);
+    const { results } = envelope;
+    if (results?.length !== statements.length) {
+      const found = results === null ? 'results of another form' : `${results.length} results`;
+      throw misunderstood(`${found} for ${statements.length} statements`);
     }
-    const results = envelope.result?.map(toResult) ?? [];
-    if (results.length !== statements.length) {
-      throw new MigratorError(
-        'SINK_PROTOCOL',
-        `D1 API: ${results.length} results for ${statements.length} statements.`,
-        {
-          help: 'The address does not answer as the D1 API does. Check CLOUDFLARE_API_BASE_URL.',
-          ambiguous: true,
-        },
-      );
-    }
-    return results;
+    return [...results];
   }
 
   async #post(body: string): Promise<{ response: Response; text: string }> {
@@ -119,11 +115,14 @@ export class D1RestDatabase implements D1DatabaseLike {
         headers: { authorization: `Bearer ${this.#options.apiToken}`, 'content-type': 'application/json' },
         body,
         signal,
+        // The token and the rows go to no other address, whoever asks for it.
+        redirect: 'manual',
       });
       ({ headers } = response);
-      return { response, text: await response.text() };
+      return { response, text: await readBody(response, this.#options.maxResponseBytes ?? 32_000_000) };
     } catch (error) {
       if (this.#signal?.aborted) throw this.#signal.reason;
+      if (error instanceof BodyTooLarge) throw misunderstood('the answer is longer than maxResponseBytes');
       throw this.#unreachable(error, timeout.aborted);
     } finally {
       this.#pacer.answered(headers);
@@ -136,9 +135,7 @@ export class D1RestDatabase implements D1DatabaseLike {
       this.#signal?.throwIfAborted();
       const waitMs = this.#pacer.admit();
       if (waitMs === 0) return;
-      await new Promise((resolve) => {
-        setTimeout(resolve, waitMs);
-      });
+      await pause(waitMs, this.#signal);
     }
   }
 
@@ -155,14 +152,8 @@ export class D1RestDatabase implements D1DatabaseLike {
   }
 
   #failure(response: Response, envelope: Envelope | null, text: string): MigratorError {
-    if (response.ok && envelope === null) {
-      return new MigratorError('SINK_PROTOCOL', 'D1 API: the answer is not JSON, or not all of it.', {
-        help: 'The migrator reads what was written and tries again. If it stays, check CLOUDFLARE_API_BASE_URL.',
-        retryable: true,
-        ambiguous: true,
-      });
-    }
-    const first = envelope?.errors?.[0];
+    if (response.ok && envelope === null) return misunderstood('the answer is not JSON, or not all of it');
+    const first = envelope?.error;
     const error = fromRest({
       status: response.status,
       headers: response.headers,
@@ -216,37 +207,38 @@ export class D1RestStatement implements D1StatementLike {
   }
 }
 
-interface Envelope {
-  readonly success?: boolean;
-  readonly errors?: readonly { readonly code: number; readonly message: string }[];
-  readonly result?: readonly RawResult[];
+/** An answer that cannot be understood says nothing of what was written: the checkpoint has to be asked. */
+function misunderstood(what: string): MigratorError {
+  return new MigratorError('SINK_PROTOCOL', `D1 API: ${what}.`, {
+    help: 'The migrator reads what was written and tries again. If it stays, check CLOUDFLARE_API_BASE_URL.',
+    retryable: true,
+    ambiguous: true,
+  });
 }
 
-interface RawResult {
-  readonly success?: boolean;
-  readonly results?: {
-    readonly columns?: readonly string[];
-    readonly rows?: readonly (readonly unknown[])[];
-  };
-  readonly meta?: { readonly changes?: number };
+/** Waits, or ends with the signal without a word: whoever asked looks at the signal next. */
+function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, milliseconds);
+    signal?.addEventListener('abort', end, { once: true });
+  });
 }
 
-function parseEnvelope(text: string): Envelope | null {
-  try {
-    const parsed: unknown = JSON.parse(text);
-    return typeof parsed === 'object' && parsed !== null && 'success' in parsed ? (parsed as Envelope) : null;
-  } catch {
-    return null;
+function checkLimits(options: D1RestOptions): void {
+  for (const name of ['timeoutMs', 'maxResponseBytes'] as const) {
+    const value: unknown = options[name];
+    if (value === undefined) continue;
+    // The largest number that a timer takes; a longer one would end at once.
+    if (typeof value === 'number' && Number.isInteger(value) && value > 0 && value < 2 ** 31) continue;
+    throw new MigratorError('INVALID_OPTION', `${name} must be a whole number above 0.`, {
+      help: `Leave ${name} out for its default.`,
+    });
   }
-}
-
-function toResult({ results, meta }: RawResult): D1ResultLike {
-  const columns = results?.columns ?? [];
-  const rows = results?.rows ?? [];
-  return {
-    results: rows.map((row) => Object.fromEntries(columns.map((column, index) => [column, row[index]]))),
-    meta: { ...meta },
-  };
 }
 
 function quotaOf({ quota }: D1RestOptions, base: string): RequestQuota {

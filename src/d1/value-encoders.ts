@@ -63,7 +63,7 @@ function float({ nan, infinity, negativeZero }: FloatForm, reading: FloatReading
       return declared(value, infinity);
     }
     if (value.charCodeAt(0) === minus && value.charCodeAt(1) === zero && Number(value) === 0) {
-      if (negativeZero !== 'zero') throw valueRefused(value);
+      if (negativeZero !== 'zero') throw valueRefused('a negative zero');
       return '0';
     }
     return reading === 'all' || (reading === 'plain' && !value.includes('e'))
@@ -75,7 +75,7 @@ function float({ nan, infinity, negativeZero }: FloatForm, reading: FloatReading
 function declared(value: string, choice: 'refuse' | 'null' | 'text' | undefined): string {
   if (choice === 'null') return 'null';
   if (choice === 'text') return `"${value}"`;
-  throw valueRefused(value);
+  throw valueRefused(value === 'NaN' ? 'NaN' : 'an infinity');
 }
 
 /** Digits where the endpoint reads them without a mistake, mantissa and exponent elsewhere. */
@@ -89,7 +89,7 @@ function nearestDouble(reading: FloatReading): ValueEncoder {
   const finite = finiteFloat(reading);
   return (value) => {
     const number = Number(value);
-    if (!Number.isFinite(number)) throw valueRefused(value);
+    if (!Number.isFinite(number)) throw valueRefused('a number that no double holds');
     // Bare digits would be an integer, whose digits past 2^53 are not the double's.
     const digits = String(number);
     return finite(/[.e]/.test(digits) ? digits : `${digits}.0`);
@@ -102,14 +102,16 @@ const decimalText = /^(-?)(\d+)(?:\.(\d+))?$/;
 function scaled(places: number): ValueEncoder {
   return (value) => {
     const parts = decimalText.exec(value);
-    if (!parts) throw valueRefused(value);
+    if (!parts) throw valueRefused('a value that is no finite decimal');
     const [, sign = '', whole = '', fraction = ''] = parts;
-    if (/[1-9]/.test(fraction.slice(places))) throw valueRefused(value);
+    if (/[1-9]/.test(fraction.slice(places))) {
+      throw valueRefused(`a decimal of more than ${places} digits after the point`);
+    }
     const digits = `${whole}${fraction.slice(0, places).padEnd(places, '0')}`.replace(/^0+(?=\d)/, '');
     if (digits === '0') return digits;
     // 18 digits always fit into 64 bits, 20 never.
     const fits = digits.length <= 18 || (digits.length === 19 && isInt64(BigInt(sign + digits)));
-    if (!fits) throw valueRefused(value);
+    if (!fits) throw valueRefused('a decimal that is too large for 64 bits');
     return sign + digits;
   };
 }
@@ -121,14 +123,15 @@ function isInt64(value: bigint): boolean {
 function epoch(unit: EpochUnit, floor: boolean): ValueEncoder {
   return (value) => {
     const digits = epochOf(value, unit, floor);
-    if (digits === null) throw valueRefused(value);
+    if (digits === null)
+      throw valueRefused(`a moment that is infinite, too far off, or not whole in ${unit}`);
     return digits;
   };
 }
 
-function valueRefused(value: string): MigratorError {
-  const shown = value.length > 60 ? `${value.slice(0, 60)}...` : value;
-  return new MigratorError('VALUE_REFUSED', `D1 has no exact form for the value ${shown} here.`, {
+/** Says what kind of value it is, and never the value: errors travel into logs and into the checkpoint table. */
+function valueRefused(what: string): MigratorError {
+  return new MigratorError('VALUE_REFUSED', `D1 has no exact form for ${what} here.`, {
     help: "change it at the source, leave the row out with a filter, or declare with the sink's `store` option how it is to be stored.",
   });
 }

@@ -31,6 +31,7 @@ export async function* pages(
   cursor: Key | null,
 ): AsyncGenerator<Page, void> {
   const { upper } = range;
+  const { version } = reader.description;
   let rowBytes = reader.description.estimatedRowBytes;
   const read = (after: Key | null): Promise<Page> => {
     const lower = after === null ? range.lower : { key: after, inclusive: false };
@@ -38,7 +39,7 @@ export async function* pages(
     const context: CallContext = { signal: reader.stop };
     const page = withRetries(
       'read a page',
-      () => reader.source.readPage({ lower, upper, limit }, context),
+      () => reader.source.readPage({ lower, upper, limit, version }, context),
       reader.retry,
       context,
       (notice) => reader.retried(notice),

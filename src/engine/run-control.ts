@@ -107,9 +107,13 @@ export class RunControl {
     return false;
   }
 
+  /** Ends what nobody waits for any more (a page that was read ahead, a renewal): it would keep the process alive. */
   dispose(): void {
     this.#signal?.removeEventListener('abort', this.#onSignal);
     for (const timer of this.#timers) clearTimeout(timer);
+    const over = new DOMException('The run is over.', 'AbortError');
+    this.#stop.abort(over);
+    this.#abort.abort(over);
   }
 
   #pause(milliseconds: number): void {

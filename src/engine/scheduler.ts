@@ -6,7 +6,7 @@ import type {
   Lease,
   MigrationEvents,
 } from '../contract/index.ts';
-import { isMigratorError } from '../errors.ts';
+import { isMigratorError, oneLine } from '../errors.ts';
 import { copyCheckpoint, type CopyJob } from './copy.ts';
 import type { Planning } from './planning.ts';
 import { type ProgressMeter, storedError } from './progress.ts';
@@ -21,6 +21,7 @@ const fatalCodes: ReadonlySet<string> = new Set([
   'SOURCE_CREDENTIALS',
   'SOURCE_TABLE_NOT_FOUND',
   'SOURCE_COLUMN_NOT_FOUND',
+  'SOURCE_CHANGED',
   'SINK_CREDENTIALS',
   'SINK_DATABASE_NOT_FOUND',
   'SINK_TABLE_NOT_FOUND',
@@ -193,5 +194,5 @@ export class Scheduler {
 
 function describeError(error: unknown): { code: string; summary: string } {
   if (isMigratorError(error)) return { code: error.code, summary: error.message };
-  return { code: 'INTERNAL', summary: error instanceof Error ? error.message : String(error) };
+  return { code: 'INTERNAL', summary: oneLine(error instanceof Error ? error.message : String(error)) };
 }

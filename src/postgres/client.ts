@@ -10,7 +10,7 @@ import {
 } from 'kysely';
 import type { CallContext } from '../contract/index.ts';
 import { MigratorError, Redactor } from '../errors.ts';
-import { fromDriver } from './errors.ts';
+import { type ErrorManners, fromDriver } from './errors.ts';
 
 /** The little of a `pg.Pool` that is used: any pool of this shape serves. */
 export interface PgPoolLike {
@@ -21,6 +21,9 @@ export interface PgPoolLike {
 export interface PgClientLike {
   query(config: PgQuery): Promise<{ rows: unknown[][] }>;
   release(destroy?: boolean): void;
+  /** A connection that breaks between two queries says so by an event that, unheard, would end the process. */
+  on?(event: 'error', listener: (error: Error) => void): unknown;
+  off?(event: 'error', listener: (error: Error) => void): unknown;
 }
 
 /** A query that asks for rows as arrays of the server's own texts. */
@@ -49,6 +52,12 @@ const sessionSettings: Readonly<Record<string, string>> = {
   extra_float_digits: '3', // before PostgreSQL 12, 1 was not enough
   quote_all_identifiers: 'off',
 };
+
+/**
+ * Whatever the server or the role is set to. In a stricter level the snapshot of a transaction may be older than its lock on
+ * the table, and a table that was rewritten or truncated in between reads as empty.
+ */
+const begin = 'BEGIN ISOLATION LEVEL READ COMMITTED, READ ONLY';
 
 const keepText = { getTypeParser: () => (value: string) => value };
 
@@ -79,21 +88,22 @@ export interface PgTransactions {
 export class PoolTransactions implements PgTransactions {
   readonly rawText: boolean = true;
   readonly #open: () => Promise<PgPoolLike>;
-  readonly #redact: Redactor;
+  readonly #manners: ErrorManners;
   #pool: Promise<PgPoolLike> | null = null;
   #close: (() => Promise<void>) | null = null;
 
   constructor(
     from:
       { readonly pool: PgPoolLike } | { readonly connectionString: string; readonly maxConnections: number },
+    values: boolean = false,
   ) {
     if ('pool' in from) {
       this.#open = () => Promise.resolve(from.pool);
-      this.#redact = new Redactor([]);
+      this.#manners = { redact: new Redactor([]), values };
       return;
     }
     const { connectionString, maxConnections } = from;
-    this.#redact = new Redactor(secretsOf(connectionString));
+    this.#manners = { redact: new Redactor(secretsOf(connectionString)), values };
     this.#open = async () => {
       const { Pool } = await import('pg');
       const pool = new Pool({ connectionString, max: maxConnections, connectionTimeoutMillis: 15_000 });
@@ -112,7 +122,7 @@ export class PoolTransactions implements PgTransactions {
       const client = await pool.connect();
       return await this.#transaction(client, work, context);
     } catch (error) {
-      throw fromDriver(error, this.#redact);
+      throw fromDriver(error, this.#manners);
     }
   }
 
@@ -130,16 +140,22 @@ export class PoolTransactions implements PgTransactions {
   ): Promise<T> {
     const signal = context?.signal;
     let released = false;
+    // The next query fails for the same reason.
+    const onError = (): void => undefined;
+    client.on?.('error', onError);
     const release = (destroy: boolean): void => {
-      if (!released) client.release(destroy);
+      if (released) return;
       released = true;
+      client.release(destroy);
+      // A connection that is thrown away may still say that it broke.
+      if (!destroy) client.off?.('error', onError);
     };
     // Only the end of the connection ends a query that runs.
     const onAbort = (): void => release(true);
     signal?.addEventListener('abort', onAbort, { once: true });
     const settings = Object.entries(sessionSettings).map(([name, value]) => `SET LOCAL ${name} = '${value}'`);
     try {
-      await client.query(plain(['BEGIN READ ONLY', ...settings].join('; ')));
+      await client.query(plain([begin, ...settings].join('; ')));
       const result = await work(async (query) => {
         const { sql: text, parameters } = compile(query);
         const { rows } = await client.query({
@@ -170,9 +186,11 @@ export class PoolTransactions implements PgTransactions {
 export class KyselyTransactions<Database> implements PgTransactions {
   readonly rawText: boolean = false;
   readonly #db: Kysely<Database>;
+  readonly #manners: ErrorManners;
 
-  constructor(db: Kysely<Database>) {
+  constructor(db: Kysely<Database>, values: boolean = false) {
     this.#db = db;
+    this.#manners = { redact: new Redactor([]), values };
   }
 
   async run<T>(work: (query: PgQueryRunner) => Promise<T>, context?: CallContext): Promise<T> {
@@ -183,6 +201,7 @@ export class KyselyTransactions<Database> implements PgTransactions {
       );
       return await this.#db
         .transaction()
+        .setIsolationLevel('read committed')
         .setAccessMode('read only')
         .execute(async (transaction) => {
           await sql`SELECT ${sql.join(settings)}`.execute(transaction);
@@ -194,7 +213,7 @@ export class KyselyTransactions<Database> implements PgTransactions {
           return result;
         });
     } catch (error) {
-      throw fromDriver(error, new Redactor([]));
+      throw fromDriver(error, this.#manners);
     }
   }
 

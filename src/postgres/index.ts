@@ -4,11 +4,11 @@
  * @module
  */
 export type { PgClientLike, PgPoolLike, PgQuery } from './client.ts';
-export type { PostgresConnection } from './connection.ts';
-export {
-  type ChosenRow,
-  type ColumnChoice,
-  PostgresKeysetSource,
-  type PostgresKeysetSourceOptions,
-  type PostgresTableOptions,
-} from './source.ts';
+export type { PostgresConnection } from './connect.ts';
+export { PostgresKeysetSource } from './source.ts';
+export type {
+  ChosenRow,
+  ColumnChoice,
+  PostgresKeysetSourceOptions,
+  PostgresTableOptions,
+} from './source-options.ts';

@@ -13,59 +13,19 @@ import type {
   TextRow,
 } from '../contract/index.ts';
 import { isMigratorError, MigratorError } from '../errors.ts';
+import { sourceChanged } from './errors.ts';
 import { choiceOf } from './choice.ts';
 import { compile, type PgTransactions } from './client.ts';
-import { connect, type PostgresConnection } from './connection.ts';
+import { connect } from './connect.ts';
 import { readDeclared } from './declared.ts';
 import { describeTable, type TableDescription, type TableRequest } from './describe.ts';
 import { keyColumns, keyIn, keyOrder, storedBytes, within } from './fragments.ts';
 import { type KeyFacts, readKeyFacts } from './key-facts.ts';
 import { type IntegerEnds, integerRanges, strategyOf, walkedRanges } from './ranges.ts';
 import { readReferences } from './references.ts';
+import type { ChosenRow, ColumnChoice, PostgresKeysetSourceOptions } from './source-options.ts';
 import { type PostgresColumn, selected } from './types.ts';
-
-/** The columns to copy: their names, or a new name (or `true` for the same) for each. */
-export type ColumnChoice<Row> =
-  readonly (keyof Row & string)[] | { readonly [Name in keyof Row & string]?: string | true };
-
-/** The rows that travel: the chosen columns under the names that they get. */
-export type ChosenRow<Row, Choice> = Choice extends readonly (infer Name)[]
-  ? Pick<Row, Name & keyof Row>
-  : {
-      [
-        Name in keyof Choice & keyof Row as Choice[Name] extends true ? Name : Choice[Name] & string
-      ]: Row[Name];
-    };
-
-/** Which rows to read. */
-export interface PostgresTableOptions<
-  Database,
-  Table extends keyof Database & string,
-  Choice extends ColumnChoice<Database[Table]> = ColumnChoice<Database[Table]>,
-> {
-  /** A table or view; `schema.table` as Kysely writes it. */
-  readonly table: Table;
-  /** Default: the search path decides. Where it is given, a dot in `table` is part of the name. */
-  readonly schema?: string | undefined;
-  /** Columns to page by: unique and never null. Default: the primary key. */
-  readonly key?: readonly (keyof Database[Table] & string)[] | undefined;
-  /**
-   * Columns to copy: a list of names, or an object that may give them new ones: `{ id: true, name: 'full_name' }`.
-   * Default: all.
-   */
-  readonly columns?: Choice | undefined;
-  /** Copies only the rows for which this holds: Kysely's `sql` with a condition on the table's columns. */
-  readonly where?: RawBuilder<unknown> | undefined;
-  /** Connections of the pool that is made from a connection string. Default 5. */
-  readonly maxConnections?: number | undefined;
-}
-
-/** The options of a {@link PostgresKeysetSource}. */
-export type PostgresKeysetSourceOptions<
-  Database,
-  Table extends keyof Database & string,
-  Choice extends ColumnChoice<Database[Table]> = ColumnChoice<Database[Table]>,
-> = PostgresConnection<Database> & PostgresTableOptions<Database, Table, Choice>;
+import { unchanged, versionOf } from './unchanged.ts';
 
 /**
  * Reads a PostgreSQL table by its key: every page begins after the last key of the one before, so that the millionth
@@ -129,11 +89,17 @@ export class PostgresKeysetSource<
         parameters.length === 0 ? text : `${text} with ${JSON.stringify(parameters.map(String))}`;
     }
     const renamed = described.columns.filter(({ name, source }) => name !== source);
+    const collations = described.key.flatMap(({ source, collation }) =>
+      collation === null ? [] : [`${source} ${collation}`],
+    );
+    // In another order the ranges of the plan would hold other rows.
+    if (collations.length > 0) settings['collation'] = collations.join(', ');
     if (renamed.length > 0)
       settings['renamed'] = renamed.map(({ name, source }) => `${source} to ${name}`).join(', ');
     const identity = `PostgreSQL ${database}.${schema}.${table}`;
     const estimated = { estimatedRows, estimatedRowBytes };
     const all = [...declared.findings, ...findings];
+    const version = versionOf(await description);
     return {
       name: table,
       identity,
@@ -141,6 +107,7 @@ export class PostgresKeysetSource<
       key,
       keyIndexes,
       settings,
+      version,
       ...estimated,
       schema: declared.schema,
       findings: all,
@@ -172,8 +139,10 @@ export class PostgresKeysetSource<
     return strategyOf(request, table.key, ends, table.estimatedRows);
   }
 
-  async readPage({ lower, upper, limit }: PageRequest, context?: CallContext): Promise<Page> {
+  async readPage({ lower, upper, limit, version }: PageRequest, context?: CallContext): Promise<Page> {
     const table = await this.#described(context);
+    // It was described anew meanwhile, for another caller.
+    if (version !== undefined && version !== versionOf(table)) throw sourceChanged();
     const rest = sql`${within(table, lower, upper)} ORDER BY ${keyOrder(table)} LIMIT ${sql.lit(limit + 1)}`;
     const rows = await this.#rowsWhere(table, rest, context);
     // One row more than asked for says whether there are more, without another query.
@@ -249,9 +218,12 @@ export class PostgresKeysetSource<
     context?: CallContext,
   ): Promise<IntegerEnds | null> {
     const key = keyColumns(table);
-    const where = after ? within(table, { key: after, inclusive: false }, null) : table.where;
+    const where = within(table, after && { key: after, inclusive: false }, null);
     const [row] = await this.#transactions.run(
-      (query) => query(sql`SELECT min(${key})::text, max(${key})::text FROM ${table.from} WHERE ${where}`),
+      (query) =>
+        query(
+          sql`SELECT min(${key})::text, max(${key})::text FROM ${table.from} WHERE ${unchanged(table)} AND ${where}`,
+        ),
       context,
     );
     const [first, last] = row ?? [];
@@ -265,7 +237,7 @@ export class PostgresKeysetSource<
     size: number,
     context?: CallContext,
   ): Promise<Key | null> {
-    const where = after ? within(table, { key: after, inclusive: false }, null) : table.where;
+    const where = within(table, after && { key: after, inclusive: false }, null);
     const inner = keyOrder(table);
     const outer = table.key.map(({ source }) => sql.id('step', source));
     const texts = table.key.map((column, index) =>
@@ -275,7 +247,7 @@ export class PostgresKeysetSource<
     const [key] = await this.#transactions.run(
       (query) =>
         query(sql`SELECT ${sql.join(texts)} FROM (
-          SELECT ${inner} FROM ${table.from} WHERE ${where} ORDER BY ${inner} LIMIT ${sql.lit(size)}
+          SELECT ${inner} FROM ${table.from} WHERE ${unchanged(table)} AND ${where} ORDER BY ${inner} LIMIT ${sql.lit(size)}
         ) AS step ORDER BY ${descending} LIMIT 1`),
       context,
     );
@@ -291,7 +263,8 @@ export class PostgresKeysetSource<
     const extra = table.key.filter((column) => !table.columns.includes(column));
     const columns = [...table.columns, ...extra];
     const rows = await this.#transactions.run(
-      (query) => query(sql`SELECT ${this.#select(columns)} FROM ${table.from} WHERE ${rest}`),
+      (query) =>
+        query(sql`SELECT ${this.#select(columns)} FROM ${table.from} WHERE ${unchanged(table)} AND ${rest}`),
       context,
     );
     for (const [index, { codec }] of columns.entries()) {

@@ -29,10 +29,21 @@ export interface TypeCodec {
   readonly via: string | null;
 }
 
+/** What a column is, beyond its name. */
+export interface ColumnIdentity {
+  /** `pg_attribute.attnum`: a column that was dropped and made anew has another. */
+  readonly number: string;
+  /** Type, modifier and collation: their oids, with blanks between. */
+  readonly kind: string;
+}
+
 /** A column and how it travels. */
 export interface PostgresColumn extends ColumnDescriptor {
   /** Its name in PostgreSQL; `name` is the one that it travels by. */
   readonly source: string;
+  readonly identity: ColumnIdentity;
+  /** The collation where it is not the database's own; null otherwise. */
+  readonly collation: string | null;
   readonly codec: TypeCodec;
   /** What its type has beside the values, and what does not travel; null: nothing. */
   readonly lost: string | null;

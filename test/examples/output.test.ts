@@ -1,6 +1,6 @@
 import type { ProgressEvent } from 'resumable-migrator';
 import { expect, test } from 'vitest';
-import { Output } from '../../examples/cli/output.ts';
+import { oneLine, Output } from '../../examples/cli/output.ts';
 import { duration, progressLine } from '../../examples/cli/progress-bar.ts';
 import { textTable } from '../../examples/cli/text-table.ts';
 
@@ -53,6 +53,19 @@ test.each([
 test('NO_COLOR takes the colours away, on a terminal as well', () => {
   expect(new Output({}, new Screen(true)).colour('green', 'done')).toBe('\u001B[32mdone\u001B[39m');
   expect(new Output({ NO_COLOR: '1' }, new Screen(true)).colour('green', 'done')).toBe('done');
+});
+
+test('what steers a terminal, or turns the direction of writing, is printed as an escape; colours and lines stay', () => {
+  const hostile = 'a\u001B[2Jb\u001B[8mc\rd\u202Ee\u0007';
+  const shown = String.raw`a\u001b[2Jb\u001b[8mc\u000dd\u202ee\u0007`;
+  const plain = new Screen(false);
+  new Output({}, plain, plain).line(`${hostile}\nnext`);
+  expect(plain.text).toBe(`${shown}\nnext\n`);
+  const screen = new Screen(true);
+  const output = new Output({}, screen, screen);
+  output.line(output.colour('green', hostile));
+  expect(screen.text).toBe(`\u001B[32m${shown}\u001B[39m\n`);
+  expect(oneLine('a\n✅ done')).toBe(String.raw`a\u000a✅ done`);
 });
 
 test('whatever is printed, a secret is not', () => {

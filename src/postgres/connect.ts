@@ -8,15 +8,19 @@ export type PostgresConnection<Database> =
   | { readonly connectionString: string; readonly pool?: never; readonly db?: never }
   | { readonly db: Kysely<Database>; readonly pool?: never; readonly connectionString?: never };
 
-/** Transactions over what the options give. */
+/** Opens nothing yet: a pool of our own is made at the first query. */
 export function connect<Database>(
-  options: PostgresConnection<Database> & { readonly maxConnections?: number | undefined },
+  options: PostgresConnection<Database> & {
+    readonly maxConnections?: number | undefined;
+    readonly valuesInErrors?: boolean | undefined;
+  },
 ): PgTransactions {
-  const { pool, connectionString, db } = options;
-  if (pool) return new PoolTransactions({ pool });
-  if (db) return new KyselyTransactions(db);
+  const { pool, connectionString, db, valuesInErrors = false } = options;
+  if (pool) return new PoolTransactions({ pool }, valuesInErrors);
+  if (db) return new KyselyTransactions(db, valuesInErrors);
   if (typeof connectionString === 'string') {
-    return new PoolTransactions({ connectionString, maxConnections: options.maxConnections ?? 5 });
+    const maxConnections = options.maxConnections ?? 5;
+    return new PoolTransactions({ connectionString, maxConnections }, valuesInErrors);
   }
   throw new MigratorError('INVALID_OPTION', 'The source has no connection.', {
     help: 'Pass `pool` (a pg.Pool), `db` (a Kysely instance) or `connectionString`.',
