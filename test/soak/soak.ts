@@ -127,6 +127,8 @@ class Migration {
     await this.#postgres(
       `INSERT INTO ${this.#table} SELECT i * 3 - 50000, 'v' || i || repeat('x', i % 40) FROM generate_series(1, ${this.#rows}) AS i`,
     );
+    // The local server commits before its log is written: what is to survive its crash has to be made durable.
+    await this.#postgres('CHECKPOINT');
     const ddl = d1TableOf(this.#table, this.#kind);
     if (ddl !== null) await (await this.#stack.d1.database()).prepare(ddl).run();
     this.#options.log(`${this.#table}: ${this.#kind}, ${this.#rows} rows`);
@@ -200,6 +202,8 @@ class Migration {
     const deviate = (text: string): void => {
       this.#report.deviations.push(`${this.#table} (${this.#kind}): ${text}`);
     };
+    const [source] = await this.#postgres(`SELECT count(*)::text FROM ${this.#table}`);
+    if (source?.[0] !== String(this.#rows)) deviate(`the source itself has ${source?.[0]} rows`);
     for (const text of differences(expected, actual)) deviate(text);
     if (this.#kind === 'transform') {
       const setAside = await this.#d1(
