@@ -111,6 +111,9 @@ export async function startCloudflareApi(options: CloudflareApiOptions): Promise
       get sql() {
         return statementsOf(chunks);
       },
+      get body() {
+        return Buffer.concat(chunks).toString();
+      },
     });
     if (fault !== undefined) statistics.faults++;
     return fault;

@@ -43,6 +43,8 @@ export interface FaultInfo {
   readonly bytes: number;
   /** The statements of the body. Parsed when asked for, so only hooks that look at them pay. */
   readonly sql: readonly string[];
+  /** The body as it came, to choose a request by the rows in it. */
+  readonly body: string;
 }
 
 export type FaultHook = (info: FaultInfo) => Fault | undefined;
