@@ -116,6 +116,9 @@ export async function startCloudflareApi(options: CloudflareApiOptions): Promise
       get queries() {
         return sentQueries();
       },
+      get body() {
+        return Buffer.concat(chunks).toString();
+      },
     });
     if (fault !== undefined) statistics.faults++;
     return fault;

@@ -47,6 +47,8 @@ export interface FaultInfo {
   readonly sql: readonly string[];
   /** The same with their parameters. */
   readonly queries: readonly SentQuery[];
+  /** The body as it came, to choose a request by the rows in it. */
+  readonly body: string;
 }
 
 export type FaultHook = (info: FaultInfo) => Fault | undefined;

@@ -9,6 +9,7 @@ import type {
   TextRow,
 } from '../contract/index.ts';
 import { isMigratorError } from '../errors.ts';
+import type { BatchLimit } from './batch-limit.ts';
 import { BatchFiller } from './fill.ts';
 import { keyOf, pages, type PageReader } from './paging.ts';
 import type { RowPipeline } from './pipeline.ts';
@@ -29,8 +30,7 @@ export interface CopyJob extends PageReader {
   readonly pipeline: RowPipeline | null;
   /** True: a row that cannot be copied is set aside. */
   readonly setAside: boolean;
-  /** The largest batch in rows of the source that is tried now; shrinks for the whole run when the sink asks for it. */
-  readonly batchLimit: { rows: number | undefined };
+  readonly batchLimit: BatchLimit;
   /** Ends a batch in flight: the grace time is over. */
   readonly abort: AbortSignal;
   /** Asks to start one more batch. False: the run is to end. */
@@ -95,8 +95,8 @@ async function copyFrom(
   position: Position,
   onCommitted: OnCommitted,
 ): Promise<CopyEnd | Position> {
-  const { pipeline } = job;
-  const encoder = job.target.encoder(pipeline === null ? job.batchLimit.rows : job.batchSize);
+  const { pipeline, batchLimit } = job;
+  const encoder = job.target.encoder(job.batchSize);
   const filler =
     pipeline &&
     new BatchFiller({
@@ -149,12 +149,12 @@ async function copyFrom(
     for await (const page of pages(job, checkpoint.range, cursor)) {
       if (pipeline && filler) {
         // Where rows are skipped the cursor has to move all the same.
-        const mostRows = Math.min(job.batchLimit.rows ?? Infinity, job.pageSize);
-        await fill(pipeline, filler, page.rows, mostRows, async () => await flush(false));
+        const isFull = (): boolean => filler.rows >= Math.min(batchLimit.rows, job.pageSize);
+        await fill(pipeline, filler, page.rows, isFull, async () => await flush(false));
         continue;
       }
       for (const row of page.rows) {
-        if (!addRow(job, encoder, row)) {
+        if (encoder.rows >= batchLimit.rows || !addRow(job, encoder, row)) {
           await flush(false);
           addRow(job, encoder, row);
         }
@@ -195,18 +195,18 @@ function startHeartbeat(job: CopyJob, lease: Lease): { beat(): void; stop(): voi
   };
 }
 
-/** Sends rows through the pipeline and into batches of `mostRows` rows of the source at the most. */
+/** Sends rows through the pipeline and into batches. */
 async function fill(
   pipeline: RowPipeline,
   filler: BatchFiller,
   rows: readonly TextRow[],
-  mostRows: number,
+  isFull: () => boolean,
   flush: () => Promise<void>,
 ): Promise<void> {
   for (const row of rows) {
     const processed = pipeline.process(row);
     const outcome = processed instanceof Promise ? await processed : processed;
-    if (filler.rows >= mostRows) await flush();
+    if (isFull()) await flush();
     if (!filler.put(row, outcome)) {
       await flush();
       filler.put(row, outcome);

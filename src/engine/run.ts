@@ -1,5 +1,6 @@
 import type { CallContext, Progress, RunResult } from '../contract/index.ts';
 import { isMigratorError, MigratorError } from '../errors.ts';
+import { BatchLimit } from './batch-limit.ts';
 import type { CopyJob } from './copy.ts';
 import type { Budget, EngineOptions } from './options.ts';
 import { prepare, type Prepared, refuseErrors } from './plan.ts';
@@ -199,7 +200,7 @@ class Run {
       pipeline,
       setAside: onReject === 'set-aside',
       // With a pipeline rows of the source are not rows of a batch: only what the sink asks for limits them.
-      batchLimit: { rows: pipeline === null ? batchSize : undefined },
+      batchLimit: new BatchLimit(pipeline === null ? batchSize : undefined),
       stop: this.#control.stop,
       abort: this.#control.abort,
       admit: (rows) => this.#control.admit(rows),

@@ -20,16 +20,19 @@ export async function send(job: CopyJob, batch: EncodedBatch, advance: Advance):
   for (;;) {
     let failure: MigratorError | null = null;
     try {
-      if ((await deliver(job, batch, advance, context)) === 'committed') return 'committed';
+      if ((await deliver(job, batch, advance, context)) === 'committed') {
+        job.batchLimit.taken();
+        return 'committed';
+      }
     } catch (error) {
       if (!isMigratorError(error) || !(error.retryable || error.ambiguous || error.shrink)) throw error;
       failure = error;
     }
     const canShrink = failure?.shrink === true && advance.rows > 1;
-    const lastFailure = failure && !tries.allow(failure) && !canShrink ? failure : null;
-    if (lastFailure && !lastFailure.ambiguous) {
-      throw lastFailure.shrink ? lastFailure.with({ key: advance.to }) : lastFailure;
-    }
+    let lastFailure = failure && !tries.allow(failure) && !canShrink ? failure : null;
+    // What is too much even alone is one row.
+    if (lastFailure?.shrink) lastFailure = lastFailure.with({ key: advance.to });
+    if (lastFailure && !lastFailure.ambiguous) throw lastFailure;
     if (failure && !lastFailure) {
       const attempt = tries.next;
       const delayMs = retryDelay(job.retry, attempt, failure, Math.random());
@@ -46,7 +49,7 @@ export async function send(job: CopyJob, batch: EncodedBatch, advance: Advance):
     if (end !== 'unmoved') return end;
     if (lastFailure) throw lastFailure;
     if (canShrink && stored) {
-      job.batchLimit.rows = Math.min(job.batchLimit.rows ?? Infinity, Math.ceil(advance.rows / 2));
+      job.batchLimit.tooMuch(advance.rows);
       return positionOf(stored);
     }
   }

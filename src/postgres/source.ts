@@ -262,11 +262,15 @@ export class PostgresKeysetSource<
   ): Promise<(string | null)[][]> {
     const extra = table.key.filter((column) => !table.columns.includes(column));
     const columns = [...table.columns, ...extra];
-    const rows = await this.#transactions.run(
-      (query) =>
-        query(sql`SELECT ${this.#select(columns)} FROM ${table.from} WHERE ${unchanged(table)} AND ${rest}`),
-      context,
-    );
+    const read = sql`SELECT ${this.#select(columns)} FROM ${table.from} WHERE ${unchanged(table)} AND ${rest}`;
+    const rows = await this.#transactions
+      .run((query) => query(read), context)
+      .catch(async (error: unknown) => {
+        // A query that PostgreSQL does not even begin (a key is compared with another type) looks at nothing itself.
+        const refused = isMigratorError(error) && error.code === 'SOURCE_FAILED' && !error.retryable;
+        if (refused) await this.#transactions.run((query) => query(sql`SELECT ${unchanged(table)}`), context);
+        throw error;
+      });
     for (const [index, { codec }] of columns.entries()) {
       const convert = codec.canonical;
       if (!convert) continue;

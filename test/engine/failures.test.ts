@@ -169,6 +169,24 @@ test('a sink that cannot take so many rows at once gets half as many, for the re
   expect(world.differences()).toEqual({});
 });
 
+test('once the sink has taken some batches, larger ones are tried again', async () => {
+  const world = new World({ rows: 300, mode: 'insert' });
+  const tooMuch = new MigratorError('SINK_OVERLOADED', 'Too much at once.', { help: 'Less.', shrink: true });
+  const migrator = world.migrator(
+    { checkpointSize: 300, batchSize: 16, pageSize: 100 },
+    failing('sink.commit', [1, 2], tooMuch),
+  );
+  const sizes: number[] = [];
+  migrator.on('batch:committed', ({ rows }) => sizes.push(rows));
+  await migrator.run();
+  // From 16 to 4; after 20 batches of 4 rows 8 are tried, and after 20 of those as many as the host asks for.
+  expect(sizes.indexOf(8)).toBeGreaterThanOrEqual(20);
+  expect(sizes.indexOf(8)).toBeLessThanOrEqual(22);
+  expect(sizes.slice(0, 20)).toEqual(Array.from({ length: 20 }, () => 4));
+  expect(Math.max(...sizes)).toBe(16);
+  expect(world.differences()).toEqual({});
+});
+
 test('a single row that the sink cannot take is named by its key', async () => {
   const world = new World({ rows: 10, mode: 'insert' });
   const tooMuch = new MigratorError('SINK_OVERLOADED', 'Too much at once.', { help: 'Less.', shrink: true });

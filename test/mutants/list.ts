@@ -131,4 +131,32 @@ export const mutants: readonly Mutant[] = [
     replace: 'Math.max(0, left)',
     tests: ['test/d1/pacer.test.ts'],
   },
+  {
+    removes: 'the look at the catalog with every page',
+    file: 'src/postgres/source.ts',
+    find: 'WHERE ${unchanged(table)} AND ${rest}`;',
+    replace: 'WHERE ${rest}`;',
+    tests: ['test/migration/postgres-faults.test.ts'],
+  },
+  {
+    removes: 'the listener of a connection that is in use',
+    file: 'src/postgres/client.ts',
+    find: "client.on?.('error', onError);",
+    replace: '',
+    tests: ['test/migration/postgres-faults.test.ts'],
+  },
+  {
+    removes: 'the limit of an answer',
+    file: 'src/d1/response-body.ts',
+    find: 'if (bytes > maxBytes) {',
+    replace: 'if (bytes < 0) {',
+    tests: ['test/migration/d1-faults.test.ts'],
+  },
+  {
+    removes: 'larger batches after smaller ones',
+    file: 'src/engine/batch-limit.ts',
+    find: 'this.#rows = more >= this.#ceiling ? this.#most : more;',
+    replace: '',
+    tests: ['test/engine/failures.test.ts'],
+  },
 ];
