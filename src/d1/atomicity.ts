@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { CallContext } from '../contract/index.ts';
 import type { D1Connection, Row } from './connection.ts';
-import { D1RestDatabase } from './rest-database.ts';
+import { D1RestDatabase } from './rest/rest-database.ts';
 
 /**
  * Whether the statements of a batch are one transaction. A binding promises it. An HTTP endpoint is asked, and nothing

@@ -8,8 +8,8 @@ import type {
   RowShape,
 } from '../contract/index.ts';
 import type { D1Connection, Row } from './connection.ts';
-import { keyRows, keysOf, keyTexts, keyTuple, tuple } from './key-values.ts';
-import type { ColumnForm } from './types.ts';
+import { keyRows, keysOf, keyTexts, keyTuple, tuple } from './values/key-values.ts';
+import type { ColumnForm } from './values/types.ts';
 
 /** Keys that one answer may list; where there are more, the next call finds them. */
 const listedKeys = 1_000;

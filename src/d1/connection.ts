@@ -3,7 +3,7 @@ import { D1Dialect, type D1DialectConfig } from 'kysely-d1';
 import type { CallContext } from '../contract/index.ts';
 import type { D1DatabaseLike, D1ResultLike } from './database.ts';
 import { fromBinding } from './errors.ts';
-import { D1RestDatabase } from './rest-database.ts';
+import { D1RestDatabase } from './rest/rest-database.ts';
 
 /** A query ready to be sent: its statement and its parameters. */
 export type Query = Pick<CompiledQuery, 'sql' | 'parameters'>;

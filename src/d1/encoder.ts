@@ -1,7 +1,7 @@
 import type { BatchEncoder, EncodedBatch, RejectedRow, TextRow } from '../contract/index.ts';
 import { groupTooLarge, MigratorError, rowTooLarge } from '../errors.ts';
-import type { ColumnForm } from './types.ts';
-import type { ValueEncoder } from './value-encoders.ts';
+import type { ColumnForm } from './values/types.ts';
+import type { ValueEncoder } from './values/value-encoders.ts';
 
 /** D1 takes strings, blobs and rows of up to 2,000,000 bytes (Cloudflare's documentation, D1 limits). */
 export const maxRowBytes = 2_000_000;

@@ -1,9 +1,9 @@
 import type { Finding, RowShape, SinkEstimate, TextRow, Workload } from '../contract/index.ts';
 import { isMigratorError } from '../errors.ts';
 import { D1Encoder, maxBatchBytes, utf8Bytes } from './encoder.ts';
-import { keyFormsOf } from './key-values.ts';
-import type { TableOptions } from './table.ts';
-import type { ColumnForm } from './types.ts';
+import { keyFormsOf } from './values/key-values.ts';
+import type { TableOptions } from './schema/table.ts';
+import type { ColumnForm } from './values/types.ts';
 
 /** What decides how much a copy into a D1 table takes. */
 export interface EstimateFacts {

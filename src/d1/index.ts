@@ -4,14 +4,14 @@
  *
  * @module
  */
-export type { CarryOver } from './carry-options.ts';
-export { D1CheckpointStore, type D1CheckpointStoreOptions } from './checkpoint-store.ts';
+export type { CarryOver } from './schema/carry-options.ts';
+export { D1CheckpointStore, type D1CheckpointStoreOptions } from './checkpoints/checkpoint-store.ts';
 export type { D1DatabaseLike, D1ResultLike, D1StatementLike } from './database.ts';
-export type { RequestQuota } from './pacer.ts';
-export { D1RestDatabase, type D1RestOptions, D1RestStatement } from './rest-database.ts';
+export type { RequestQuota } from './rest/pacer.ts';
+export { D1RestDatabase, type D1RestOptions, D1RestStatement } from './rest/rest-database.ts';
 export { D1Sink, type D1SinkOptions } from './sink.ts';
-export type { TableOptions } from './table.ts';
-export type { EpochUnit } from './epochs.ts';
+export type { TableOptions } from './schema/table.ts';
+export type { EpochUnit } from './values/epochs.ts';
 export {
   D1BindingSink,
   type D1BindingSinkOptions,
@@ -19,4 +19,4 @@ export {
   type D1RestSinkOptions,
   type TableRow,
 } from './sinks.ts';
-export type { FloatForm, RoundedEpochForm, ScaledForm, StoredForm, StoreOptions } from './forms.ts';
+export type { FloatForm, RoundedEpochForm, ScaledForm, StoredForm, StoreOptions } from './values/forms.ts';

@@ -1,20 +1,20 @@
 import type { CallContext, RejectStore, RowShape, Sink, SinkTarget } from '../contract/index.ts';
 import { MigratorError } from '../errors.ts';
-import { findingsOf, fitToTable } from './affinity.ts';
+import { findingsOf, fitToTable } from './values/affinity.ts';
 import { isAtomic } from './atomicity.ts';
-import { type CarryOver, partsOf } from './carry-options.ts';
-import { D1CheckpointStore } from './checkpoint-store.ts';
+import { type CarryOver, partsOf } from './schema/carry-options.ts';
+import { D1CheckpointStore } from './checkpoints/checkpoint-store.ts';
 import { D1Connection } from './connection.ts';
 import type { D1DatabaseLike } from './database.ts';
-import { checkTableOptions, ddlOf } from './ddl.ts';
+import { checkTableOptions, ddlOf } from './schema/ddl.ts';
 import { indexesOfNew } from './estimate.ts';
-import { readsFloats } from './floats.ts';
-import { isReserved, nameFindings } from './names.ts';
-import { D1RejectStore } from './rejects.ts';
-import { describeTable, isUnique, primaryKeyOf, problemsOf, type TableOptions } from './table.ts';
+import { readsFloats } from './values/floats.ts';
+import { isReserved, nameFindings } from './schema/names.ts';
+import { D1RejectStore } from './checkpoints/rejects.ts';
+import { describeTable, isUnique, primaryKeyOf, problemsOf, type TableOptions } from './schema/table.ts';
 import { D1Target } from './target.ts';
-import type { StoreOptions } from './forms.ts';
-import { formsOf, storeSettings } from './types.ts';
+import type { StoreOptions } from './values/forms.ts';
+import { formsOf, storeSettings } from './values/types.ts';
 
 /** Options of both D1 sinks, besides where the database is. */
 export interface D1SinkOptions<Table extends string, Column extends string = string> {

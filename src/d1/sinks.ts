@@ -1,5 +1,5 @@
 import type { D1DatabaseLike } from './database.ts';
-import { D1RestDatabase, type D1RestOptions } from './rest-database.ts';
+import { D1RestDatabase, type D1RestOptions } from './rest/rest-database.ts';
 import { D1Sink, type D1SinkOptions } from './sink.ts';
 
 /** The row type of a table in Kysely's `Database` interface. */

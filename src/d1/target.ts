@@ -15,17 +15,17 @@ import type {
   Workload,
 } from '../contract/index.ts';
 import { MigratorError } from '../errors.ts';
-import { D1CheckpointStore, isPlannedAlready } from './checkpoint-store.ts';
+import { D1CheckpointStore, isPlannedAlready } from './checkpoints/checkpoint-store.ts';
 import type { D1Connection, Query } from './connection.ts';
 import { compareBatch, deleteKeys, isOrderedAlike, readKeys, within } from './compare.ts';
-import type { Ddl } from './ddl.ts';
+import type { Ddl } from './schema/ddl.ts';
 import { type D1Batch, D1Encoder, maxRowBytes } from './encoder.ts';
 import { estimateCopy } from './estimate.ts';
-import { keyFormsOf } from './key-values.ts';
-import type { D1RejectStore } from './rejects.ts';
-import { D1RestDatabase } from './rest-database.ts';
-import { quoteName } from './translate.ts';
-import { type ColumnForm, valueExpression } from './types.ts';
+import { keyFormsOf } from './values/key-values.ts';
+import type { D1RejectStore } from './checkpoints/rejects.ts';
+import { D1RestDatabase } from './rest/rest-database.ts';
+import { quoteName } from './schema/translate.ts';
+import { type ColumnForm, valueExpression } from './values/types.ts';
 
 /** What a {@link D1Target} is made of. */
 export interface D1TargetParts {

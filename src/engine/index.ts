@@ -22,7 +22,7 @@ export {
   type GroupOrder,
   pausedGroup,
   runGroup,
-} from './group.ts';
+} from './group/group.ts';
 export {
   type GroupPlan,
   type GroupProgress,
@@ -32,19 +32,19 @@ export {
   planTotals,
   progressOf,
   type TablePlan,
-} from './group-results.ts';
-export { describeMember, provisionalName, refuseTwins } from './group-members.ts';
-export type { RejectPolicy, RowOptions } from './transform-options.ts';
-export { preflight } from './preflight.ts';
+} from './group/group-results.ts';
+export { describeMember, provisionalName, refuseTwins } from './group/group-members.ts';
+export type { RejectPolicy, RowOptions } from './rows/transform-options.ts';
+export { preflight } from './planning/preflight.ts';
 export { emptyProgress, readProgress } from './progress.ts';
 export { type RetryPolicy, withRetries } from './retry.ts';
 export { runMigration, type RunOptions } from './run.ts';
-export type { FullVerification, RowFinding } from './findings.ts';
-export { type CountDifference, type CountVerification } from './verify.ts';
+export type { FullVerification, RowFinding } from './verifying/findings.ts';
+export { type CountDifference, type CountVerification } from './verifying/verify.ts';
 export {
   type RepairResult,
   repairMigration,
   type VerifyOptions,
   verifyMigration,
   type VerifyResult,
-} from './repair.ts';
+} from './verifying/repair.ts';

@@ -8,7 +8,7 @@ import {
   type CheckedTransform,
   type RejectPolicy,
   type RowOptions,
-} from './transform-options.ts';
+} from './rows/transform-options.ts';
 
 /** Limits of one run: whichever is reached first ends it between two batches, as `paused`. */
 export interface Budget {

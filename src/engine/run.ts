@@ -1,14 +1,14 @@
 import type { CallContext, Progress, RunResult } from '../contract/index.ts';
 import { isMigratorError, MigratorError } from '../errors.ts';
 import { BatchLimit } from './batch-limit.ts';
-import type { CopyJob } from './copy.ts';
+import type { CopyJob } from './copying/copy.ts';
 import type { Budget, EngineOptions } from './options.ts';
-import { prepare, type Prepared, refuseErrors } from './plan.ts';
-import { Planning } from './planning.ts';
+import { prepare, type Prepared, refuseErrors } from './planning/plan.ts';
+import { Planning } from './planning/planning.ts';
 import { emptyProgress, ProgressMeter, readProgress } from './progress.ts';
 import { type RetryNotice, withRetries } from './retry.ts';
 import { RunControl } from './run-control.ts';
-import { type Emit, Scheduler, type Tally } from './scheduler.ts';
+import { type Emit, Scheduler, type Tally } from './copying/scheduler.ts';
 
 /** Options of one run. */
 export interface RunOptions {

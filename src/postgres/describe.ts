@@ -1,7 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import { MigratorError, type MigratorErrorCode } from '../errors.ts';
 import type { PgQueryRunner } from './client.ts';
-import { codecOf, lostOf, type PostgresColumn, type TypeFacts } from './types.ts';
+import { codecOf, lostOf, type PostgresColumn, type TypeFacts } from './types/types.ts';
 
 /** What the options name. */
 export interface TableRequest {

@@ -1,7 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Key, KeyBound } from '../contract/index.ts';
 import type { TableDescription } from './describe.ts';
-import { keyValue, type PostgresColumn } from './types.ts';
+import { keyValue, type PostgresColumn } from './types/types.ts';
 
 /** The condition that a row is the table's and inside the bounds. */
 export function within(

@@ -17,14 +17,14 @@ import { sourceChanged } from './errors.ts';
 import { choiceOf } from './choice.ts';
 import { compile, type PgTransactions } from './client.ts';
 import { connect } from './connect.ts';
-import { readDeclared } from './declared.ts';
+import { readDeclared } from './schema/declared.ts';
 import { describeTable, type TableDescription, type TableRequest } from './describe.ts';
 import { keyColumns, keyIn, keyOrder, storedBytes, within } from './fragments.ts';
 import { type KeyFacts, readKeyFacts } from './key-facts.ts';
 import { type IntegerEnds, integerRanges, strategyOf, walkedRanges } from './ranges.ts';
 import { readReferences } from './references.ts';
 import type { ChosenRow, ColumnChoice, PostgresKeysetSourceOptions } from './source-options.ts';
-import { type PostgresColumn, selected } from './types.ts';
+import { type PostgresColumn, selected } from './types/types.ts';
 import { unchanged, versionOf } from './unchanged.ts';
 
 /**

@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { TableDescription } from './describe.ts';
-import type { ColumnIdentity } from './types.ts';
+import type { ColumnIdentity } from './types/types.ts';
 
 type Described = Pick<TableDescription, 'oid' | 'kind' | 'schema' | 'table' | 'columns' | 'key'>;
 

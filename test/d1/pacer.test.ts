@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { RequestPacer } from '../../src/d1/pacer.ts';
+import { RequestPacer } from '../../src/d1/rest/pacer.ts';
 
 /** A clock that a test moves. */
 class Clock {

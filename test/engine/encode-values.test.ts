@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { LogicalType } from 'resumable-migrator';
-import { decoderOf } from '../../src/engine/decode-values.ts';
-import { valueEncoders } from '../../src/engine/encode-values.ts';
+import { decoderOf } from '../../src/engine/rows/decode-values.ts';
+import { valueEncoders } from '../../src/engine/rows/encode-values.ts';
 
 const encoded = (type: LogicalType, value: unknown): string | null => valueEncoders[type].encode(value);
 

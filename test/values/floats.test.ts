@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ResumableMigrator } from 'resumable-migrator';
 import { D1BindingSink, type D1DatabaseLike, type D1StatementLike } from 'resumable-migrator/d1';
-import { type FloatReading, mantissaAndExponent, readsFloats } from '../../src/d1/floats.ts';
+import { type FloatReading, mantissaAndExponent, readsFloats } from '../../src/d1/values/floats.ts';
 import { D1Connection } from '../../src/d1/connection.ts';
 import { World } from '../support/world.ts';
 import { anyDouble, generator } from './random.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ResumableMigrator } from 'resumable-migrator';
 import type { StoredForm } from 'resumable-migrator/d1';
-import { epochOf, fromEpoch } from '../../src/d1/epochs.ts';
+import { epochOf, fromEpoch } from '../../src/d1/values/epochs.ts';
 import { World } from '../support/world.ts';
 import { below, generator } from './random.ts';
 

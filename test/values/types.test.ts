@@ -1,9 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ResumableMigrator } from 'resumable-migrator';
-import { typeForms } from '../../src/d1/types.ts';
-import { builtInTypes, extensionTypes, type TypeRule, typeRules } from '../../src/postgres/types-table.ts';
-import { codecOf, type TypeFacts } from '../../src/postgres/types.ts';
+import { typeForms } from '../../src/d1/values/types.ts';
+import {
+  builtInTypes,
+  extensionTypes,
+  type TypeRule,
+  typeRules,
+} from '../../src/postgres/types/types-table.ts';
+import { codecOf, type TypeFacts } from '../../src/postgres/types/types.ts';
 import { World } from '../support/world.ts';
 
 let world: World;

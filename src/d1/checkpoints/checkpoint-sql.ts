@@ -1,0 +1,151 @@
+import { type RawBuilder, sql } from 'kysely';
+import type { Advance, Checkpoint, CheckpointStatus, Key, KeyRange, Lease } from '../../contract/index.ts';
+import type { Row } from '../connection.ts';
+
+/** The database's own clock, in milliseconds: a client's clock decides nothing. */
+export const now: RawBuilder<number> = sql`CAST(unixepoch('subsec') * 1000 AS INTEGER)`;
+
+/** A whole number as a parameter: it travels as text, see {@link D1Connection}. */
+export function integer(value: number): RawBuilder<number> {
+  return sql`CAST(${String(value)} AS INTEGER)`;
+}
+
+/** The columns that a {@link Checkpoint} is made of. Integers come as text: D1 rounds them past 2^53. */
+export const checkpointColumns: RawBuilder<Row> = sql`id, seq, CAST(start_id AS TEXT) AS start_id,
+  CAST(end_id AS TEXT) AS end_id, status, cursor, records_processed,
+  coalesce(records_written, records_processed) AS records_written, records_rejected, error_message, fence_token`;
+
+/** Columns that this version adds to the guide's table, in the order in which an older table gets them. */
+export const addedColumns: Readonly<Record<string, string>> = {
+  seq: 'INTEGER',
+  cursor: 'TEXT',
+  fence_token: 'INTEGER NOT NULL DEFAULT 0',
+  lease_until: 'INTEGER NOT NULL DEFAULT 0',
+  owner: 'TEXT',
+  plan: 'TEXT',
+  updated_at: 'TEXT',
+  // Null: as many as were processed. So they read where nothing counts them.
+  records_written: 'INTEGER',
+  records_rejected: 'INTEGER NOT NULL DEFAULT 0',
+};
+
+/**
+ * A table with the guide's columns alone, as it reads once the others are added and its checkpoints numbered. Where a
+ * table has some of the others, its own come first and count.
+ */
+export function olderTable(table: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`(SELECT *, row_number() OVER (PARTITION BY table_name ORDER BY start_id) AS seq, NULL AS cursor,
+  0 AS fence_token, NULL AS records_written, 0 AS records_rejected FROM ${table})`;
+}
+
+/** The checkpoint table: the guide's columns first, then the protocol's. */
+export function createTable(table: RawBuilder<unknown>): RawBuilder<unknown> {
+  const added = Object.entries(addedColumns).map(([name, type]) => sql`${sql.id(name)} ${sql.raw(type)}`);
+  return sql`CREATE TABLE IF NOT EXISTS ${table} (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  table_name TEXT NOT NULL,
+  start_id INTEGER,
+  end_id INTEGER NOT NULL,
+  status TEXT NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'in_progress', 'completed', 'failed')),
+  records_processed INTEGER NOT NULL DEFAULT 0,
+  error_message TEXT,
+  created_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  ${sql.join(added, sql`,\n  `)}
+)`;
+}
+
+/**
+ * The condition under which a worker may move a checkpoint: it is in progress, has our fence token, and stands where
+ * we started.
+ */
+export function standsAt(lease: Lease, from: Key | null): RawBuilder<boolean> {
+  const cursor = from === null ? sql`cursor IS NULL` : sql`cursor = ${encodeKey(from)}`;
+  return sql`${held(lease)} AND ${cursor}`;
+}
+
+/** The condition that a checkpoint is ours. */
+export function held({ id, fenceToken }: Lease): RawBuilder<boolean> {
+  return sql`id = ${integer(id)} AND fence_token = ${integer(fenceToken)} AND status = 'in_progress'`;
+}
+
+/** Moves a checkpoint, if it stands where we started. */
+export function advanceStatement(table: RawBuilder<unknown>, advance: Advance): RawBuilder<unknown> {
+  return sql`UPDATE ${table} SET cursor = ${encodeKey(advance.to)},
+  records_processed = records_processed + ${integer(advance.rows)},
+  records_written = coalesce(records_written, records_processed) + ${integer(advance.written)},
+  records_rejected = records_rejected + ${integer(advance.rejected)},
+  lease_until = ${now} + ${integer(advance.leaseMs)},
+  status = ${advance.complete ? sql`'completed'` : sql`'in_progress'`},
+  updated_at = CURRENT_TIMESTAMP
+  WHERE ${standsAt(advance.lease, advance.from)}`;
+}
+
+/**
+ * Claims the first checkpoint that is free: pending, failed in another run, or held by a lease that ended. Each of the
+ * three is one step in the index on (table_name, status, seq), however many checkpoints are done.
+ */
+export function claimStatement(
+  table: RawBuilder<unknown>,
+  migration: string,
+  owner: string,
+  leaseMs: number,
+): RawBuilder<Row> {
+  const first = (condition: RawBuilder<unknown>): RawBuilder<unknown> =>
+    sql`SELECT * FROM (SELECT id, seq FROM ${table} WHERE table_name = ${migration} AND ${condition} ORDER BY seq LIMIT 1)`;
+  return sql`UPDATE ${table} SET status = 'in_progress', owner = ${owner}, fence_token = fence_token + 1,
+  lease_until = ${now} + ${integer(leaseMs)}, error_message = NULL,
+  records_processed = CASE WHEN cursor IS NULL THEN 0 ELSE records_processed END,
+  records_written = CASE WHEN cursor IS NULL THEN NULL ELSE records_written END,
+  records_rejected = CASE WHEN cursor IS NULL THEN 0 ELSE records_rejected END,
+  updated_at = CURRENT_TIMESTAMP
+  WHERE id = (SELECT id FROM (
+    ${first(sql`status = 'pending'`)}
+    UNION ALL ${first(sql`status = 'failed' AND owner IS NOT ${owner}`)}
+    UNION ALL ${first(sql`status = 'in_progress' AND lease_until <= ${now}`)}
+  ) ORDER BY seq LIMIT 1)
+  RETURNING ${checkpointColumns}`;
+}
+
+/** A key as one text: the cursor's form. */
+function encodeKey(key: Key): string {
+  return JSON.stringify(key);
+}
+
+/**
+ * A range as JSON values for `start_id` and `end_id`. A single integer key: two integers, both inclusive. Other keys:
+ * the JSON texts of the key before the range (null for the first) and of its last.
+ */
+export function encodeRange({ lower, upper }: KeyRange, integerKey: boolean): string {
+  if (!integerKey)
+    return `[${lower === null ? 'null' : JSON.stringify(encodeKey(lower.key))},${JSON.stringify(encodeKey(upper))}]`;
+  const start =
+    lower === null ? null : lower.inclusive ? lower.key[0] : String(BigInt(lower.key[0] ?? '') + 1n);
+  return `[${start},${upper[0]}]`;
+}
+
+/** A stored checkpoint as the contract has it. */
+export function decodeCheckpoint(row: Row): Checkpoint {
+  const start = row['start_id'] as string | null;
+  const end = row['end_id'] as string;
+  return {
+    id: Number(row['id']),
+    seq: Number(row['seq']),
+    range: { lower: start === null ? null : decodeLower(start), upper: decodeBound(end) },
+    status: row['status'] as CheckpointStatus,
+    cursor: row['cursor'] === null ? null : (JSON.parse(row['cursor'] as string) as Key),
+    recordsProcessed: Number(row['records_processed']),
+    recordsWritten: Number(row['records_written']),
+    recordsRejected: Number(row['records_rejected']),
+    errorMessage: row['error_message'] as string | null,
+    fenceToken: Number(row['fence_token']),
+  };
+}
+
+function decodeLower(text: string): KeyRange['lower'] {
+  return { key: decodeBound(text), inclusive: !text.startsWith('[') };
+}
+
+/** An integer's digits, or the JSON text of a key. */
+export function decodeBound(text: string): Key {
+  return text.startsWith('[') ? (JSON.parse(text) as Key) : [text];
+}

@@ -1,0 +1,119 @@
+import { MigratorError } from '../../errors.ts';
+
+/** How many requests the API takes: for Cloudflare 1,200 in five minutes, for all of a user's tokens together. */
+export interface RequestQuota {
+  /** Default 1,200. */
+  readonly requests: number;
+  /** Milliseconds, default 300,000. */
+  readonly windowMs: number;
+}
+
+/** Waits of up to so many milliseconds are kept here; a longer one is told of by an error, so that the host may do else. */
+const longestQuietMs = 2_000;
+
+/** With less than this part of the quota left, requests are spread over the rest of the window. */
+const reserve = 0.2;
+
+/**
+ * Keeps the requests of this process below the API's quota. It counts them itself, and believes the API's answers where
+ * they say that less is left: so processes that share a user's quota slow down together. A migration that fits into the
+ * quota is never slowed down.
+ */
+export class RequestPacer {
+  #quota: RequestQuota;
+  #windowEnd = -Infinity;
+  #left = 0;
+  #inFlight = 0;
+  #blockedUntil = -Infinity;
+  #lastSent = -Infinity;
+  readonly #now: () => number;
+
+  /** @param now - milliseconds that never go back. */
+  constructor(quota: RequestQuota, now: () => number = () => performance.now()) {
+    this.#quota = quota;
+    this.#now = now;
+  }
+
+  /**
+   * Milliseconds until the next request may be sent; where it is 0 the request counts as sent.
+   *
+   * @throws MigratorError `SINK_RATE_LIMITED` where that is longer than one waits without a word.
+   */
+  admit(): number {
+    const waitMs = Math.ceil(this.#delay());
+    if (waitMs > longestQuietMs) {
+      throw new MigratorError(
+        'SINK_RATE_LIMITED',
+        `D1 API: no request was sent, for the quota of ${this.#quota.requests} requests in ${Math.round(this.#quota.windowMs / 1000)} s is used up.`,
+        {
+          help: 'The migrator goes on when the window ends. The quota counts for all tokens of a user, the dashboard included; larger batches need fewer requests.',
+          retryable: true,
+          retryAfterMs: waitMs,
+        },
+      );
+    }
+    if (waitMs > 0) return waitMs;
+    this.#left -= 1;
+    this.#inFlight += 1;
+    this.#lastSent = this.#now();
+    return 0;
+  }
+
+  /** Learns from an answer. @param headers - undefined: there was none. */
+  answered(headers: Headers | undefined): void {
+    this.#inFlight -= 1;
+    const policy = headers?.get('ratelimit-policy') ?? '';
+    const [requests, seconds] = [field(policy, 'q'), field(policy, 'w')];
+    if (requests !== null && seconds !== null && requests > 0) {
+      this.#quota = { requests, windowMs: seconds * 1000 };
+    }
+    const state = headers?.get('ratelimit') ?? '';
+    const [left, reset] = [field(state, 'r'), field(state, 't')];
+    if (left === null || reset === null) return;
+    const end = this.#now() + reset * 1000;
+    // What is in flight may not be counted there yet.
+    const known = Math.max(0, left - this.#inFlight);
+    // Seconds are rounded and answers overtake each other: only what goes beyond both is another window.
+    const isNewer = end > this.#windowEnd + 1_100 || known > this.#left + this.#inFlight + 1;
+    this.#left = isNewer ? known : Math.min(this.#left, known);
+    this.#windowEnd = isNewer ? end : Math.min(this.#windowEnd, end);
+  }
+
+  /**
+   * The API refused a request for the quota's sake: it would refuse every other as well. Returns for how long none is
+   * sent, in milliseconds: what the answer said, else a tenth of the window, so that its end is not missed by far.
+   */
+  refused(retryAfterMs: number | undefined): number {
+    const waitMs = retryAfterMs ?? this.#quota.windowMs / 10;
+    this.#blockedUntil = Math.max(this.#blockedUntil, this.#now() + waitMs);
+    return waitMs;
+  }
+
+  #delay(): number {
+    const now = this.#now();
+    if (now < this.#blockedUntil) return this.#blockedUntil - now;
+    if (now >= this.#windowEnd) {
+      this.#windowEnd = now + this.#quota.windowMs;
+      this.#left = this.#quota.requests - this.#inFlight;
+    }
+    if (this.#left <= 0) return this.#windowEnd - now;
+    if (this.#left > this.#quota.requests * reserve) return 0;
+    return Math.max(0, this.#lastSent + (this.#windowEnd - now) / this.#left - now);
+  }
+}
+
+const pacers = new Map<string, RequestPacer>();
+
+/** The pacer of everything in this process that shares a quota. */
+export function pacerFor(user: string, quota: RequestQuota): RequestPacer {
+  const key = JSON.stringify([user, quota.requests, quota.windowMs]);
+  const pacer = pacers.get(key) ?? new RequestPacer(quota);
+  pacers.set(key, pacer);
+  return pacer;
+}
+
+/** The number of a field such as `r=50` in a structured header. */
+function field(header: string, name: string): number | null {
+  const digits = new RegExp(`(?:^|[;,\\s])${name}=(\\d+)`).exec(header)?.[1];
+  return digits === undefined ? null : Number(digits);
+}

@@ -1,0 +1,55 @@
+import { type RawBuilder, sql } from 'kysely';
+import type { Key, RowShape } from '../../contract/index.ts';
+import type { Row } from '../connection.ts';
+import { type ColumnForm, valueExpression } from './types.ts';
+
+/** The forms of the key's columns, in key order. Columns that do not travel have none. */
+export function keyFormsOf({ columns, key }: RowShape, forms: readonly ColumnForm[]): ColumnForm[] {
+  return key.flatMap(({ name }) => forms[columns.findIndex((column) => column.name === name)] ?? []);
+}
+
+/** A key as the values that are stored. */
+export function keyTuple(forms: readonly ColumnForm[], key: Key): RawBuilder<unknown> {
+  const values = forms.map((form, index) =>
+    valueExpression(form, 0, form.read === 'float', sql`${`[${form.encode(key[index] ?? '')}]`}`),
+  );
+  return tuple(values);
+}
+
+/** Keys as a query of the values that are stored. */
+export function keyRows(forms: readonly ColumnForm[], keys: readonly Key[]): RawBuilder<unknown> {
+  const rows = keys.map((key) => `[${forms.map((form, index) => form.encode(key[index] ?? '')).join(',')}]`);
+  const values = forms.map((form, index) => valueExpression(form, index, form.read === 'float'));
+  return sql`SELECT ${sql.join(values)} FROM json_each(${`[${rows.join(',')}]`})`;
+}
+
+/** What is selected to learn a row's key; {@link keysOf} reads it. */
+export function keyTexts(forms: readonly ColumnForm[]): RawBuilder<unknown> {
+  return sql.join(
+    forms.map(({ name, columnType }, index) => {
+      const column = sql.id(name);
+      // As a number a double arrives exact; its text in SQLite has 15 digits.
+      const text =
+        columnType === 'BLOB'
+          ? sql`lower(hex(${column}))`
+          : columnType === 'REAL'
+            ? column
+            : sql`CAST(${column} AS TEXT)`;
+      return sql`${text} AS ${sql.id(`k${index}`)}`;
+    }),
+  );
+}
+
+/** The keys of rows that were selected with {@link keyTexts}, in canonical text. */
+export function keysOf(forms: readonly ColumnForm[], rows: readonly Row[]): Key[] {
+  return rows.map((row) =>
+    forms.map(({ decode }, index) => {
+      const text = String(row[`k${index}`]);
+      return decode ? decode(text) : text;
+    }),
+  );
+}
+
+export function tuple(parts: readonly RawBuilder<unknown>[]): RawBuilder<unknown> {
+  return parts.length === 1 && parts[0] ? parts[0] : sql`(${sql.join(parts)})`;
+}

@@ -1,0 +1,113 @@
+import type { Advance, CallContext, Checkpoint, EncodedBatch, Key, Lease } from '../../contract/index.ts';
+import { isMigratorError, type MigratorError } from '../../errors.ts';
+import type { CopyJob } from './copy.ts';
+import { sameKey } from '../paging.ts';
+import { retryDelay, sleep, Tries, withRetries } from '../retry.ts';
+
+/** Where the checkpoint durably stands, and how many rows of the source are dealt with. */
+export interface Position {
+  readonly cursor: Key | null;
+  readonly rows: number;
+}
+
+/** A `Position`: the checkpoint is ours but stands there, or the batch must be made smaller; read again from there. */
+export type SendEnd = 'committed' | 'lost' | Position;
+
+/** Sends a batch until it is known to be in, or known not to be ours any more. */
+export async function send(job: CopyJob, batch: EncodedBatch, advance: Advance): Promise<SendEnd> {
+  const context: CallContext = { signal: job.abort };
+  const tries = new Tries(job.retry);
+  for (;;) {
+    let failure: MigratorError | null = null;
+    try {
+      if ((await deliver(job, batch, advance, context)) === 'committed') {
+        job.batchLimit.taken();
+        return 'committed';
+      }
+    } catch (error) {
+      if (!isMigratorError(error) || !(error.retryable || error.ambiguous || error.shrink)) throw error;
+      failure = error;
+    }
+    const canShrink = failure?.shrink === true && advance.rows > 1;
+    let lastFailure = failure && !tries.allow(failure) && !canShrink ? failure : null;
+    // What is too much even alone is one row.
+    if (lastFailure?.shrink) lastFailure = lastFailure.with({ key: advance.to });
+    if (lastFailure && !lastFailure.ambiguous) throw lastFailure;
+    if (failure && !lastFailure) {
+      const attempt = tries.next;
+      const delayMs = retryDelay(job.retry, attempt, failure, Math.random());
+      job.retried({ operation: 'write a batch', attempt, delayMs, error: failure });
+      // What may be in has to be asked for; what was refused for certain need not be.
+      await sleep(delayMs, failure.ambiguous ? job.abort : job.stop);
+    }
+    // The batch may be in, whatever the answer was: only the checkpoint knows.
+    const stored = await readCheckpoint(job, advance.lease, context).catch((error: unknown) => {
+      // Where neither answers, the failed write says more.
+      throw lastFailure && !job.abort.aborted ? lastFailure : error;
+    });
+    const end = compare(stored, advance);
+    if (end !== 'unmoved') return end;
+    if (lastFailure) throw lastFailure;
+    if (canShrink && stored) {
+      job.batchLimit.tooMuch(advance.rows);
+      return positionOf(stored);
+    }
+  }
+}
+
+async function deliver(
+  job: CopyJob,
+  batch: EncodedBatch,
+  advance: Advance,
+  context: CallContext,
+): Promise<'committed' | 'stale'> {
+  if (job.delivery === 'exactly-once') return await job.target.commit(batch, advance, context);
+  await job.target.write(batch, context);
+  return await job.store.advance(advance, context);
+}
+
+/** Compares the stored checkpoint with what a write wanted. `unmoved`: it stands where we started. */
+function compare(stored: Checkpoint | null, advance: Advance): SendEnd | 'unmoved' {
+  if (stored?.fenceToken !== advance.lease.fenceToken) return 'lost';
+  if (stored.cursor !== null && sameKey(stored.cursor, advance.to)) {
+    return stored.status === (advance.complete ? 'completed' : 'in_progress') ? 'committed' : 'lost';
+  }
+  if (stored.status !== 'in_progress') return 'lost';
+  const unmoved =
+    stored.cursor === null
+      ? advance.from === null
+      : advance.from !== null && sameKey(stored.cursor, advance.from);
+  return unmoved ? 'unmoved' : positionOf(stored);
+}
+
+async function readCheckpoint(job: CopyJob, lease: Lease, context: CallContext): Promise<Checkpoint | null> {
+  return await withRetries(
+    'read a checkpoint',
+    () => job.store.read(lease.migration, lease.id, context),
+    job.retry,
+    context,
+    job.retried,
+  );
+}
+
+/**
+ * Completes a range without rows, or whose last row was written before: nothing is left to send. False: it is not ours
+ * any more.
+ */
+export async function complete(job: CopyJob, lease: Lease): Promise<boolean> {
+  const context: CallContext = { signal: job.abort };
+  const released = await withRetries(
+    'complete a checkpoint',
+    () => job.store.release(lease, { status: 'completed' }, context),
+    job.retry,
+    context,
+    job.retried,
+  );
+  if (released) return true;
+  const stored = await readCheckpoint(job, lease, context);
+  return stored?.status === 'completed' && stored.fenceToken === lease.fenceToken;
+}
+
+function positionOf(checkpoint: Checkpoint): Position {
+  return { cursor: checkpoint.cursor, rows: checkpoint.recordsProcessed };
+}

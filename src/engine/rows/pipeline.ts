@@ -1,0 +1,169 @@
+import type {
+  RowSchema,
+  RowSchemaIssue,
+  RowSchemaResult,
+  RowShape,
+  SourceDescription,
+  TextRow,
+} from '../../contract/index.ts';
+import { MigratorError } from '../../errors.ts';
+import { decoderOf, type ValueDecoder } from './decode-values.ts';
+import { ResultEncoder } from './result-encoder.ts';
+import type { CheckedTransform } from './transform-options.ts';
+
+/** A row that cannot be copied, and why. */
+export class RowRefusal {
+  /** Without its key, and without any value of the row. */
+  readonly error: MigratorError;
+  /** The reason in full: it may hold values. */
+  readonly reason: string;
+
+  constructor(error: MigratorError, reason: string = `${error.summary} ${error.help}`) {
+    this.error = error;
+    const short = reason.length > 2_000 ? `${reason.slice(0, 1_997)}...` : reason;
+    // Half a surrogate pair, or a NUL, would not be stored as it is.
+    this.reason = short.toWellFormed().replaceAll('\0', '\uFFFD');
+  }
+}
+
+/** What became of a row of the source: rows for the sink (none: it was skipped), or a refusal. */
+export type RowOutcome = readonly TextRow[] | RowRefusal;
+
+/** What a pipeline is made of. */
+export interface PipelineParts {
+  readonly description: SourceDescription;
+  readonly shape: RowShape;
+  readonly transform: CheckedTransform | null;
+  readonly validate: RowSchema | null;
+  /** True: the sink finds rows by their key, so no two rows of a group may have the same. */
+  readonly upsert: boolean;
+}
+
+/** What the rows of a migration go through between source and sink: decoded, mapped, validated, encoded again. */
+export class RowPipeline {
+  /** True: a result has its source row's key, so ranges of keys mean the same on both sides. */
+  readonly keepsKey: boolean;
+  readonly #parts: PipelineParts;
+  readonly #names: readonly string[];
+  readonly #decoders: readonly (ValueDecoder | null)[];
+  readonly #encoder: ResultEncoder;
+
+  constructor(parts: PipelineParts) {
+    const { description, transform } = parts;
+    // Assigning to this name would change the object itself.
+    if (description.columns.some(({ name }) => name === '__proto__')) {
+      throw new MigratorError('INVALID_OPTION', 'A column is called __proto__, which no property can be.', {
+        help: 'Give it another name with the `columns` option of the source.',
+      });
+    }
+    this.#parts = parts;
+    this.keepsKey = transform === null || transform.key === null;
+    this.#names = description.columns.map(({ name }) => name);
+    this.#decoders = description.columns.map(decoderOf);
+    this.#encoder = new ResultEncoder(parts, this.keepsKey);
+  }
+
+  /** Never throws: what host code throws is a refusal. A promise only where the schema gave one. */
+  process(row: TextRow): RowOutcome | Promise<RowOutcome> {
+    const { transform, validate } = this.#parts;
+    if (transform === null && validate === null) return [row];
+    const values = this.#decoders.map((decode, index) => {
+      const text = row[index] ?? null;
+      return text === null || decode === null ? text : decode(text);
+    });
+    const mapped = this.#map(transform, values);
+    if (mapped instanceof RowRefusal) return mapped;
+    if (validate === null) return this.#encoder.encode(mapped, values, row);
+    return this.#validate(validate, mapped, values, row);
+  }
+
+  #map(transform: CheckedTransform | null, values: readonly unknown[]): readonly object[] | RowRefusal {
+    const decoded: Record<string, unknown> = {};
+    this.#names.forEach((name, index) => (decoded[name] = values[index]));
+    if (transform === null) return [decoded];
+    let result: unknown;
+    try {
+      result = transform.map(decoded);
+    } catch (error) {
+      return thrown('TRANSFORM_FAILED', '`transform.map` threw', error);
+    }
+    if (result === null) return [];
+    if (isPromise(result)) result.then(undefined, () => undefined); // nobody waits for it
+    const results: readonly unknown[] = Array.isArray(result) ? result : [result];
+    return results.every(isRow) ? results : new RowRefusal(noRow(results.find((one) => !isRow(one))));
+  }
+
+  #validate(
+    validate: RowSchema,
+    mapped: readonly object[],
+    values: readonly unknown[],
+    row: TextRow,
+  ): RowOutcome | Promise<RowOutcome> {
+    const finish = (results: readonly RowSchemaResult<unknown>[]): RowOutcome => {
+      const outputs: object[] = [];
+      for (const result of results) {
+        if (result.issues !== undefined) return this.#invalid(result.issues);
+        if (!isRow(result.value)) return new RowRefusal(noRow(result.value));
+        outputs.push(result.value);
+      }
+      return this.#encoder.encode(outputs, values, row);
+    };
+    try {
+      const results = mapped.map((result) => validate['~standard'].validate(result));
+      if (!results.some(isPromise)) return finish(results as RowSchemaResult<unknown>[]);
+      return Promise.all(results.map(async (result) => await result)).then(finish, schemaThrew);
+    } catch (error) {
+      return schemaThrew(error);
+    }
+  }
+
+  /** The error names columns of the row alone: what else an issue says may be a value. */
+  #invalid(issues: readonly RowSchemaIssue[]): RowRefusal {
+    const paths = issues.map(({ path = [] }) =>
+      path.map((part) => String(typeof part === 'object' ? part.key : part)),
+    );
+    const names = new Set(paths.map(([name = '']) => name).filter((name) => this.#encoder.has(name)));
+    const where = names.size === 0 ? '' : `: ${[...names].join(', ')}`;
+    const reasons = issues.map(({ message }, index) => {
+      const path = paths[index]?.join('.') ?? '';
+      return path === '' ? message : `${path}: ${message}`;
+    });
+    const error = new MigratorError('ROW_INVALID', `The row does not pass \`validate\`${where}.`, {
+      help: rowHelp,
+      cause: new Error(reasons.join('; ')),
+    });
+    return new RowRefusal(error, reasons.join('; '));
+  }
+}
+
+/** What to do about a row that does not pass. */
+const rowHelp =
+  "Correct the row at the source, let the transform handle it, or set such rows aside: onReject: 'set-aside'.";
+
+function schemaThrew(error: unknown): RowRefusal {
+  return thrown('ROW_INVALID', '`validate` threw', error);
+}
+
+/** Host code's own error is the cause: its message may hold values, so it is not ours. */
+function thrown(code: 'TRANSFORM_FAILED' | 'ROW_INVALID', what: string, error: unknown): RowRefusal {
+  const kind = error instanceof Error ? error.name : typeof error;
+  const said = error instanceof Error ? error.message : String(error);
+  const facts = { help: `The cause says why. ${rowHelp}`, cause: error };
+  return new RowRefusal(new MigratorError(code, `${what} (${kind}).`, facts), `${what}: ${kind}: ${said}`);
+}
+
+function isPromise(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as { readonly then?: unknown } | null | undefined)?.then === 'function';
+}
+
+function isRow(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !isPromise(value);
+}
+
+function noRow(value: unknown): MigratorError {
+  const kind = Array.isArray(value) ? 'an array' : value === null ? 'null' : typeof value;
+  const found = isPromise(value) ? 'a promise' : kind;
+  return new MigratorError('TRANSFORM_FAILED', `A result is no row, but ${found}.`, {
+    help: 'A row is an object with a property for each column of the result. `map` gives one, several in an array, or null to skip the row, and cannot be async.',
+  });
+}

@@ -1,0 +1,66 @@
+import type { BatchEncoder, EncodedBatch, Key, TextRow } from '../../contract/index.ts';
+import { BatchFiller, type Filled } from '../copying/fill.ts';
+import type { EngineOptions } from '../options.ts';
+import { keyOf } from '../paging.ts';
+import type { RowOutcome } from '../rows/pipeline.ts';
+import type { Prepared } from '../planning/plan.ts';
+
+/** A batch to compare, and what of the source it stands for. */
+export interface ComparedRows extends Filled {
+  readonly batch: EncodedBatch;
+  /** For each row of the batch the key of the source row that it comes from. */
+  readonly keys: readonly Key[];
+}
+
+/** Puts rows, as they should be in the sink, into batches to compare. */
+export class ComparisonBatches {
+  readonly #prepared: Prepared;
+  readonly #encoder: BatchEncoder;
+  readonly #filler: BatchFiller;
+  #keys: Key[] = [];
+
+  constructor({ onReject, batchSize }: EngineOptions, prepared: Prepared) {
+    this.#prepared = prepared;
+    this.#encoder = prepared.target.encoder(batchSize);
+    const { description } = prepared;
+    const setAside = onReject === 'set-aside';
+    // What cannot be copied is only counted here.
+    this.#filler = new BatchFiller({ description, encoder: this.#encoder, seqOf: () => 0, setAside });
+  }
+
+  /** False: it does not fit; take the batch first, then put the row again. */
+  put(row: TextRow, outcome: RowOutcome): boolean {
+    const before = this.#encoder.rows;
+    if (!this.#filler.put(row, outcome)) return false;
+    const key = keyOf(this.#prepared.description, row);
+    for (let made = this.#encoder.rows - before; made > 0; made -= 1) this.#keys.push(key);
+    return true;
+  }
+
+  take(): ComparedRows {
+    const compared = { batch: this.#encoder.take(), keys: this.#keys, ...this.#filler.take() };
+    this.#keys = [];
+    return compared;
+  }
+}
+
+/** Rows that were read again, as they should be in the sink. */
+export async function* comparedRows(
+  options: EngineOptions,
+  prepared: Prepared,
+  rows: readonly TextRow[],
+): AsyncGenerator<ComparedRows, void> {
+  const batches = new ComparisonBatches(options, prepared);
+  for (const row of rows) {
+    const outcome = await outcomeOf(prepared, row);
+    if (batches.put(row, outcome)) continue;
+    yield batches.take();
+    batches.put(row, outcome);
+  }
+  yield batches.take();
+}
+
+/** What a row of the source should be in the sink. */
+export async function outcomeOf({ pipeline }: Prepared, row: TextRow): Promise<RowOutcome> {
+  return pipeline === null ? [row] : await pipeline.process(row);
+}
