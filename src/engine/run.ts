@@ -1,7 +1,7 @@
 import type { CallContext, Progress, RunResult } from '../contract/index.ts';
 import { isMigratorError, MigratorError } from '../errors.ts';
-import { BatchLimit } from './batch-limit.ts';
-import type { CopyJob } from './copying/copy.ts';
+import { BatchLimit } from './copying/batch-limit.ts';
+import type { CopyJob } from './copying/job.ts';
 import type { Budget, EngineOptions } from './options.ts';
 import { prepare, type Prepared, refuseErrors } from './planning/plan.ts';
 import { Planning } from './planning/planning.ts';

@@ -5,7 +5,9 @@ import {
   type MigratorErrorFacts,
   type Redactor,
 } from '../errors.ts';
-import { alteredMark } from './unchanged.ts';
+
+/** Stands in a query's error where the table is not the one that was described. */
+export const alteredMark = 'the table was altered: ';
 
 const again = 'The migrator tries again. If it stays, check that the database is up and reachable from here.';
 const checkAddress = 'Check host, port and database name in DATABASE_URL, and that this machine may connect.';

@@ -1,11 +1,9 @@
 import { type RawBuilder, sql } from 'kysely';
+import { alteredMark } from './errors.ts';
 import type { TableDescription } from './describe.ts';
 import type { ColumnIdentity } from './types/types.ts';
 
 type Described = Pick<TableDescription, 'oid' | 'kind' | 'schema' | 'table' | 'columns' | 'key'>;
-
-/** Stands in the query's error where the table is not the one that was described. */
-export const alteredMark = 'the table was altered: ';
 
 /** What a page is read by: the table, its columns with their types and collations, and that the key is unique. */
 export function versionOf({ oid, kind, columns, key }: Described): string {

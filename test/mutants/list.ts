@@ -154,7 +154,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     removes: 'larger batches after smaller ones',
-    file: 'src/engine/batch-limit.ts',
+    file: 'src/engine/copying/batch-limit.ts',
     find: 'this.#rows = more >= this.#ceiling ? this.#most : more;',
     replace: '',
     tests: ['test/engine/failures.test.ts'],

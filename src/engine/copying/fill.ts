@@ -1,7 +1,7 @@
 import type { BatchEncoder, Key, RejectedRow, SourceDescription, TextRow } from '../../contract/index.ts';
 import { isMigratorError, MigratorError } from '../../errors.ts';
 import { keyOf } from '../paging.ts';
-import { type RowOutcome, RowRefusal } from '../rows/pipeline.ts';
+import { type RowOutcome, RowRefusal } from '../rows/refusal.ts';
 
 /** What filling batches needs. */
 export interface FillerParts {

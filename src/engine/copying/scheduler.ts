@@ -7,7 +7,8 @@ import type {
   MigrationEvents,
 } from '../../contract/index.ts';
 import { isMigratorError, oneLine } from '../../errors.ts';
-import { copyCheckpoint, type CopyJob } from './copy.ts';
+import { copyCheckpoint } from './copy.ts';
+import type { CopyJob } from './job.ts';
 import type { Planning } from '../planning/planning.ts';
 import { type ProgressMeter, storedError } from '../progress.ts';
 import { sleep, withRetries } from '../retry.ts';

@@ -1,6 +1,6 @@
 import type { Advance, CallContext, Checkpoint, EncodedBatch, Key, Lease } from '../../contract/index.ts';
 import { isMigratorError, type MigratorError } from '../../errors.ts';
-import type { CopyJob } from './copy.ts';
+import type { CopyJob } from './job.ts';
 import { sameKey } from '../paging.ts';
 import { retryDelay, sleep, Tries, withRetries } from '../retry.ts';
 

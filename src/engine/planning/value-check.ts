@@ -10,7 +10,7 @@ import type {
 } from '../../contract/index.ts';
 import { errorCodes, isMigratorError, type MigratorError, rowTooLarge, showKey } from '../../errors.ts';
 import { keyOf, pages, type PageReader } from '../paging.ts';
-import { type RowOutcome, RowRefusal } from '../rows/pipeline.ts';
+import { type RowOutcome, RowRefusal } from '../rows/refusal.ts';
 import type { Prepared } from './plan.ts';
 import { Spread } from './spread.ts';
 

@@ -1,42 +1,13 @@
-import type {
-  RowSchema,
-  RowSchemaIssue,
-  RowSchemaResult,
-  RowShape,
-  SourceDescription,
-  TextRow,
-} from '../../contract/index.ts';
+import type { RowSchema, RowSchemaIssue, RowSchemaResult, TextRow } from '../../contract/index.ts';
 import { MigratorError } from '../../errors.ts';
 import { decoderOf, type ValueDecoder } from './decode-values.ts';
-import { ResultEncoder } from './result-encoder.ts';
+import { type RowOutcome, RowRefusal } from './refusal.ts';
+import { ResultEncoder, type ResultParts } from './result-encoder.ts';
 import type { CheckedTransform } from './transform-options.ts';
 
-/** A row that cannot be copied, and why. */
-export class RowRefusal {
-  /** Without its key, and without any value of the row. */
-  readonly error: MigratorError;
-  /** The reason in full: it may hold values. */
-  readonly reason: string;
-
-  constructor(error: MigratorError, reason: string = `${error.summary} ${error.help}`) {
-    this.error = error;
-    const short = reason.length > 2_000 ? `${reason.slice(0, 1_997)}...` : reason;
-    // Half a surrogate pair, or a NUL, would not be stored as it is.
-    this.reason = short.toWellFormed().replaceAll('\0', '\uFFFD');
-  }
-}
-
-/** What became of a row of the source: rows for the sink (none: it was skipped), or a refusal. */
-export type RowOutcome = readonly TextRow[] | RowRefusal;
-
 /** What a pipeline is made of. */
-export interface PipelineParts {
-  readonly description: SourceDescription;
-  readonly shape: RowShape;
-  readonly transform: CheckedTransform | null;
+export interface PipelineParts extends ResultParts {
   readonly validate: RowSchema | null;
-  /** True: the sink finds rows by their key, so no two rows of a group may have the same. */
-  readonly upsert: boolean;
 }
 
 /** What the rows of a migration go through between source and sink: decoded, mapped, validated, encoded again. */

@@ -1,7 +1,17 @@
-import type { TextRow } from '../../contract/index.ts';
+import type { RowShape, SourceDescription, TextRow } from '../../contract/index.ts';
 import { MigratorError } from '../../errors.ts';
 import { type ValueEncoder, valueEncoders } from './encode-values.ts';
-import { type PipelineParts, type RowOutcome, RowRefusal } from './pipeline.ts';
+import { type RowOutcome, RowRefusal } from './refusal.ts';
+import type { CheckedTransform } from './transform-options.ts';
+
+/** What decides how results are encoded. */
+export interface ResultParts {
+  readonly description: SourceDescription;
+  readonly shape: RowShape;
+  readonly transform: CheckedTransform | null;
+  /** True: the sink finds rows by their key, so no two rows of a group may have the same. */
+  readonly upsert: boolean;
+}
 
 interface ResultColumn {
   readonly name: string;
@@ -26,7 +36,7 @@ export class ResultEncoder {
   readonly #sourceKeyIndexes: readonly number[] | null;
   readonly #upsert: boolean;
 
-  constructor({ description, shape, transform, upsert }: PipelineParts, keepsKey: boolean) {
+  constructor({ description, shape, transform, upsert }: ResultParts, keepsKey: boolean) {
     this.#columns = shape.columns.map((column) => ({
       name: column.name,
       nullable: column.nullable,

@@ -2,7 +2,7 @@ import type { BatchEncoder, EncodedBatch, Key, TextRow } from '../../contract/in
 import { BatchFiller, type Filled } from '../copying/fill.ts';
 import type { EngineOptions } from '../options.ts';
 import { keyOf } from '../paging.ts';
-import type { RowOutcome } from '../rows/pipeline.ts';
+import type { RowOutcome } from '../rows/refusal.ts';
 import type { Prepared } from '../planning/plan.ts';
 
 /** A batch to compare, and what of the source it stands for. */
