@@ -87,34 +87,35 @@ describe('what passes is survived', () => {
     const retries: string[] = [];
     await using copy = new ResumableMigrator({ source, sink: world.rest('terminated'), ...options });
     copy.on('retry', ({ code }) => retries.push(code));
-    let done = false;
+    const state = { done: false };
     let ended = 0;
     const endSome = async (): Promise<void> => {
-      while (!done && ended < 12) {
+      while (!state.done && ended < 12) {
         await new Promise((resolve) => setTimeout(resolve, 110));
         ended += await terminate('terminated');
       }
     };
-    let ending: Promise<void> | null = null;
-    copy.on('plan:ready', () => (ending = endSome()));
-    const run = copy.run().finally(() => (done = true));
+    const ending: Promise<void>[] = [];
+    copy.on('plan:ready', () => ending.push(endSome()));
+    const run = copy.run().finally(() => (state.done = true));
     expect(await run).toMatchObject({ status: 'completed', rows });
-    await ending;
+    await Promise.all(ending);
     expect(ended).toBeGreaterThanOrEqual(3);
     expect(new Set(retries)).toEqual(new Set(['SOURCE_UNREACHABLE']));
     await expectEqual('terminated');
   });
 
   test('a connection that breaks between two queries of a transaction does not end the process', async () => {
-    const source = new PostgresKeysetSource({ connectionString: urlOf('between'), table: 'terminated' });
-    await source.describe();
+    await newTable('between');
+    const listeners: number[] = [];
     const pool = new pg.Pool({ connectionString: urlOf('between'), max: 1 });
     pool.on('error', () => undefined);
     const broken = new PostgresKeysetSource({
-      table: 'terminated',
+      table: 'between',
       pool: {
         connect: async () => {
-          const client: PgClientLike = await pool.connect();
+          const connected = await pool.connect();
+          const client: PgClientLike = connected;
           let queries = 0;
           return {
             release: (destroy?: boolean) => client.release(destroy),
@@ -123,6 +124,8 @@ describe('what passes is survived', () => {
             query: async (config) => {
               queries += 1;
               if (queries === 2) {
+                // Without one, the process would end here.
+                listeners.push(connected.listenerCount('error'));
                 await terminate('between');
                 // The news of it comes while nobody asks anything.
                 await new Promise((resolve) => setTimeout(resolve, 100));
@@ -134,7 +137,7 @@ describe('what passes is survived', () => {
       },
     });
     await expect(broken.describe()).rejects.toMatchObject({ code: 'SOURCE_UNREACHABLE', retryable: true });
-    await source.close();
+    expect(listeners).toEqual([1]);
     await pool.end();
   });
 

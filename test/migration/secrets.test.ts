@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type MigrationEvents, ResumableMigrator } from 'resumable-migrator';
+import { sql } from 'kysely';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type MigrationEvents, ResumableMigrator, type ResumableMigratorOptions } from 'resumable-migrator';
 import { PostgresKeysetSource } from 'resumable-migrator/postgres';
 import { World } from '../support/world.ts';
 
@@ -94,7 +95,9 @@ test('neither the token nor the password is in any error, event or stored row, w
   await attempt('no API', outputs(databaseUrl(), world.rest('t', { baseUrl: 'http://127.0.0.1:9' })));
   // A server that says the token back.
   const echo = { kind: 'status', status: 400, code: 7500, message: `bad header: Bearer ${token}` } as const;
-  api.setFaults(({ sql }) => (sql.some((text) => text.startsWith('INSERT INTO "t"')) ? echo : undefined));
+  api.setFaults((request) =>
+    request.sql.some((text) => text.startsWith('INSERT INTO "t"')) ? echo : undefined,
+  );
   await attempt('an echo', outputs(databaseUrl()));
   api.setFaults(({ n }) =>
     n % 3 === 0 ? { kind: 'status', status: 500, code: 7500, message: `lost ${token}` } : undefined,
@@ -111,6 +114,115 @@ test('neither the token nor the password is in any error, event or stored row, w
     expect(planted(text), what).toEqual([]);
   }
   expect(attempts.at(-1)?.[1]).toMatch(/status: 'completed'/);
+});
+
+describe('values of rows', () => {
+  /** In every column, in the form that its type needs. The keys are 1 to 20: these may be shown. */
+  const values = ['planted-value', '271828.18284', '2031-07-19', '7ac0ffee', 'PLANTED_NOTE'];
+  type AnyRow = Record<string, unknown>;
+  interface Options extends Partial<Omit<ResumableMigratorOptions<AnyRow, AnyRow>, 'source' | 'sink'>> {
+    readonly source?: Parameters<World['source']>[1];
+    readonly sink?: Parameters<World['rest']>[1];
+  }
+
+  beforeAll(async () => {
+    await world.postgres(
+      'CREATE TABLE v (id int PRIMARY KEY, a text, n numeric, d timestamp, b bytea, note text)',
+      `INSERT INTO v SELECT i, 'planted-value', 271828.18284, '2031-07-19 03:04:05.678', '\\x7ac0ffee', 'PLANTED_NOTE' FROM generate_series(1, 20) AS i`,
+      `CREATE FUNCTION tell(value text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
+        RAISE EXCEPTION 'no good: %', value USING DETAIL = value, HINT = value; END $$`,
+    );
+  });
+
+  /** Everything that a run says: events, the error with all below it, and what is stored of the run itself. */
+  async function said(
+    ddl: string,
+    { source = {}, sink = {}, ...options }: Options = {},
+  ): Promise<{ readonly text: string; readonly failed: boolean }> {
+    await world.d1('DROP TABLE IF EXISTS v');
+    await world.d1('DROP TABLE IF EXISTS migration_checkpoints');
+    for (const statement of ddl.split(';;')) if (statement !== '') await world.d1(statement);
+    const migrator = new ResumableMigrator({
+      source: world.source('v', source),
+      sink: world.rest('v', sink),
+      checkpointSize: 10,
+      batchSize: 5,
+      retry: { retries: 1, baseMs: 1 },
+      ...(options as Omit<Options, 'transform' | 'source' | 'sink'>),
+    });
+    const seen: unknown[] = [];
+    for (const event of everyEvent) migrator.on(event, (payload) => void seen.push(event, payload));
+    let failed = false;
+    await migrator.run().catch((error: unknown) => {
+      failed = true;
+      seen.push(error, String(error), JSON.stringify(error));
+      for (let at = error; at instanceof Error; at = at.cause)
+        seen.push(at.message, at.stack, Object.entries(at));
+    });
+    const tables = await world.d1(`SELECT name FROM sqlite_master WHERE name = 'migration_checkpoints'`);
+    for (const { name } of tables) seen.push(await world.d1(`SELECT * FROM ${String(name)}`));
+    seen.push(await migrator.status().catch(String));
+    return { text: seen.map(show).join('\n'), failed };
+  }
+
+  const found = (text: string): string[] => values.filter((value) => text.includes(value));
+  const plain = 'CREATE TABLE v (id INTEGER PRIMARY KEY, a, n, d, b, note)';
+  const table = (change: (columns: string) => string): string => change(plain);
+  const trigger = (when: string): string =>
+    `${plain};;CREATE TRIGGER g BEFORE INSERT ON v BEGIN SELECT RAISE(${when}, 'no good: ' || NEW.a || NEW.note); END`;
+  const rejecting = (issue: string): Options => ({
+    validate: {
+      '~standard': {
+        version: 1,
+        vendor: 'test',
+        validate: () => ({ issues: [{ message: issue, path: ['a'] }] }),
+      },
+    },
+  });
+
+  test.each<[what: string, ddl: string, options: Options]>([
+    ['a cast in the filter', '', { source: { where: sql`a::int > 0` } }],
+    ['a function that raises', '', { source: { where: sql`tell(a)` } }],
+    ['an arithmetic error', '', { source: { where: sql`(n * 1e30)::int > 0` } }],
+    ['a decimal of too many digits', '', { sink: { store: { n: { scaled: 2 } } } }],
+    ['a decimal that is too large', '', { sink: { store: { n: { scaled: 18 } } } }],
+    ['a moment that is not whole', '', { sink: { store: { d: 'epoch-s' } } }],
+    ['a trigger that aborts', trigger('ABORT'), {}],
+    ['a trigger that fails', trigger('FAIL'), {}],
+    ['a CHECK', table((ddl) => ddl.replace(' a,', ' a CHECK (length(a) < 3),')), {}],
+    ['a UNIQUE', table((ddl) => ddl.replace(' a,', ' a UNIQUE,')), {}],
+    [
+      'a type of a STRICT table',
+      'CREATE TABLE v (id INTEGER PRIMARY KEY, a INT, n INT, d INT, b INT, note INT) STRICT',
+      {},
+    ],
+    ['a transform that gives no row', '', { transform: { version: '1', map: () => 'planted' as never } }],
+    [
+      'a transform that gives another type',
+      '',
+      { transform: { version: '1', map: (row) => ({ ...row, id: row['a'] }) } },
+    ],
+    ['a validation', '', rejecting('is too short')],
+  ])('are in nothing that a run says that fails for %s', async (_, ddl, options) => {
+    const { text, failed } = await said(ddl, options);
+    expect(failed).toBe(true);
+    expect(text.length).toBeGreaterThan(1_000);
+    expect(found(text)).toEqual([]);
+  });
+
+  test('are in nothing that a run says whose requests fail, and that succeeds', async () => {
+    world.stack.api.setFaults(({ n }) => (n % 11 === 0 ? { kind: 'reset', commit: n % 2 === 0 } : undefined));
+    const { text, failed } = await said('', { leaseMs: 500, retry: { retries: 9, baseMs: 1 } });
+    world.stack.api.setFaults(undefined);
+    expect({ failed, found: found(text) }).toEqual({ failed: false, found: [] });
+    expect(text).toContain("'retry'");
+  });
+
+  test("are shown where PostgreSQL's own words are asked for", async () => {
+    const where = sql`a::int > 0`;
+    const { text } = await said('', { source: { where, valuesInErrors: true } });
+    expect(found(text)).toEqual(['planted-value']);
+  });
 });
 
 test('a secret that was let through would be found', () => {
