@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ResumableMigrator } from 'resumable-migrator';
 import { type Fault, FAULTS } from '../../examples/local/faults.ts';
+import { Random } from '../support/random.ts';
 import { World } from '../support/world.ts';
 
 const seed = Number(process.env['TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
@@ -13,16 +14,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await world[Symbol.asyncDispose]();
 });
-
-/** Mulberry32: the same faults again for the same seed, as far as requests come in the same order. */
-function random(state: number): () => number {
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 const rows = 200_000;
 
@@ -64,7 +55,8 @@ test.each([
       `INSERT INTO ${table} SELECT i, 'v' || i FROM generate_series(1, ${rows}) AS i`,
     );
     await world.d1(`CREATE TABLE ${table} (${ddl})`);
-    const next = random(seed);
+    const random = new Random(seed);
+    const next = (): number => random.fraction();
     const faults = new Map<string, number>();
     world.stack.api.setFaults(() => {
       if (next() >= 0.1) return undefined;

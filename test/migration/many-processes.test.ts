@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ProcessOptions } from '../soak/kinds.ts';
-import { Random } from '../soak/random.ts';
+import { Random } from '../support/random.ts';
 import { World } from '../support/world.ts';
 
 const script = fileURLToPath(new URL('../soak/process.ts', import.meta.url));

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ResumableMigrator } from 'resumable-migrator';
 import type { StoredForm } from 'resumable-migrator/d1';
+import { Random } from '../support/random.ts';
 import { World } from '../support/world.ts';
 
 const seed = Number(process.env['TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
@@ -14,15 +15,9 @@ afterAll(async () => {
   await world[Symbol.asyncDispose]();
 });
 
-/** Mulberry32. */
 function generator(state: number): () => number {
-  let current = state;
-  return () => {
-    current = (current + 0x6d2b79f5) | 0;
-    let t = Math.imul(current ^ (current >>> 15), 1 | current);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
+  const random = new Random(state);
+  return () => random.fraction();
 }
 
 interface Column {

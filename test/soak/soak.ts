@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { type Fault, FAULTS } from '../../examples/local/faults.ts';
 import type { LocalStack } from '../../examples/local/stack.ts';
-import { Random } from './random.ts';
+import { Random } from '../support/random.ts';
 import { d1TableOf, expectedOf, failed, type Kind, type ProcessOptions } from './kinds.ts';
 
 const script = fileURLToPath(new URL('./process.ts', import.meta.url));

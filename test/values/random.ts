@@ -1,16 +1,13 @@
+import { Random as Generator } from '../support/random.ts';
+
 /** The seed of this run: `VALUES_SEED=123 vitest run test/values` repeats another run's values. */
 export const seed: number = Number(process.env['VALUES_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 console.info(`test/values: VALUES_SEED=${seed}`);
 
-/** A small generator of numbers from 0 to 1 (mulberry32), so that a seed gives the same values everywhere. */
+/** Numbers from 0 to 1, so that a seed gives the same values everywhere. */
 export function generator(salt: number): () => number {
-  let state = (seed ^ Math.imul(salt, 0x9e3779b1)) >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
+  const random = new Generator(seed ^ Math.imul(salt, 0x9e3779b1));
+  return () => random.fraction();
 }
 
 export type Random = ReturnType<typeof generator>;
