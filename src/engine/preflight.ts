@@ -17,7 +17,7 @@ import { emptyProgress, readProgress } from './progress.ts';
 import { type RetryNotice, withRetries } from './retry.ts';
 import type { Emit } from './scheduler.ts';
 import { Spread } from './spread.ts';
-import { checkAll, checkSample, ValueCheck } from './value-check.ts';
+import { checkAll, checkSample, sampledRows, ValueCheck } from './value-check.ts';
 
 /** Milliseconds for each of the looks that are given up when they take long. */
 const patienceMs = { ranges: 2_000, sample: 3_000, oversized: 3_000 };
@@ -171,11 +171,11 @@ class Preflight {
     const { description, settings } = prepared;
     const { values = 'sample', signal } = this.#plan;
     if (values === 'sample') {
-      await withDeadline(
-        patienceMs.sample,
-        signal,
-        async (deadline) => await checkSample(check, source, description, spread, { signal: deadline }),
-      );
+      await withDeadline(patienceMs.sample, signal, async (deadline) => {
+        const context = { signal: deadline };
+        const ranges = await this.#sampleOf(description.estimatedRows, spread, context);
+        await checkSample(check, source, description, ranges, context);
+      });
     }
     if (values !== 'all') return;
     const reader = {
@@ -190,6 +190,21 @@ class Preflight {
       const totalRows = Math.max(check.rows, description.estimatedRows);
       this.#emit('plan:progress', { migration: this.#migration, rows: check.rows, totalRows });
     });
+  }
+
+  /** A few large checkpoints have too few beginnings to look at: then the keys are cut smaller for the sample. */
+  async #sampleOf(
+    estimatedRows: number,
+    spread: readonly KeyRange[],
+    context: CallContext,
+  ): Promise<readonly KeyRange[]> {
+    if (spread.length >= sampledRanges || estimatedRows <= sampledRows) return spread;
+    const smaller = new Spread<KeyRange>(sampledRanges);
+    const request = { size: Math.ceil(estimatedRows / sampledRanges), after: null };
+    for await (const ranges of this.#options.source.ranges(request, context)) {
+      for (const range of ranges) smaller.add(range);
+    }
+    return smaller.items;
   }
 
   /** Asks the source for a row that is too large, unless every row was looked at or none is to be. */

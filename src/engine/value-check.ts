@@ -14,7 +14,7 @@ import { keyOf, pages, type PageReader } from './paging.ts';
 import { Spread } from './spread.ts';
 
 /** Rows that a sample reads of each of its ranges. */
-const sampledRows = 1_000;
+export const sampledRows = 1_000;
 
 /** Text that a page of the sample may have, and the rows that are kept. */
 const sampledBytes = 1_000_000;
