@@ -6,13 +6,11 @@
  */
 export { type ColumnsFit, ResumableMigrator, type ResumableMigratorOptions } from './migrator.ts';
 export {
-  type GroupPlan,
   type GroupProgress,
   type GroupVerification,
   type GroupVerifyOptions,
   MigrationGroup,
   type MigrationGroupOptions,
-  type TablePlan,
 } from './group.ts';
 export type {
   Budget,
@@ -28,6 +26,7 @@ export type {
   VerifyOptions,
   VerifyResult,
 } from './engine/index.ts';
+export type { GroupPlan, TablePlan } from './group-plan.ts';
 export { renderPlan } from './render.ts';
 export {
   errorCodes,

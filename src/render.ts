@@ -1,5 +1,5 @@
 import type { Finding, PlanPreview, Severity, SinkPrice } from './contract/index.ts';
-import type { GroupPlan, TablePlan } from './group.ts';
+import type { GroupPlan, TablePlan } from './group-plan.ts';
 
 /** Columns that a line fills at the most. Names and statements that are longer stay whole. */
 const width = 92;

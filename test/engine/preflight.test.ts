@@ -11,11 +11,11 @@ import { rejection, someRows, World } from './world.ts';
 /** The source of a world, changed in what a test is about. */
 function planWith(
   world: World,
-  change: Partial<Source<Record<string, unknown>>>,
+  change: Partial<Source>,
   options: Parameters<ResumableMigrator<object, object>['plan']>[0] = {},
 ): Promise<PlanPreview> {
   const source = world.source();
-  const changed: Source<Record<string, unknown>> = {
+  const changed: Source = {
     describe: (context) => source.describe(context),
     ranges: (request, context) => source.ranges(request, context),
     readPage: (request, context) => source.readPage(request, context),

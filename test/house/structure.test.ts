@@ -17,9 +17,10 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   errors: ['contract'],
   engine: ['contract', 'errors'],
   migrator: ['contract', 'engine', 'errors'],
-  group: ['contract', 'engine', 'errors', 'migrator'],
-  render: ['contract', 'group'],
-  index: ['contract', 'engine', 'errors', 'group', 'migrator', 'render'],
+  'group-plan': ['contract', 'errors'],
+  group: ['contract', 'engine', 'errors', 'group-plan', 'migrator'],
+  render: ['contract', 'group-plan'],
+  index: ['contract', 'engine', 'errors', 'group', 'group-plan', 'migrator', 'render'],
   testing: ['contract', 'errors'],
   ...Object.fromEntries(adapters.map((adapter) => [adapter, ['contract', 'errors']])),
 };

@@ -211,14 +211,14 @@ test('every planted problem is found exactly once, and nothing else, and nothing
     }
     // Errors come first, notes last.
     const order = findings.map(({ severity }) => ['error', 'warning', 'info'].indexOf(severity));
-    expect(order).toEqual(order.toSorted());
+    expect(order).toEqual(order.toSorted((a, b) => a - b));
   }
   expect(await everything()).toEqual(before);
 });
 
 test('what the plan calls an error keeps a run from beginning, with the same code and the same words', async () => {
   for (const table of ['ill', 'occupied', 'planned', 'holed', 'large']) {
-    const [problem] = problems.filter((one) => one.table === table);
+    const problem = problems.find((one) => one.table === table);
     if (!problem) throw new Error(table);
     const { findings } = await planOf(problem);
     const before = await world.d1Contents();
@@ -330,7 +330,8 @@ test('bad values at the beginning, in the middle and at the very end of a table 
   );
   const { findings, checkpoints } = await world.migrator('ends').plan();
   expect(checkpoints).toBe(1);
-  expect(findings.map(({ column }) => column).toSorted()).toEqual(['a', 'b', 'c']);
+  expect(new Set(findings.map(({ column }) => column))).toEqual(new Set(['a', 'b', 'c']));
+  expect(findings).toHaveLength(3);
 });
 
 test('a signal ends a plan that looks at all values', async () => {
