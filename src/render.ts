@@ -52,7 +52,8 @@ function factsOf(plan: PlanPreview): [string, string][] {
       `${plan.delivery}; ${plan.mode === 'upsert' ? 'rows are found by their key and overwritten' : 'rows are only added'}`,
     ],
     ['Requests', requestsOf(estimate)],
-    ['Price', priceOf(estimate)],
+    ['Written', writtenOf(estimate.rowsWritten)],
+    ['Price', priceOf(estimate.price)],
     ['Stored', storedOf(estimate)],
     ['Values', valuesOf(plan)],
   );
@@ -74,16 +75,15 @@ function requestsOf({ requests, quotaMs }: Pick<PlanPreview['estimate'], 'reques
   return `about ${count(requests)}${quotaMs === null ? '' : `, ${duration(quotaMs)} at the quota of the API`}`;
 }
 
-function priceOf({ rowsWritten, price }: Pick<PlanPreview['estimate'], 'rowsWritten' | 'price'>): string {
-  if (rowsWritten === null) return '';
-  return `about ${count(rowsWritten)} rows written${price === null ? '' : `: ${dollars(price)}`}`;
+function writtenOf(rows: number | null): string {
+  return rows === null ? '' : `about ${count(rows)} rows, as the sink counts them`;
 }
 
-function dollars({ least, most }: SinkPrice): string {
+function priceOf(price: SinkPrice | null): string {
+  if (price === null) return '';
   const shown = (amount: number): string => `$${amount.toFixed(2)}`;
-  return shown(least) === shown(most)
-    ? shown(most)
-    : `${shown(least)} where the month's included rows are left, else ${shown(most)}`;
+  const most = `at the most ${shown(price.most)}`;
+  return price.least < price.most ? `${most}, ${shown(price.least)} within what a month includes` : most;
 }
 
 function storedOf({
@@ -168,7 +168,8 @@ function groupLines({ tables, totals }: GroupPlan): string[] {
     ...columns(
       [
         ['Requests', requestsOf(totals)],
-        ['Price', priceOf(totals)],
+        ['Written', writtenOf(totals.rowsWritten)],
+        ['Price', priceOf(totals.price)],
         ['Stored', storedOf({ ...totals, maxStoredBytes: null })],
       ].filter((fact): fact is [string, string] => fact[1] !== ''),
     ),

@@ -111,21 +111,19 @@ async function readColumns(query: PgQueryRunner, oid: string): Promise<PostgresC
     SELECT a.attname::text AS c0, format_type(a.atttypid, a.atttypmod) AS c1, (a.attnotnull OR base.not_null)::text AS c2,
       base.typname::text AS t0, base.nspname::text AS t1, base.typtype::text AS t2, base.is_array::text AS t3,
       element.typname::text AS e0, element.nspname::text AS e1, element.typtype::text AS e2, element.is_array::text AS e3,
-      element.typdelim::text AS e4, a.attnum::text AS i0, concat_ws(' ', a.atttypid, a.atttypmod, a.attcollation) AS i1,
-      (SELECT n.nspname || '.' || c.collname FROM pg_collation AS c JOIN pg_namespace AS n ON n.oid = c.collnamespace
-        WHERE c.oid = a.attcollation AND c.collname <> 'default') AS i2
+      element.typdelim::text AS e4, a.attnum::text AS i0, concat_ws(' ', a.atttypid, a.atttypmod, a.attcollation) AS i1
     FROM pg_attribute AS a JOIN base ON base.start = a.atttypid
       LEFT JOIN base AS element ON base.is_array AND element.start = base.typelem
     WHERE a.attrelid = CAST(${oid} AS oid) AND a.attnum > 0 AND NOT a.attisdropped
     ORDER BY a.attnum`);
   return rows.map((row) => {
     const [name = '', nativeType = '', notNull, ...facts] = row.map((value) => value ?? '');
-    const [number = '', kind = '', collation = ''] = facts.slice(-3);
-    const type = typeFacts(facts.slice(0, -3));
+    const [number = '', kind = ''] = facts.slice(-2);
+    const type = typeFacts(facts.slice(0, -2));
     const codec = codecOf(type);
     const described = { name, source: name, identity: { number, kind }, type: codec.type, nativeType };
     const nullable = notNull !== 'true';
-    return { ...described, collation: collation || null, nullable, codec, lost: lostOf(type) };
+    return { ...described, nullable, codec, lost: lostOf(type) };
   });
 }
 

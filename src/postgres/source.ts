@@ -89,11 +89,6 @@ export class PostgresKeysetSource<
         parameters.length === 0 ? text : `${text} with ${JSON.stringify(parameters.map(String))}`;
     }
     const renamed = described.columns.filter(({ name, source }) => name !== source);
-    const collations = described.key.flatMap(({ source, collation }) =>
-      collation === null ? [] : [`${source} ${collation}`],
-    );
-    // In another order the ranges of the plan would hold other rows.
-    if (collations.length > 0) settings['collation'] = collations.join(', ');
     if (renamed.length > 0)
       settings['renamed'] = renamed.map(({ name, source }) => `${source} to ${name}`).join(', ');
     const identity = `PostgreSQL ${database}.${schema}.${table}`;

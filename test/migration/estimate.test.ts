@@ -119,3 +119,43 @@ test('indexes of a table that is there already are counted, and a table without 
     'CREATE TABLE no_rowid (a INTEGER, b INTEGER, c TEXT, PRIMARY KEY (a, b)) WITHOUT ROWID',
   );
 });
+
+test('what does not fit, or only on the paid plan, is found; the price counts what a month includes', async () => {
+  const id = { name: 'id', type: 'integer', nativeType: 'int8', nullable: false } as const;
+  const shape = { migration: 'm', columns: [id, { ...id, name: 'body', type: 'text' as const }], key: [id] };
+  const target = await world.rest('figures').prepare(shape);
+  const sample = [['1', 'x'.repeat(90)]];
+  const reckon = (rows: number): ReturnType<NonNullable<typeof target.estimate>> | undefined =>
+    target.estimate?.({
+      rows,
+      bytes: rows * 91,
+      checkpoints: 1,
+      newCheckpoints: 0,
+      checkpointSize: rows,
+      concurrency: 4,
+      batchSize: undefined,
+      sample,
+    });
+  const found = (rows: number): unknown =>
+    reckon(rows)?.findings?.map(({ code, severity }) => [code, severity]);
+  expect(found(1_000_000)).toEqual([]);
+  expect(found(6_000_000)).toEqual([['STORAGE_LIMIT', 'info']]);
+  expect(found(100_000_000)).toEqual([['STORAGE_LIMIT', 'warning']]);
+  const price = reckon(100_000_000)?.price;
+  expect(price?.least).toBeCloseTo(50, 0);
+  expect(price?.most).toBeCloseTo(100, 0);
+  expect(reckon(1_000_000)?.price).toMatchObject({ least: 0 });
+  // Without a row to look at there are figures too, if coarser ones.
+  const blind = target.estimate?.({
+    rows: 1e6,
+    bytes: 91e6,
+    checkpoints: 1,
+    newCheckpoints: 0,
+    checkpointSize: 1e6,
+    concurrency: 4,
+    batchSize: undefined,
+    sample: [],
+  });
+  expect(off(blind?.storedBytes, reckon(1_000_000)?.storedBytes ?? 0)).toBeLessThan(0.1);
+  expect(off(blind?.requests, reckon(1_000_000)?.requests ?? 0)).toBeLessThan(0.2);
+});

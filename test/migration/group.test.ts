@@ -101,7 +101,13 @@ test('a chain of four tables with composite keys, given in the wrong order, arri
     'INSERT INTO trucks VALUES (9999, NULL, NULL)',
   );
   const tables = ['tours', 'trucks', 'depots', 'regions'];
-  const { tables: planned } = await groupOf(tables).plan();
+  const { tables: planned, totals } = await groupOf(tables).plan();
+  expect(totals).toMatchObject({ tables: 4, failed: 0, rows: 4610 });
+  for (const figure of ['requests', 'rowsWritten', 'storedBytes', 'quotaMs'] as const) {
+    const each = planned.map(({ plan }) => plan?.estimate[figure] ?? 0);
+    expect(Math.min(...each)).toBeGreaterThan(0);
+    expect(totals[figure]).toBe(each.reduce((sum, value) => sum + value, 0));
+  }
   expect(planned.map(({ migration, parents }) => [migration, parents])).toEqual([
     ['regions', []],
     ['depots', ['regions']],

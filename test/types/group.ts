@@ -6,6 +6,8 @@ import {
   isMigratorError,
   MigrationGroup,
   type MigratorError,
+  type PlanPreview,
+  renderPlan,
   type ResumableMigrator,
   type RunResult,
   type Sink,
@@ -47,6 +49,16 @@ export async function results(): Promise<void> {
     else if (table.status === 'skipped') table.parents satisfies readonly string[];
     else table.status satisfies 'paused';
   }
+  const planned = await group.plan({ values: 'all' });
+  for (const table of planned.tables) {
+    // @ts-expect-error -- a table that cannot be planned has no plan
+    table.plan.totalRows.toFixed();
+    if (table.error === null) table.plan satisfies PlanPreview;
+    else table.error satisfies MigratorError;
+  }
+  renderPlan(planned) satisfies string;
+  // @ts-expect-error -- no such choice of values
+  await group.plan({ values: 'some' });
   const counted = await group.verify();
   counted.tables[0]?.result satisfies CountVerification | null | undefined;
   const full = await group.verify({ mode: 'full' });

@@ -174,8 +174,8 @@ class Preflight {
     if (values === 'sample') {
       await withDeadline(patienceMs.sample, signal, async (deadline) => {
         const context = { signal: deadline };
-        const ranges = await this.#sampleOf(description.estimatedRows, spread, context);
-        await checkSample(check, source, description, ranges, context);
+        const ranges = await this.#retrying(() => this.#sampleOf(description.estimatedRows, spread, context));
+        await checkSample(check, source, description, ranges, context, (call) => this.#retrying(call));
       });
     }
     if (values !== 'all') return;
@@ -214,7 +214,9 @@ class Preflight {
     let found: Key | null = null;
     if ((this.#plan.values ?? 'sample') !== 'sample') return null;
     await withDeadline(patienceMs.oversized, this.#plan.signal, async (signal) => {
-      found = (await source.findOversizedRow?.(maxRowBytes, { signal })) ?? null;
+      found = await this.#retrying(
+        async () => (await source.findOversizedRow?.(maxRowBytes, { signal })) ?? null,
+      );
     });
     return found;
   }

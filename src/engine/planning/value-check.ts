@@ -140,13 +140,18 @@ export class ValueCheck {
   }
 }
 
-/** Looks at a page of each range, and at its last row. */
+/**
+ * Looks at a page of each range, and at its last row.
+ *
+ * @param retrying - tries a call again that failed in passing.
+ */
 export async function checkSample(
   check: ValueCheck,
   source: Source<object>,
   description: SourceDescription,
   ranges: readonly KeyRange[],
   context: CallContext,
+  retrying: <T>(call: () => Promise<T>) => Promise<T>,
 ): Promise<void> {
   const limit = Math.max(
     1,
@@ -154,9 +159,10 @@ export async function checkSample(
   );
   // The last range first: its end is where the newest rows are, and time may be short.
   for (const { lower, upper } of ranges.toReversed()) {
-    const { rows, done } = await source.readPage({ lower, upper, limit }, context);
+    const { rows, done } = await retrying(() => source.readPage({ lower, upper, limit }, context));
     await check.look(rows);
-    if (!done && source.readRows) await check.look(await source.readRows([upper], context));
+    if (done) continue;
+    await check.look(await retrying(async () => (await source.readRows?.([upper], context)) ?? []));
   }
 }
 

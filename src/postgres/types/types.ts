@@ -42,8 +42,6 @@ export interface PostgresColumn extends ColumnDescriptor {
   /** Its name in PostgreSQL; `name` is the one that it travels by. */
   readonly source: string;
   readonly identity: ColumnIdentity;
-  /** The collation where it is not the database's own; null otherwise. */
-  readonly collation: string | null;
   readonly codec: TypeCodec;
   /** What its type has beside the values, and what does not travel; null: nothing. */
   readonly lost: string | null;
