@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { MemorySink } from 'resumable-migrator/memory';
 import { CrashPoints } from 'resumable-migrator/testing';
 import { UnfencedSink } from './unfenced.ts';
 import { World } from './world.ts';
@@ -139,3 +140,40 @@ test.each(['before', 'after'] as const)(
     }
   },
 );
+
+/** A sink whose writes take longer than a lease. */
+class SlowSink extends MemorySink {
+  override async prepare(...args: Parameters<MemorySink['prepare']>): ReturnType<MemorySink['prepare']> {
+    const target = await super.prepare(...args);
+    const commit = target.commit.bind(target);
+    target.commit = async (...batch) => {
+      await new Promise((resolve) => {
+        setTimeout(resolve, 700);
+      });
+      return await commit(...batch);
+    };
+    return target;
+  }
+}
+
+test('a batch that takes longer than the lease keeps it, as long as its process lives', async () => {
+  const world = new World({ rows: 4, mode: 'insert' });
+  world.database.now = () => performance.now();
+  const slow = world.migrator(
+    { leaseMs: 300 },
+    undefined,
+    new SlowSink({ database: world.database, table: 't' }),
+  );
+  const lost: number[] = [];
+  slow.on('checkpoint:lost', ({ seq }) => lost.push(seq));
+  const run = slow.run();
+  const other = world.migrator({ leaseMs: 300 });
+  const claimed: number[] = [];
+  other.on('checkpoint:claimed', ({ seq }) => claimed.push(seq));
+  // It begins once the first has claimed the only checkpoint, and waits for it to the end.
+  while (world.database.checkpoints[0]?.status !== 'in_progress') await new Promise(setImmediate);
+  expect(await other.run()).toMatchObject({ status: 'completed', rows: 0 });
+  expect(await run).toMatchObject({ status: 'completed', rows: 4 });
+  expect({ lost, claimed }).toEqual({ lost: [], claimed: [] });
+  expect(world.differences()).toEqual({});
+});
