@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { RequestPacer } from '../../src/d1/rest/pacer.ts';
+import { RequestPacer, type Ticket } from '../../src/d1/rest/pacer.ts';
 
 /** A clock that a test moves. */
 class Clock {
@@ -9,6 +9,13 @@ class Clock {
 
 function headers(left: number, seconds: number, policy = '"default";q=1200;w=300'): Headers {
   return new Headers({ ratelimit: `"default";r=${left};t=${seconds}`, 'ratelimit-policy': policy });
+}
+
+/** A request that may go out at once. */
+function ticket(pacer: RequestPacer): Ticket {
+  const admitted = pacer.admit();
+  if (typeof admitted === 'number') throw new Error(`not admitted for ${admitted} ms`);
+  return admitted;
 }
 
 /** Sends as fast as the pacer allows for so long; the times at which requests went out. */
@@ -21,17 +28,18 @@ function send(
   const end = clock.now + milliseconds;
   const sent: number[] = [];
   while (clock.now < end) {
-    let waitMs: number;
+    let admitted: Ticket | number;
     try {
-      waitMs = pacer.admit();
+      admitted = pacer.admit();
     } catch (error) {
-      waitMs = (error as { retryAfterMs: number }).retryAfterMs;
+      admitted = (error as { retryAfterMs: number }).retryAfterMs;
     }
-    if (waitMs === 0) {
+    if (typeof admitted === 'number') clock.now += admitted;
+    else {
       sent.push(clock.now);
-      pacer.answered(answer?.());
+      pacer.answered(admitted, answer?.());
       clock.now += 5;
-    } else clock.now += waitMs;
+    }
   }
   return sent;
 }
@@ -83,9 +91,9 @@ test('requests in flight count, whatever an older answer says', () => {
   const clock = new Clock();
   // Nothing is known of the quota before the first answer.
   const pacer = new RequestPacer({ requests: Infinity, windowMs: 1_000 }, clock.read);
-  for (let n = 0; n < 8; n += 1) expect(pacer.admit()).toBe(0);
-  // It was written before the other seven arrived there: two are left, not nine.
-  pacer.answered(headers(9, 1, '"default";q=10;w=1'));
+  const [first] = Array.from({ length: 8 }, () => ticket(pacer));
+  // It was counted before the other seven arrived there: two are left, not nine.
+  if (first) pacer.answered(first, headers(9, 1, '"default";q=10;w=1'));
   expect(pacer.admit()).toBeGreaterThan(0);
 });
 
@@ -93,8 +101,7 @@ test('a policy that the answers tell takes the place of the default', () => {
   const clock = new Clock();
   const pacer = new RequestPacer({ requests: Infinity, windowMs: 300_000 }, clock.read);
   expect(send(pacer, clock, 50)).toHaveLength(10);
-  expect(pacer.admit()).toBe(0);
-  pacer.answered(headers(0, 7, '"default";q=100;w=10'));
+  pacer.answered(ticket(pacer), headers(0, 7, '"default";q=100;w=10'));
   expect(() => pacer.admit()).toThrow(
     expect.objectContaining({ code: 'SINK_RATE_LIMITED', retryAfterMs: 7_000 }),
   );
@@ -108,7 +115,7 @@ test('a refusal stops every request for as long as it says, and for a tenth of t
   expect(pacer.refused(1_500)).toBe(1_500);
   expect(pacer.admit()).toBe(1_500);
   clock.now += 1_500;
-  expect(pacer.admit()).toBe(0);
+  ticket(pacer);
   expect(pacer.refused(undefined)).toBe(30_000);
   expect(() => pacer.admit()).toThrow(
     expect.objectContaining({
@@ -118,4 +125,30 @@ test('a refusal stops every request for as long as it says, and for a tenth of t
       retryAfterMs: 30_000,
     }),
   );
+});
+
+test('an answer that was long under way does not bring back what was sent since', () => {
+  const clock = new Clock();
+  const pacer = new RequestPacer({ requests: 40, windowMs: 3_000 }, clock.read);
+  const slow = ticket(pacer);
+  for (let n = 2; n <= 30; n += 1) pacer.answered(ticket(pacer), headers(40 - n, 3, '"default";q=40;w=3'));
+  // It was counted as the first, and answered as the last: ten are left, not 39.
+  pacer.answered(slow, headers(39, 3, '"default";q=40;w=3'));
+  expect(send(pacer, clock, 2_500).length).toBeLessThanOrEqual(10);
+});
+
+test('an answer of a window that is over does not shorten the next one', () => {
+  const clock = new Clock();
+  const pacer = new RequestPacer({ requests: 40, windowMs: 3_000 }, clock.read);
+  const slow = ticket(pacer);
+  clock.now += 3_000;
+  for (let n = 1; n <= 39; n += 1) {
+    const admitted = pacer.admit();
+    if (typeof admitted === 'number') clock.now += admitted;
+    else pacer.answered(admitted, headers(40 - n, 3, '"default";q=40;w=3'));
+  }
+  const before = clock.now;
+  pacer.answered(slow, headers(39, 1, '"default";q=40;w=3'));
+  expect(send(pacer, clock, 1_500).length).toBeLessThanOrEqual(2);
+  expect(clock.now).toBeGreaterThanOrEqual(before);
 });

@@ -127,7 +127,7 @@ export const mutants: readonly Mutant[] = [
   {
     removes: 'the count of requests in flight from the quota',
     file: 'src/d1/rest/pacer.ts',
-    find: 'Math.max(0, left - this.#inFlight)',
+    find: 'Math.max(0, left - (this.#sent - number) - earlier)',
     replace: 'Math.max(0, left)',
     tests: ['test/d1/pacer.test.ts'],
   },

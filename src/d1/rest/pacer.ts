@@ -14,6 +14,12 @@ const longestQuietMs = 2_000;
 /** With less than this part of the quota left, requests are spread over the rest of the window. */
 const reserve = 0.2;
 
+/** A request that was admitted: its number, and when it went out. */
+export interface Ticket {
+  readonly number: number;
+  readonly at: number;
+}
+
 /**
  * Keeps the requests of this process below the API's quota. It counts them itself, and believes the API's answers where
  * they say that less is left: so processes that share a user's quota slow down together. A migration that fits into the
@@ -23,7 +29,10 @@ export class RequestPacer {
   #quota: RequestQuota;
   #windowEnd = -Infinity;
   #left = 0;
-  #inFlight = 0;
+  #sent = 0;
+  readonly #inFlight = new Set<number>();
+  /** When this window was first heard of: answers to what was sent before tell of an older one. */
+  #windowKnownAt = -Infinity;
   #blockedUntil = -Infinity;
   #lastSent = -Infinity;
   readonly #now: () => number;
@@ -35,11 +44,11 @@ export class RequestPacer {
   }
 
   /**
-   * Milliseconds until the next request may be sent; where it is 0 the request counts as sent.
+   * A ticket where a request may be sent now: it counts as sent. Else the milliseconds to wait before asking again.
    *
    * @throws MigratorError `SINK_RATE_LIMITED` where that is longer than one waits without a word.
    */
-  admit(): number {
+  admit(): Ticket | number {
     const waitMs = Math.ceil(this.#delay());
     if (waitMs > longestQuietMs) {
       throw new MigratorError(
@@ -54,14 +63,15 @@ export class RequestPacer {
     }
     if (waitMs > 0) return waitMs;
     this.#left -= 1;
-    this.#inFlight += 1;
+    this.#sent += 1;
+    this.#inFlight.add(this.#sent);
     this.#lastSent = this.#now();
-    return 0;
+    return { number: this.#sent, at: this.#lastSent };
   }
 
   /** Learns from an answer. @param headers - undefined: there was none. */
-  answered(headers: Headers | undefined): void {
-    this.#inFlight -= 1;
+  answered({ number, at }: Ticket, headers: Headers | undefined): void {
+    this.#inFlight.delete(number);
     const policy = headers?.get('ratelimit-policy') ?? '';
     const [requests, seconds] = [field(policy, 'q'), field(policy, 'w')];
     if (requests !== null && seconds !== null && requests > 0) {
@@ -71,10 +81,14 @@ export class RequestPacer {
     const [left, reset] = [field(state, 'r'), field(state, 't')];
     if (left === null || reset === null) return;
     const end = this.#now() + reset * 1000;
-    // What is in flight may not be counted there yet.
-    const known = Math.max(0, left - this.#inFlight);
-    // Seconds are rounded and answers overtake each other: only what goes beyond both is another window.
-    const isNewer = end > this.#windowEnd + 1_100 || known > this.#left + this.#inFlight + 1;
+    // The API counted when the request arrived: what was sent later, and what may have arrived later, is not in there.
+    const earlier = [...this.#inFlight].filter((other) => other < number).length;
+    const known = Math.max(0, left - (this.#sent - number) - earlier);
+    // Seconds are rounded: only what goes beyond that is another window.
+    const isNewer = at >= this.#windowKnownAt && (end > this.#windowEnd + 1_100 || known > this.#left);
+    if (isNewer) this.#windowKnownAt = this.#now();
+    // A slow answer tells of a window that is over.
+    else if (at < this.#windowKnownAt) return;
     this.#left = isNewer ? known : Math.min(this.#left, known);
     this.#windowEnd = isNewer ? end : Math.min(this.#windowEnd, end);
   }
@@ -94,7 +108,8 @@ export class RequestPacer {
     if (now < this.#blockedUntil) return this.#blockedUntil - now;
     if (now >= this.#windowEnd) {
       this.#windowEnd = now + this.#quota.windowMs;
-      this.#left = this.#quota.requests - this.#inFlight;
+      this.#windowKnownAt = now;
+      this.#left = this.#quota.requests - this.#inFlight.size;
     }
     if (this.#left <= 0) return this.#windowEnd - now;
     if (this.#left > this.#quota.requests * reserve) return 0;

@@ -2,7 +2,7 @@ import { MigratorError, Redactor } from '../../errors.ts';
 import type { D1DatabaseLike, D1ResultLike, D1StatementLike } from '../database.ts';
 import { type Envelope, parseEnvelope } from './envelope.ts';
 import { fromRest } from '../errors.ts';
-import { pacerFor, type RequestPacer, type RequestQuota } from './pacer.ts';
+import { pacerFor, type RequestPacer, type RequestQuota, type Ticket } from './pacer.ts';
 import { BodyTooLarge, readBody } from './response-body.ts';
 
 /** The options of a {@link D1RestDatabase}. */
@@ -105,7 +105,7 @@ export class D1RestDatabase implements D1DatabaseLike {
   }
 
   async #post(body: string): Promise<{ response: Response; text: string }> {
-    await this.#admitted();
+    const ticket = await this.#admitted();
     const timeout = AbortSignal.timeout(this.#options.timeoutMs ?? 60_000);
     const signal = this.#signal ? AbortSignal.any([this.#signal, timeout]) : timeout;
     let headers: Headers | undefined;
@@ -125,17 +125,17 @@ export class D1RestDatabase implements D1DatabaseLike {
       if (error instanceof BodyTooLarge) throw misunderstood('the answer is longer than maxResponseBytes');
       throw this.#unreachable(error, timeout.aborted);
     } finally {
-      this.#pacer.answered(headers);
+      this.#pacer.answered(ticket, headers);
     }
   }
 
   /** Waits until the quota has room for one more request. */
-  async #admitted(): Promise<void> {
+  async #admitted(): Promise<Ticket> {
     for (;;) {
       this.#signal?.throwIfAborted();
-      const waitMs = this.#pacer.admit();
-      if (waitMs === 0) return;
-      await pause(waitMs, this.#signal);
+      const admitted = this.#pacer.admit();
+      if (typeof admitted !== 'number') return admitted;
+      await pause(admitted, this.#signal);
     }
   }
 
