@@ -103,7 +103,7 @@ export class D1CheckpointStore implements CheckpointStore {
       const [row] = await this.#connection.rows(
         sql`SELECT count(*) AS checkpoints, max(seq) AS last_seq,
   (SELECT plan ${of} AND seq = 1) AS plan,
-  (SELECT CAST(end_id AS TEXT) ${of} ORDER BY coalesce(seq, 0) DESC, end_id DESC LIMIT 1) AS end_id ${of}`,
+  (SELECT CAST(end_id AS TEXT) ${of} ORDER BY seq DESC, end_id DESC LIMIT 1) AS end_id ${of}`,
         context,
       );
       return row ? decodePlan(row) : null;
