@@ -8,6 +8,7 @@ import type {
   RowShape,
 } from '../contract/index.ts';
 import type { D1Connection, Row } from './connection.ts';
+import type { JsonText } from './json-text.ts';
 import { keyRows, keysOf, keyTexts, keyTuple, tuple } from './values/key-values.ts';
 import type { ColumnForm } from './values/types.ts';
 
@@ -16,7 +17,7 @@ const listedKeys = 1_000;
 
 /** A batch as it travels, and for each column the expression of its stored value, over the rows `batch` of the JSON. */
 export interface ComparedBatch {
-  readonly json: string;
+  readonly json: JsonText;
   readonly rows: number;
   readonly values: readonly RawBuilder<unknown>[];
 }

@@ -5,7 +5,7 @@ import type { D1DatabaseLike, D1ResultLike } from './database.ts';
 import { fromBinding } from './errors.ts';
 import { D1RestDatabase } from './rest/rest-database.ts';
 
-/** A query ready to be sent: its statement and its parameters. */
+/** A query ready to be sent: its statement and its parameters, each a string or a {@link JsonText}. */
 export type Query = Pick<CompiledQuery, 'sql' | 'parameters'>;
 
 /** A row as D1 hands it over. */
@@ -54,7 +54,9 @@ export class D1Connection {
   async batch(queries: readonly Query[], context?: CallContext): Promise<D1ResultLike[]> {
     return await guarded(context, async () => {
       const database = this.#withSignal(context);
-      const statements = queries.map(({ sql, parameters }) => database.prepare(sql).bind(...parameters));
+      const statements = queries.map((query) =>
+        database.prepare(query.sql).bind(...parametersFor(database, query)),
+      );
       return await database.batch(statements);
     });
   }
@@ -66,7 +68,8 @@ export class D1Connection {
     return await guarded(context, async () => {
       const database = this.#withSignal(context);
       const kysely = database === this.database ? this.#kysely : kyselyOn(database);
-      const result = await query.execute(kysely);
+      const compiled = query.compile(kysely);
+      const result = await kysely.executeQuery({ ...compiled, parameters: parametersFor(database, compiled) });
       return { rows: result.rows as Row[], numAffectedRows: result.numAffectedRows };
     });
   }
@@ -77,6 +80,11 @@ export class D1Connection {
       ? database.withSignal(context.signal)
       : database;
   }
+}
+
+/** A binding takes strings; over REST the request is written from the bytes of a {@link JsonText}. */
+function parametersFor(database: D1DatabaseLike, { parameters }: Query): readonly unknown[] {
+  return database instanceof D1RestDatabase ? parameters : parameters.map(String);
 }
 
 function kyselyOn(database: D1DatabaseLike): Kysely<Record<string, Row>> {

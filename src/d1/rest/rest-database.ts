@@ -1,8 +1,10 @@
 import { MigratorError, Redactor } from '../../errors.ts';
 import type { D1DatabaseLike, D1ResultLike, D1StatementLike } from '../database.ts';
+import { JsonText } from '../json-text.ts';
 import { type Envelope, parseEnvelope } from './envelope.ts';
 import { fromRest } from '../errors.ts';
 import { pacerFor, type RequestPacer, type RequestQuota, type Ticket } from './pacer.ts';
+import { requestBody } from './request-body.ts';
 import { BodyTooLarge, readBody } from './response-body.ts';
 
 /** The options of a {@link D1RestDatabase}. */
@@ -91,9 +93,7 @@ export class D1RestDatabase implements D1DatabaseLike {
   }
 
   async #send(statements: readonly D1RestStatement[], batch: boolean): Promise<D1ResultLike[]> {
-    const queries = statements.map(({ sql, params }) => ({ sql, params }));
-    const body = JSON.stringify(batch ? { batch: queries } : queries[0]);
-    const { response, text } = await this.#post(body);
+    const { response, text } = await this.#post(requestBody(statements, batch));
     const envelope = parseEnvelope(text);
     if (!response.ok || envelope?.success !== true) throw this.#failure(response, envelope, text);
     const { results } = envelope;
@@ -104,7 +104,7 @@ export class D1RestDatabase implements D1DatabaseLike {
     return [...results];
   }
 
-  async #post(body: string): Promise<{ response: Response; text: string }> {
+  async #post(body: string | Uint8Array<ArrayBuffer>): Promise<{ response: Response; text: string }> {
     const ticket = await this.#admitted();
     const timeout = AbortSignal.timeout(this.#options.timeoutMs ?? 60_000);
     const signal = this.#signal ? AbortSignal.any([this.#signal, timeout]) : timeout;
@@ -168,13 +168,14 @@ export class D1RestDatabase implements D1DatabaseLike {
 /** A statement of a {@link D1RestDatabase}. */
 export class D1RestStatement implements D1StatementLike {
   readonly sql: string;
-  readonly params: readonly string[];
+  /** @internal */
+  readonly params: readonly (string | JsonText)[];
   readonly #send: (statement: D1RestStatement) => Promise<D1ResultLike[]>;
 
   constructor(
     send: (statement: D1RestStatement) => Promise<D1ResultLike[]>,
     sql: string,
-    params: readonly string[],
+    params: readonly (string | JsonText)[],
   ) {
     this.#send = send;
     this.sql = sql;
@@ -187,7 +188,7 @@ export class D1RestStatement implements D1StatementLike {
    */
   bind(...values: unknown[]): D1RestStatement {
     const params = values.map((value) => {
-      if (typeof value === 'string') return value;
+      if (typeof value === 'string' || value instanceof JsonText) return value;
       if (typeof value === 'number' || typeof value === 'bigint') return String(value);
       if (typeof value === 'boolean') return value ? '1' : '0';
       throw new MigratorError(

@@ -53,6 +53,8 @@ export interface ColumnForm {
   readonly encode: ValueEncoder;
   /** The text of a stored value, or its hexadecimal digits, as the source's canonical text. Null: that is not known. */
   readonly decode: ValueDecoder | null;
+  /** True: {@link encode} makes a JSON string of the text and changes nothing else. */
+  readonly isString: boolean;
   /** True: what {@link encode} gives is ASCII. */
   readonly ascii: boolean;
   /** What the statement makes of the JSON value. A float may be a mantissa and an exponent. */
@@ -153,6 +155,7 @@ function formOf(column: ColumnDescriptor, form: StoredForm | undefined, reading:
     columnType,
     encode,
     decode: decoderOf(column, form),
+    isString: encode === quote,
     ascii: !isText,
     read: columnType === 'BLOB' ? 'unhex' : columnType === 'REAL' && reading !== 'all' ? 'float' : 'value',
     large: encode === quote ? 'text' : type === 'bytes' && !isText ? 'hex' : null,
