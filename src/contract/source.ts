@@ -1,5 +1,5 @@
 import type { Finding } from './findings.ts';
-import type { CallContext, ColumnDescriptor, Key, KeyBound, KeyRange, TextRow } from './rows.ts';
+import type { ByteRow, CallContext, ColumnDescriptor, Key, KeyBound, KeyRange, TextRow } from './rows.ts';
 import type { TableSchema } from './schema.ts';
 
 /** What a source says of itself before anything is read. */
@@ -58,6 +58,8 @@ export interface PageRequest {
    * the next request begins behind it. Never throws.
    */
   readonly onRow?: ((row: TextRow) => void) | undefined;
+  /** Takes rows as {@link onRow} does, from a source that has them as bytes. It may use both, and the order of all is that of the key. */
+  readonly onBytes?: ((row: ByteRow) => void) | undefined;
   /**
    * The description's. A source that gives one reads no row by another description: it rejects with `SOURCE_CHANGED`
    * where the table is not the one any more that was described.

@@ -69,7 +69,10 @@ export class D1Connection {
       const database = this.#withSignal(context);
       const kysely = database === this.database ? this.#kysely : kyselyOn(database);
       const compiled = query.compile(kysely);
-      const result = await kysely.executeQuery({ ...compiled, parameters: parametersFor(database, compiled) });
+      const result = await kysely.executeQuery({
+        ...compiled,
+        parameters: parametersFor(database, compiled),
+      });
       return { rows: result.rows as Row[], numAffectedRows: result.numAffectedRows };
     });
   }

@@ -1,6 +1,7 @@
-import type { BatchEncoder, EncodedBatch, RejectedRow, TextRow } from '../contract/index.ts';
+import type { BatchEncoder, ByteRow, EncodedBatch, RejectedRow, TextRow } from '../contract/index.ts';
 import { groupTooLarge, MigratorError, rowTooLarge } from '../errors.ts';
-import { type JsonText, JsonWriter } from './json-text.ts';
+import type { JsonText } from './json-text.ts';
+import { JsonWriter, type WriterPosition } from './json-writer.ts';
 import type { ColumnForm } from './values/types.ts';
 
 /** D1 takes strings, blobs and rows of up to 2,000,000 bytes (Cloudflare's documentation, D1 limits). */
@@ -33,14 +34,11 @@ const openBracket = 0x5b;
 const closeBracket = 0x5d;
 const comma = 0x2c;
 
-/** Bytes that a new encoder has room for; it grows with what comes. */
-const firstBytes = 64_000;
-
 /** Turns rows into the JSON text that `json_each` takes apart again: from the values' text straight into bytes. */
 export class D1Encoder implements BatchEncoder<D1Batch> {
   readonly #forms: readonly ColumnForm[];
   readonly #maxRows: number;
-  readonly #writer = new JsonWriter(maxBatchBytes, firstBytes);
+  readonly #writer: JsonWriter;
   /** True while rows that come from one are added to an empty batch: they may be more than {@link #maxRows}. */
   #isGroup = false;
   #rejects = '';
@@ -49,9 +47,11 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
   #large: readonly LargeValue[] = [];
   #pairs = new Set<number>();
 
-  constructor(forms: readonly ColumnForm[], maxRows: number = Infinity) {
+  /** @param isEscaped - the JSON text is to become the inside of a JSON string. */
+  constructor(forms: readonly ColumnForm[], maxRows: number = Infinity, isEscaped: boolean = false) {
     this.#forms = forms;
     this.#maxRows = maxRows;
+    this.#writer = new JsonWriter(maxBatchBytes, isEscaped);
   }
 
   get rows(): number {
@@ -59,26 +59,50 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
   }
 
   add(row: TextRow): boolean {
-    if ((this.#rows >= this.#maxRows && !this.#isGroup) || this.#large.length > 0) return false;
-    const writer = this.#writer;
-    const before = writer.length;
+    if (this.#isClosed) return false;
+    const before = this.#writer.position;
     this.#writeRow(row, noColumns);
-    // The bracket that ends the whole has to fit as well.
-    if (!writer.isFull && writer.length < maxBatchBytes) {
-      this.#rows += 1;
-      return true;
-    }
-    writer.truncate(before);
+    if (this.#fits(before)) return true;
     if (this.#rows > 0) return false;
     this.#addLarge(row);
     return true;
+  }
+
+  addBytes(row: ByteRow): boolean {
+    if (this.#isClosed) return false;
+    const before = this.#writer.position;
+    this.#writeBytes(row);
+    if (this.#fits(before)) return true;
+    if (this.#rows > 0) return false;
+    const { source, starts, ends, texts } = row;
+    const values = Array.from(starts, (start, column) => {
+      if (start < 0) return start === -1 ? null : (texts[column] as string);
+      return decoder.decode(source.subarray(start, ends[column]));
+    });
+    this.#addLarge(values);
+    return true;
+  }
+
+  /** True: no row may join those that are there. */
+  get #isClosed(): boolean {
+    return (this.#rows >= this.#maxRows && !this.#isGroup) || this.#large.length > 0;
+  }
+
+  /** Counts the row that was written last; takes it back where it does not fit. */
+  #fits(before: WriterPosition): boolean {
+    const writer = this.#writer;
+    // The bracket that ends the whole has to fit as well.
+    const fits = !writer.isFull && writer.length < maxBatchBytes;
+    if (fits) this.#rows += 1;
+    else writer.truncate(before);
+    return fits;
   }
 
   addAll(rows: readonly TextRow[]): boolean {
     const [first] = rows;
     if (!first) return true;
     if (rows.length === 1) return this.add(first);
-    const [length, before] = [this.#writer.length, this.#rows];
+    const [position, before] = [this.#writer.position, this.#rows];
     if (before > 0 && before + rows.length > this.#maxRows) return false;
     let isWhole = false;
     this.#isGroup = true;
@@ -87,7 +111,7 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
     } finally {
       this.#isGroup = false;
       if (!isWhole) {
-        this.#writer.truncate(length);
+        this.#writer.truncate(position);
         this.#rows = before;
         if (before === 0) this.#large = [];
       }
@@ -130,7 +154,7 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
     };
     this.#rejects = '';
     this.#rejectBytes = 2;
-    writer.truncate(0);
+    writer.truncate(start);
     this.#rows = 0;
     this.#large = [];
     this.#pairs = new Set();
@@ -140,7 +164,7 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
   /** @param elsewhere - columns whose values do not travel in the JSON text. */
   #writeRow(row: TextRow, elsewhere: ReadonlySet<number>): void {
     const writer = this.#writer;
-    const before = writer.length;
+    const before = writer.position;
     writer.character(this.#rows === 0 ? openBracket : comma);
     let index = 0;
     try {
@@ -149,13 +173,8 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
         const value = row[index];
         if (value === null || value === undefined || (elsewhere.size > 0 && elsewhere.has(index))) {
           writer.ascii('null');
-        } else if (form.isString) {
-          writer.string(value);
         } else {
-          const encoded = form.encode(value);
-          if (form.read === 'float' && encoded.charCodeAt(0) === openBracket) this.#pairs.add(index);
-          if (form.ascii) writer.ascii(encoded);
-          else writer.text(encoded);
+          this.#writeText(form, index, value);
         }
         index += 1;
       }
@@ -164,6 +183,41 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
       throw named(error, this.#forms[index]);
     }
     writer.character(closeBracket);
+  }
+
+  #writeBytes(row: ByteRow): void {
+    const writer = this.#writer;
+    const before = writer.position;
+    const { source, starts, ends, texts } = row;
+    const forms = this.#forms;
+    writer.character(this.#rows === 0 ? openBracket : comma);
+    let index = 0;
+    try {
+      for (; index < forms.length; index += 1) {
+        const form = forms[index] as ColumnForm;
+        const start = starts[index] as number;
+        const end = ends[index] as number;
+        writer.character(index === 0 ? openBracket : comma);
+        if (start === -1) writer.ascii('null');
+        else if (start === -2) this.#writeText(form, index, texts[index] as string);
+        else if (form.asIs === 'string' && writer.stringBytes(source, start, end)) continue;
+        else if (form.asIs === 'digits' && writer.digitBytes(source, start, end)) continue;
+        else this.#writeText(form, index, decoder.decode(source.subarray(start, end)));
+      }
+    } catch (error) {
+      writer.truncate(before);
+      throw named(error, forms[index]);
+    }
+    writer.character(closeBracket);
+  }
+
+  #writeText(form: ColumnForm, index: number, value: string): void {
+    const writer = this.#writer;
+    if (form.asIs === 'string') return writer.string(value);
+    const encoded = form.encode(value);
+    if (form.read === 'float' && encoded.charCodeAt(0) === openBracket) this.#pairs.add(index);
+    if (form.ascii) writer.ascii(encoded);
+    else writer.json(encoded);
   }
 
   /** A row that fills a batch alone: its large values go beside the JSON text, where nothing has to be escaped. */
@@ -182,7 +236,7 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
     const writer = this.#writer;
     this.#writeRow(row, new Set(large.map(({ column }) => column)));
     if (stored > maxRowBytes || writer.isFull || writer.length >= maxBatchBytes) {
-      writer.truncate(0);
+      writer.truncate(start);
       throw rowTooLarge(maxRowBytes);
     }
     this.#rows = 1;
@@ -190,7 +244,11 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
   }
 }
 
+const start: WriterPosition = { at: 0, escapes: 0 };
+
 const noColumns: ReadonlySet<number> = new Set();
+
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /** Which column refused a value; the engine adds the row's key. */
 function named(error: unknown, form: ColumnForm | undefined): unknown {

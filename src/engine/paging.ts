@@ -1,4 +1,5 @@
 import type {
+  ByteRow,
   CallContext,
   Key,
   KeyRange,
@@ -9,6 +10,7 @@ import type {
   TextRow,
 } from '../contract/index.ts';
 import { MigratorError } from '../errors.ts';
+import { NotedKey } from './rows/byte-row.ts';
 import { type RetryNotice, type RetryPolicy, withRetries } from './retry.ts';
 
 /** Text that one page may hold. A reader of {@link pages} holds two at a time, one of {@link readRange} none. */
@@ -20,6 +22,8 @@ export interface PageReader {
   readonly description: SourceDescription;
   /** Rows a page at the most. */
   readonly pageSize: number;
+  /** The same, as it stands now; see {@link BatchLimit}. */
+  readonly batchLimit?: { readonly pageRows: number } | undefined;
   readonly retry: RetryPolicy;
   /** Ends waiting and reading. */
   readonly stop: AbortSignal;
@@ -44,14 +48,20 @@ export async function* pages(
     const page: Page = await next;
     for (const row of page.rows) sizes.see(row);
     const last = page.rows.at(-1);
-    next = isLast(reader, range, page, last) ? null : read(keyOf(reader.description, last as TextRow));
+    const key = nextKey(range, page, last ? keyOf(reader.description, last) : null);
+    next = key && read(key);
     yield page;
   }
 }
 
+/** Takes the rows of a range, in the form in which the source has them. What it throws ends the reading. */
+export interface RangeTaker {
+  row(row: TextRow): void;
+  bytes(row: ByteRow): void;
+}
+
 /**
- * Reads the rows of a range from `cursor` on and hands each to `take` as it arrives, so that no page is kept. What `take`
- * throws ends the reading.
+ * Reads the rows of a range from `cursor` on and hands each over as it arrives, so that no page is kept.
  *
  * @param room - waited for before each page: the way in which whatever rows become holds the reading back.
  */
@@ -59,42 +69,75 @@ export async function readRange(
   reader: PageReader,
   range: KeyRange,
   cursor: Key | null,
-  take: (row: TextRow) => void,
+  taker: RangeTaker,
   room: () => Promise<void>,
 ): Promise<void> {
-  const { description } = reader;
-  const sizes = new RowSizes(description.estimatedRowBytes);
-  let last: TextRow | undefined;
-  let failure: { readonly error: unknown } | null = null;
-  const onRow = (row: TextRow): void => {
-    if (failure) return;
-    try {
-      take(row);
-    } catch (error) {
-      failure = { error };
-    }
-    last = row;
-    sizes.see(row);
-  };
-  /** Thrown by `take`, and not inside the source: it is asked for after every call. */
-  const check = (): void => {
-    if (failure) throw failure.error;
-  };
   if (cursor !== null && sameKey(cursor, range.upper)) return;
-  for (;;) {
+  const reading = new RangeReading(reader, taker);
+  for (let from = cursor; ;) {
     await room();
-    last = undefined;
-    const from = cursor;
-    const page: Page = await readPage(reader, () => {
-      check();
+    const next = await reading.page(range, from);
+    if (next === null) return;
+    from = next;
+  }
+}
+
+/** Hands rows over, and knows how far it got. */
+class RangeReading {
+  readonly #reader: PageReader;
+  readonly #taker: RangeTaker;
+  readonly #sizes: RowSizes;
+  readonly #last: NotedKey;
+  /** Thrown by the taker while the source called it. */
+  #failure: { readonly error: unknown } | null = null;
+
+  constructor(reader: PageReader, taker: RangeTaker) {
+    this.#reader = reader;
+    this.#taker = taker;
+    this.#sizes = new RowSizes(reader.description.estimatedRowBytes);
+    this.#last = new NotedKey(reader.description);
+  }
+
+  /** Reads one page. Returns the key that the next begins behind; null: it was the last. */
+  async page(range: KeyRange, from: Key | null): Promise<Key | null> {
+    const last = this.#last;
+    last.clear();
+    const page = await readPage(this.#reader, () => {
+      this.#check();
       // A page that failed half-way goes on behind what it has handed over.
-      const after = last === undefined ? from : keyOf(description, last);
-      return { ...requestAfter(reader, range, after, sizes), onRow };
+      const after = last.isEmpty ? from : last.key;
+      const request = requestAfter(this.#reader, range, after, this.#sizes);
+      return { ...request, onRow: this.#onRow, onBytes: this.#onBytes };
     });
-    for (const row of page.rows) onRow(row);
-    check();
-    if (isLast(reader, range, page, last)) return;
-    cursor = keyOf(description, last as unknown as TextRow);
+    for (const row of page.rows) this.#onRow(row);
+    this.#check();
+    return nextKey(range, page, last.isEmpty ? null : last.key);
+  }
+
+  readonly #onRow = (row: TextRow): void => {
+    if (this.#failure) return;
+    try {
+      this.#taker.row(row);
+    } catch (error) {
+      this.#failure = { error };
+    }
+    this.#last.note(row);
+    this.#sizes.see(row);
+  };
+
+  readonly #onBytes = (row: ByteRow): void => {
+    if (this.#failure) return;
+    try {
+      this.#taker.bytes(row);
+    } catch (error) {
+      this.#failure = { error };
+    }
+    this.#last.noteBytes(row);
+    this.#sizes.seeBytes(row);
+  };
+
+  #check(): void {
+    if (this.#failure) throw this.#failure.error;
   }
 }
 
@@ -110,22 +153,27 @@ async function readPage(reader: PageReader, request: () => PageRequest): Promise
 }
 
 function requestAfter(reader: PageReader, range: KeyRange, after: Key | null, sizes: RowSizes): PageRequest {
+  const { pageRows = Infinity } = reader.batchLimit ?? {};
   return {
     lower: after === null ? range.lower : { key: after, inclusive: false },
     upper: range.upper,
-    limit: Math.max(1, Math.min(reader.pageSize, Math.floor(pageBytes / sizes.average))),
+    limit: Math.max(1, Math.floor(Math.min(reader.pageSize, pageRows, pageBytes / sizes.average))),
     maxBytes: pageBytes,
     version: reader.description.version,
   };
 }
 
-/** True: no row of the range comes after this page. */
-function isLast(reader: PageReader, range: KeyRange, page: Page, last: TextRow | undefined): boolean {
-  if (last !== undefined) return page.done || sameKey(keyOf(reader.description, last), range.upper);
-  if (page.done) return true;
-  throw new MigratorError('INTERNAL', 'The source gave a page without rows that is not the last of its range.', {
-    help: 'This is a fault of the source. Until it is mended nothing is taken for complete.',
-  });
+/** The key behind which the range goes on; null where no row comes after this page. */
+function nextKey(range: KeyRange, page: Page, last: Key | null): Key | null {
+  if (last !== null) return page.done || sameKey(last, range.upper) ? null : last;
+  if (page.done) return null;
+  throw new MigratorError(
+    'INTERNAL',
+    'The source gave a page without rows that is not the last of its range.',
+    {
+      help: 'This is a fault of the source. Until it is mended nothing is taken for complete.',
+    },
+  );
 }
 
 /** The key of a row in transit. */
@@ -150,9 +198,29 @@ class RowSizes {
   }
 
   see(row: TextRow): void {
+    if (!this.#isSampled()) return;
+    let characters = 0;
+    for (const value of row) characters += value === null ? 1 : value.length;
+    this.#add(characters);
+  }
+
+  seeBytes({ starts, ends, texts }: ByteRow): void {
+    if (!this.#isSampled()) return;
+    let bytes = 0;
+    for (const [column, start] of starts.entries()) {
+      bytes +=
+        start >= 0 ? (ends[column] as number) - start : start === -1 ? 1 : (texts[column]?.length ?? 0);
+    }
+    this.#add(bytes);
+  }
+
+  #isSampled(): boolean {
     this.#rows += 1;
-    if (this.#rows % 8 !== 1) return;
-    for (const value of row) this.#characters += value === null ? 1 : value.length;
+    return this.#rows % 8 === 1;
+  }
+
+  #add(characters: number): void {
+    this.#characters += characters;
     this.#sampled += 1;
     this.average = Math.max(1, this.#characters / this.#sampled);
     if (this.#sampled < 1_000) return;

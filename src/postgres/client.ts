@@ -84,7 +84,10 @@ export function compile(query: RawBuilder<unknown>): CompiledQuery {
 export interface PgTransactions {
   /** False: values come as the host's driver parses them, so every column is selected as text. */
   readonly rawText: boolean;
-  run<T>(work: (query: PgQueryRunner, stream: PgStreamRunner) => Promise<T>, context?: CallContext): Promise<T>;
+  run<T>(
+    work: (query: PgQueryRunner, stream: PgStreamRunner) => Promise<T>,
+    context?: CallContext,
+  ): Promise<T>;
   close(): Promise<void>;
 }
 

@@ -1,7 +1,11 @@
-import type { Page, PageRequest, TextRow } from '../contract/index.ts';
+import type { ByteRow, Page, PageRequest, TextRow } from '../contract/index.ts';
 import type { TableDescription } from './describe.ts';
+import { PageRow } from './page-row.ts';
 import type { RowTaker } from './row-stream.ts';
+import type { OnDataRow } from './wire-tap.ts';
 import type { PostgresColumn } from './types/types.ts';
+
+type PageLimits = Pick<PageRequest, 'limit' | 'maxBytes' | 'onRow' | 'onBytes'>;
 
 /** Text that is asked for at a time, where rows may be large: so much more than wanted may come at the most, and one row. */
 const portionBytes = 256_000;
@@ -19,7 +23,8 @@ export function travellingColumns({ columns, key }: TableDescription): readonly 
  * request asks for that.
  */
 export class PageTaker implements RowTaker {
-  readonly #request: Pick<PageRequest, 'limit' | 'maxBytes' | 'onRow'>;
+  readonly bytes: OnDataRow | undefined;
+  readonly #request: PageLimits;
   readonly #convert: readonly { readonly index: number; readonly canonical: (text: string) => string }[];
   /** True: rows are asked for in portions, so that no page grows far beyond its bytes. */
   readonly #careful: boolean;
@@ -29,15 +34,18 @@ export class PageTaker implements RowTaker {
   #characters = 0;
   #more = false;
 
-  constructor(table: TableDescription, request: Pick<PageRequest, 'limit' | 'maxBytes' | 'onRow'>) {
+  constructor(table: TableDescription, request: PageLimits) {
     this.#request = request;
+    const { onBytes } = request;
+    this.bytes = onBytes && table.isUtf8 ? this.#byteRows(table, onBytes) : undefined;
     this.#convert = travellingColumns(table).flatMap(({ codec: { canonical } }, index) =>
       canonical ? [{ index, canonical }] : [],
     );
     const { kind, hasLargeValues, estimatedRowBytes } = table;
     // Statistics count compressed values as they are stored, and know nothing of what a view computes.
     const isTable = kind === 'r' || kind === 'p';
-    this.#careful = request.maxBytes !== undefined && !(isTable && !hasLargeValues && estimatedRowBytes < smallRowBytes);
+    this.#careful =
+      request.maxBytes !== undefined && !(isTable && !hasLargeValues && estimatedRowBytes < smallRowBytes);
     this.#estimate = estimatedRowBytes;
   }
 
@@ -55,6 +63,20 @@ export class PageTaker implements RowTaker {
     if (this.#careful) for (const value of values) this.#characters += value?.length ?? 1;
     if (this.#request.onRow) this.#request.onRow(values);
     else this.#rows.push(values);
+  }
+
+  #byteRows(table: TableDescription, onBytes: (row: ByteRow) => void): OnDataRow {
+    const row = new PageRow(travellingColumns(table));
+    return (chunk, start) => {
+      if (this.#taken >= this.#request.limit) {
+        this.#more = true;
+        return;
+      }
+      this.#taken += 1;
+      const end = row.read(chunk, start);
+      this.#characters += end - start;
+      onBytes(row);
+    };
   }
 
   portion(): number | null {

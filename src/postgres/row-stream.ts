@@ -1,6 +1,8 @@
+import { type OnDataRow, type TappedSocket, WireTap } from './wire-tap.ts';
+
 /** The little of pg's own connection that its extension point for queries works with, as pg-cursor and others use it. */
 interface Wire {
-  readonly stream: { cork?(): void; uncork?(): void };
+  readonly stream: { cork?(): void; uncork?(): void } & Partial<TappedSocket>;
   parse(query: { readonly text: string; readonly name: ''; readonly types: readonly [] }): void;
   bind(values: { readonly values: readonly string[] }): void;
   execute(portal: { readonly rows: number }): void;
@@ -11,6 +13,8 @@ interface Wire {
 /** Takes rows as the server sends them. */
 export interface RowTaker {
   row(values: (string | null)[]): void;
+  /** Takes rows as the bytes of the stream instead, where these can be had. */
+  readonly bytes?: OnDataRow | undefined;
   /**
    * How many rows are to be sent before it is asked again; 0: all that there are. Asked once before the first.
    * Null: no more.
@@ -20,10 +24,21 @@ export interface RowTaker {
 
 /** True for a client that takes {@link RowStream}s: pg's own, and those that are made of it. */
 export function takesRowStreams(client: object): boolean {
-  const { connection } = client as { readonly connection?: Partial<Wire> | null };
-  return (['parse', 'bind', 'execute', 'flush', 'sync'] as const).every(
-    (name) => typeof connection?.[name] === 'function',
+  const { connection, pipeline } = client as {
+    readonly connection?: Partial<Wire> | null;
+    readonly pipeline?: unknown;
+  };
+  // A client that sends queries ahead of their answers has no place for a query of another kind.
+  return (
+    pipeline !== true &&
+    (['parse', 'bind', 'execute', 'flush', 'sync'] as const).every(
+      (name) => typeof connection?.[name] === 'function',
+    )
   );
+}
+
+function isTappable(stream: Partial<TappedSocket>): stream is TappedSocket {
+  return (['listeners', 'on', 'off', 'emit'] as const).every((name) => typeof stream[name] === 'function');
 }
 
 /**
@@ -41,6 +56,7 @@ export class RowStream {
   /** The server has been asked to end: what comes now is the rest. */
   #synced = false;
   #failure: { readonly error: unknown } | null = null;
+  #tap: WireTap | null = null;
 
   constructor(text: string, values: readonly unknown[], taker: RowTaker) {
     this.#text = text;
@@ -53,6 +69,17 @@ export class RowStream {
   }
 
   submit(wire: Wire): null {
+    const { bytes } = this.#taker;
+    if (bytes && isTappable(wire.stream)) {
+      this.#tap = new WireTap(wire.stream, (chunk, start) => {
+        if (this.#failure) return;
+        try {
+          bytes(chunk, start);
+        } catch (error) {
+          this.#failure = { error };
+        }
+      });
+    }
     // One packet for all of it, where the stream can be told.
     wire.stream.cork?.();
     try {
@@ -93,10 +120,13 @@ export class RowStream {
   handleError(error: unknown, wire: Wire): void {
     this.#failure ??= { error };
     if (typeof (error as { readonly severity?: unknown }).severity === 'string') this.#sync(wire);
+    // No row comes any more, and pg does not tell of the end.
+    this.#tap?.close();
     this.#reject(this.#failure.error);
   }
 
   handleReadyForQuery(): void {
+    this.#tap?.close();
     if (this.#failure) this.#reject(this.#failure.error);
     else this.#resolve();
   }

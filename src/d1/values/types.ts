@@ -4,7 +4,7 @@ import { MigratorError } from '../../errors.ts';
 import type { FloatReading } from './floats.ts';
 import type { FloatForm, StoreOptions, StoredForm } from './forms.ts';
 import { decoderOf, type ValueDecoder } from './value-decoders.ts';
-import { encoderOf, quote, type ValueEncoder } from './value-encoders.ts';
+import { encoderOf, isDigits, quote, quoteHex, type ValueEncoder } from './value-encoders.ts';
 
 /** The type of a D1 column that the sink makes. */
 export type ColumnType = 'INTEGER' | 'REAL' | 'TEXT' | 'BLOB';
@@ -53,8 +53,11 @@ export interface ColumnForm {
   readonly encode: ValueEncoder;
   /** The text of a stored value, or its hexadecimal digits, as the source's canonical text. Null: that is not known. */
   readonly decode: ValueDecoder | null;
-  /** True: {@link encode} makes a JSON string of the text and changes nothing else. */
-  readonly isString: boolean;
+  /**
+   * What {@link encode} does to most values: it makes a JSON string of the text and changes nothing else, or leaves plain
+   * digits as they are. `null`: something else.
+   */
+  readonly asIs: 'string' | 'digits' | null;
   /** True: what {@link encode} gives is ASCII. */
   readonly ascii: boolean;
   /** What the statement makes of the JSON value. A float may be a mantissa and an exponent. */
@@ -155,7 +158,8 @@ function formOf(column: ColumnDescriptor, form: StoredForm | undefined, reading:
     columnType,
     encode,
     decode: decoderOf(column, form),
-    isString: encode === quote,
+    asIs:
+      encode === quote || encode === quoteHex ? 'string' : isDigits(type, form, reading) ? 'digits' : null,
     ascii: !isText,
     read: columnType === 'BLOB' ? 'unhex' : columnType === 'REAL' && reading !== 'all' ? 'float' : 'value',
     large: encode === quote ? 'text' : type === 'bytes' && !isText ? 'hex' : null,

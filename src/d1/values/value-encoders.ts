@@ -14,6 +14,20 @@ export function quote(value: string): string {
   return needsEscape.test(value) ? JSON.stringify(value) : `"${value}"`;
 }
 
+/** Hexadecimal digits as a JSON string: there is nothing to escape. */
+export function quoteHex(value: string): string {
+  return `"${value}"`;
+}
+
+/**
+ * True where plain digits, with sign and point, are their own JSON: integers, and floats that the endpoint reads. What has a
+ * letter, and a negative zero, has to be looked at.
+ */
+export function isDigits(type: LogicalType, form: StoredForm | undefined, reading: FloatReading): boolean {
+  if (type === 'integer') return form === undefined;
+  return type === 'float' && (form === undefined || typeof form === 'object') && reading !== 'none';
+}
+
 /** What is called how in JSON. Chosen once a column. */
 export function encoderOf(
   type: LogicalType,
@@ -42,7 +56,7 @@ function defaultEncoder(type: LogicalType, reading: FloatReading): ValueEncoder 
     case 'boolean':
       return (value) => (value === 'true' ? '1' : '0');
     case 'bytes':
-      return (value) => `"${value}"`;
+      return quoteHex;
     default:
       return quote;
   }

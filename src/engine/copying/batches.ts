@@ -1,8 +1,18 @@
-import type { BatchEncoder, EncodedBatch, Key, KeyRange, RejectedRow, TextRow } from '../../contract/index.ts';
+import type {
+  BatchEnd,
+  BatchEncoder,
+  ByteRow,
+  EncodedBatch,
+  Key,
+  KeyRange,
+  RejectedRow,
+  TextRow,
+} from '../../contract/index.ts';
 import { isMigratorError } from '../../errors.ts';
 import { BatchFiller } from './fill.ts';
 import type { CopyJob } from './job.ts';
 import { keyOf, pages, readRange } from '../paging.ts';
+import { NotedKey, textRowOf } from '../rows/byte-row.ts';
 import type { RowPipeline } from '../rows/pipeline.ts';
 
 /** A batch, and what of the source it deals with. */
@@ -10,8 +20,9 @@ export interface FilledBatch {
   readonly batch: EncodedBatch;
   readonly rows: number;
   readonly rejects: readonly RejectedRow[];
-  /** The last of these rows. */
-  readonly last: TextRow;
+  /** The key of the last of these rows. */
+  readonly last: Key;
+  readonly end: BatchEnd;
 }
 
 /** Takes a batch that is full. */
@@ -29,40 +40,57 @@ export interface Batches {
 export class PlainBatches implements Batches {
   readonly #job: CopyJob;
   readonly #encoder: BatchEncoder;
-  #last: TextRow = [];
+  readonly #last: NotedKey;
 
   constructor(job: CopyJob) {
     this.#job = job;
-    this.#encoder = job.target.encoder(job.batchSize);
+    this.#encoder = job.encoders.pop() ?? job.target.encoder(job.batchSize);
+    this.#last = new NotedKey(job.description);
   }
 
   async fill(range: KeyRange, cursor: Key | null, onFull: OnFull, room: () => Promise<void>): Promise<void> {
-    const { batchLimit } = this.#job;
-    const take = (row: TextRow): void => {
-      if (this.#encoder.rows >= batchLimit.rows || !this.#add(row)) {
-        onFull(this.#take());
-        this.#add(row);
+    const encoder = this.#encoder;
+    const { batchLimit, description } = this.#job;
+    const addBytes = encoder.addBytes
+      ? (row: ByteRow): boolean => encoder.addBytes?.(row) === true
+      : (row: ByteRow): boolean => encoder.add(textRowOf(row));
+    const row = (values: TextRow): void => {
+      try {
+        const isLimit = encoder.rows >= batchLimit.rows;
+        if (isLimit || !encoder.add(values)) {
+          onFull(this.#take(isLimit ? 'rows' : 'bytes'));
+          encoder.add(values);
+        }
+      } catch (error) {
+        throw isMigratorError(error) ? error.with({ key: keyOf(description, values) }) : error;
       }
-      this.#last = row;
+      this.#last.note(values);
     };
-    await readRange(this.#job, range, cursor, take, room);
+    const bytes = (values: ByteRow): void => {
+      try {
+        const isLimit = encoder.rows >= batchLimit.rows;
+        if (isLimit || !addBytes(values)) {
+          onFull(this.#take(isLimit ? 'rows' : 'bytes'));
+          addBytes(values);
+        }
+      } catch (error) {
+        throw isMigratorError(error) ? error.with({ key: keyOf(description, textRowOf(values)) }) : error;
+      }
+      this.#last.noteBytes(values);
+    };
+    await readRange(this.#job, range, cursor, { row, bytes }, room);
   }
 
   rest(): FilledBatch | null {
-    return this.#encoder.rows > 0 ? this.#take() : null;
+    const rest = this.#encoder.rows > 0 ? this.#take('checkpoint') : null;
+    // Its buffer has grown to what such rows need.
+    this.#job.encoders.push(this.#encoder);
+    return rest;
   }
 
-  #take(): FilledBatch {
+  #take(end: BatchEnd): FilledBatch {
     const batch = this.#encoder.take();
-    return { batch, rows: batch.rows, rejects: [], last: this.#last };
-  }
-
-  #add(row: TextRow): boolean {
-    try {
-      return this.#encoder.add(row);
-    } catch (error) {
-      throw isMigratorError(error) ? error.with({ key: keyOf(this.#job.description, row) }) : error;
-    }
+    return { batch, rows: batch.rows, rejects: [], last: this.#last.key, end };
   }
 }
 
@@ -83,7 +111,7 @@ export class PipelineBatches implements Batches {
   }
 
   async fill(range: KeyRange, cursor: Key | null, onFull: OnFull, room: () => Promise<void>): Promise<void> {
-    const { batchLimit, pageSize } = this.#job;
+    const { batchLimit, pageSize, batchSize = Infinity } = this.#job;
     for await (const page of pages(this.#job, range, cursor)) {
       for (const row of page.rows) {
         const processed = this.#pipeline.process(row);
@@ -91,7 +119,8 @@ export class PipelineBatches implements Batches {
         // Where rows are skipped the cursor has to move all the same.
         const isFull = this.#filler.rows >= Math.min(batchLimit.rows, pageSize);
         if (!isFull && this.#filler.put(row, outcome)) continue;
-        onFull(this.#take());
+        const isLimit = isFull || this.#encoder.rows >= batchSize;
+        onFull(this.#take(isLimit ? 'rows' : 'bytes'));
         await room();
         this.#filler.put(row, outcome);
       }
@@ -99,10 +128,11 @@ export class PipelineBatches implements Batches {
   }
 
   rest(): FilledBatch | null {
-    return this.#filler.rows > 0 ? this.#take() : null;
+    return this.#filler.rows > 0 ? this.#take('checkpoint') : null;
   }
 
-  #take(): FilledBatch {
-    return { batch: this.#encoder.take(), ...this.#filler.take() };
+  #take(end: BatchEnd): FilledBatch {
+    const { last, ...filled } = this.#filler.take();
+    return { batch: this.#encoder.take(), ...filled, last: keyOf(this.#job.description, last), end };
   }
 }

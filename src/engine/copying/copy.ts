@@ -1,8 +1,15 @@
-import type { Advance, Checkpoint, EncodedBatch, Key, Lease, RejectedRow } from '../../contract/index.ts';
+import type {
+  Advance,
+  BatchEnd,
+  Checkpoint,
+  EncodedBatch,
+  Key,
+  Lease,
+  RejectedRow,
+} from '../../contract/index.ts';
 import { BatchQueue } from './batch-queue.ts';
 import { type FilledBatch, PipelineBatches, PlainBatches } from './batches.ts';
 import type { CopyJob } from './job.ts';
-import { keyOf } from '../paging.ts';
 import { sleep } from '../retry.ts';
 import { complete, type Position, send } from './send.ts';
 
@@ -13,6 +20,7 @@ export type OnCommitted = (batch: {
   readonly written: number;
   readonly rejects: readonly RejectedRow[];
   readonly bytes: number;
+  readonly end: BatchEnd;
   readonly milliseconds: number;
   readonly checkpointRows: number;
 }) => void;
@@ -25,6 +33,7 @@ interface Filled {
   readonly batch: EncodedBatch;
   readonly advance: Advance;
   readonly rejects: readonly RejectedRow[];
+  readonly end: BatchEnd;
 }
 
 /** Ends the reading of rows for a reason that is no error. */
@@ -46,16 +55,18 @@ export async function copyCheckpoint(
   job: CopyJob,
   checkpoint: Checkpoint,
   onCommitted: OnCommitted,
+  onRead: () => void,
 ): Promise<CopyEnd> {
   const lease: Lease = { migration: job.migration, id: checkpoint.id, fenceToken: checkpoint.fenceToken };
   const heartbeat = startHeartbeat(job, lease);
   let position: Position = { cursor: checkpoint.cursor, rows: checkpoint.recordsProcessed };
   try {
     for (;;) {
-      const end = await copyFrom(job, checkpoint, lease, position, (batch) => {
+      const committed: OnCommitted = (batch) => {
         heartbeat.beat();
         onCommitted(batch);
-      });
+      };
+      const end = await copyFrom(job, checkpoint, lease, position, committed, onRead);
       if (typeof end === 'string') return end;
       position = end;
     }
@@ -70,33 +81,53 @@ async function copyFrom(
   lease: Lease,
   position: Position,
   onCommitted: OnCommitted,
+  onRead: () => void,
 ): Promise<CopyEnd | Position> {
   let { cursor, rows: checkpointRows } = position;
-  const queue = new BatchQueue(async ({ batch, advance, rejects }: Filled) => {
-    if (!job.admit(advance.rows)) throw new Interrupted('stopped');
-    const started = performance.now();
-    const end = await send(job, batch, advance);
-    if (end !== 'committed') throw new Interrupted(end);
+  const queue = new BatchQueue(async ({ batch, advance, rejects, end }: Filled) => {
+    const milliseconds = await job.inFlight(async () => {
+      if (!job.admit(advance.rows)) throw new Interrupted('stopped');
+      const started = performance.now();
+      const sent = await send(job, batch, advance);
+      if (sent !== 'committed') throw new Interrupted(sent);
+      return performance.now() - started;
+    });
     const { to, rows, written, complete } = advance;
     checkpointRows += rows;
-    const milliseconds = performance.now() - started;
-    onCommitted({ cursor: to, rows, written, rejects, bytes: batch.bytes, milliseconds, checkpointRows });
+    const { bytes } = batch;
+    onCommitted({ cursor: to, rows, written, rejects, bytes, end, milliseconds, checkpointRows });
     if (job.batchDelayMs > 0 && !complete) await sleep(job.batchDelayMs, job.stop).catch(() => undefined);
   });
-  const source = job.pipeline ? new PipelineBatches(job, job.pipeline, checkpoint.seq) : new PlainBatches(job);
-  const push = ({ batch, rows, rejects, last }: FilledBatch, complete: boolean): void => {
-    const to = keyOf(job.description, last);
+  const source = job.pipeline
+    ? new PipelineBatches(job, job.pipeline, checkpoint.seq)
+    : new PlainBatches(job);
+  const push = ({ batch, rows, rejects, last, end }: FilledBatch, complete: boolean): void => {
     const { rows: written } = batch;
     const { leaseMs } = job;
-    const advance = { lease, from: cursor, to, rows, written, rejected: rejects.length, complete, leaseMs };
-    cursor = to;
-    queue.push({ batch, advance, rejects });
+    const advance = {
+      lease,
+      from: cursor,
+      to: last,
+      rows,
+      written,
+      rejected: rejects.length,
+      complete,
+      leaseMs,
+    };
+    cursor = last;
+    queue.push({ batch, advance, rejects, end });
   };
 
   try {
-    await source.fill(checkpoint.range, cursor, (filled) => push(filled, false), () => queue.room());
+    await source.fill(
+      checkpoint.range,
+      cursor,
+      (filled) => push(filled, false),
+      () => queue.room(),
+    );
     const rest = source.rest();
     if (rest) push(rest, true);
+    onRead();
     await queue.drained();
     if (!rest && !(await complete(job, lease))) throw new Interrupted('lost');
     return 'completed';
