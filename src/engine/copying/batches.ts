@@ -6,13 +6,14 @@ import type {
   Key,
   KeyRange,
   RejectedRow,
+  SinkTarget,
   TextRow,
 } from '../../contract/index.ts';
 import { isMigratorError } from '../../errors.ts';
 import { BatchFiller } from './fill.ts';
 import type { CopyJob } from './job.ts';
-import { keyOf, pages, readRange } from '../paging.ts';
-import { NotedKey, textRowOf } from '../rows/byte-row.ts';
+import { keyOf, pages, type PageReader, readRange } from '../paging.ts';
+import { NotedKey, type NotedKeys, textRowOf } from '../rows/byte-row.ts';
 import type { RowPipeline } from '../rows/pipeline.ts';
 
 /** A batch, and what of the source it deals with. */
@@ -36,14 +37,25 @@ export interface Batches {
   rest(): FilledBatch | null;
 }
 
+/** What putting rows into batches as they are needs. */
+export interface PlainJob extends PageReader {
+  readonly target: Pick<SinkTarget, 'encoder'>;
+  readonly batchSize: number | undefined;
+  readonly encoders: BatchEncoder[];
+  readonly batchLimit: { readonly rows: number; readonly pageRows: number };
+}
+
 /** Rows that are written as they were read: each is encoded when it arrives, and nothing of it is kept. */
 export class PlainBatches implements Batches {
-  readonly #job: CopyJob;
+  readonly #job: PlainJob;
+  readonly #keys: NotedKeys | null;
   readonly #encoder: BatchEncoder;
   readonly #last: NotedKey;
 
-  constructor(job: CopyJob) {
+  /** @param keys - notes the key of every row, for whoever takes the batches. */
+  constructor(job: PlainJob, keys: NotedKeys | null = null) {
     this.#job = job;
+    this.#keys = keys;
     this.#encoder = job.encoders.pop() ?? job.target.encoder(job.batchSize);
     this.#last = new NotedKey(job.description);
   }
@@ -65,6 +77,7 @@ export class PlainBatches implements Batches {
         throw isMigratorError(error) ? error.with({ key: keyOf(description, values) }) : error;
       }
       this.#last.note(values);
+      this.#keys?.note(values);
     };
     const bytes = (values: ByteRow): void => {
       try {
@@ -77,15 +90,23 @@ export class PlainBatches implements Batches {
         throw isMigratorError(error) ? error.with({ key: keyOf(description, textRowOf(values)) }) : error;
       }
       this.#last.noteBytes(values);
+      this.#keys?.noteBytes(values);
     };
     await readRange(this.#job, range, cursor, { row, bytes }, room);
   }
 
   rest(): FilledBatch | null {
-    const rest = this.#encoder.rows > 0 ? this.#take('checkpoint') : null;
+    return this.#encoder.rows > 0
+      ? { ...this.last(), rejects: [], last: this.#last.key, end: 'checkpoint' }
+      : null;
+  }
+
+  /** What is left at the end, which may be no rows. */
+  last(): Pick<FilledBatch, 'batch' | 'rows'> {
+    const batch = this.#encoder.take();
     // Its buffer has grown to what such rows need.
     this.#job.encoders.push(this.#encoder);
-    return rest;
+    return { batch, rows: batch.rows };
   }
 
   #take(end: BatchEnd): FilledBatch {

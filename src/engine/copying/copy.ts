@@ -7,7 +7,7 @@ import type {
   Lease,
   RejectedRow,
 } from '../../contract/index.ts';
-import { BatchQueue } from './batch-queue.ts';
+import { BatchQueue } from '../batch-queue.ts';
 import { type FilledBatch, PipelineBatches, PlainBatches } from './batches.ts';
 import type { CopyJob } from './job.ts';
 import { sleep } from '../retry.ts';
@@ -92,16 +92,16 @@ async function copyFrom(
       if (sent !== 'committed') throw new Interrupted(sent);
       return performance.now() - started;
     });
-    const { to, rows, written, complete } = advance;
+    const { to, rows, written, complete: isLast } = advance;
     checkpointRows += rows;
     const { bytes } = batch;
     onCommitted({ cursor: to, rows, written, rejects, bytes, end, milliseconds, checkpointRows });
-    if (job.batchDelayMs > 0 && !complete) await sleep(job.batchDelayMs, job.stop).catch(() => undefined);
+    if (job.batchDelayMs > 0 && !isLast) await sleep(job.batchDelayMs, job.stop).catch(() => undefined);
   });
   const source = job.pipeline
     ? new PipelineBatches(job, job.pipeline, checkpoint.seq)
     : new PlainBatches(job);
-  const push = ({ batch, rows, rejects, last, end }: FilledBatch, complete: boolean): void => {
+  const push = ({ batch, rows, rejects, last, end }: FilledBatch, isLast: boolean): void => {
     const { rows: written } = batch;
     const { leaseMs } = job;
     const advance = {
@@ -111,7 +111,7 @@ async function copyFrom(
       rows,
       written,
       rejected: rejects.length,
-      complete,
+      complete: isLast,
       leaseMs,
     };
     cursor = last;
