@@ -17,6 +17,7 @@ import type {
 import { MigratorError } from '../errors.ts';
 import { D1CheckpointStore, isPlannedAlready } from './checkpoints/checkpoint-store.ts';
 import type { D1Connection, Query } from './connection.ts';
+import { BufferPool } from './buffer-pool.ts';
 import { compareBatch, deleteKeys, isOrderedAlike, readKeys, within } from './compare.ts';
 import type { Ddl } from './schema/ddl.ts';
 import { type D1Batch, D1Encoder, maxRowBytes } from './encoder.ts';
@@ -61,6 +62,7 @@ export class D1Target implements SinkTarget<D1Batch> {
   readonly mode: 'upsert' | 'insert';
   readonly maxRowBytes: number = maxRowBytes;
   readonly #parts: D1TargetParts;
+  readonly #buffers = new BufferPool();
   readonly #keyForms: readonly ColumnForm[];
   readonly #insertInto: RawBuilder<unknown>;
   readonly #onConflict: RawBuilder<unknown>;
@@ -130,7 +132,7 @@ export class D1Target implements SinkTarget<D1Batch> {
 
   encoder(maxRows?: number): BatchEncoder<D1Batch> {
     const { forms, connection } = this.#parts;
-    return new D1Encoder(forms, maxRows, connection.database instanceof D1RestDatabase);
+    return new D1Encoder(forms, maxRows, connection.database instanceof D1RestDatabase, this.#buffers);
   }
 
   async commit(batch: D1Batch, advance: Advance, context?: CallContext): Promise<CommitOutcome> {

@@ -24,6 +24,8 @@ export interface PageReader {
   readonly pageSize: number;
   /** The same, as it stands now; see {@link BatchLimit}. */
   readonly batchLimit?: { readonly pageRows: number } | undefined;
+  /** Waited for before each page, where several ranges are read at the same time. */
+  readonly gate?: { run<T>(read: () => Promise<T>): Promise<T> } | undefined;
   readonly retry: RetryPolicy;
   /** Ends waiting and reading. */
   readonly stop: AbortSignal;
@@ -145,7 +147,10 @@ async function readPage(reader: PageReader, request: () => PageRequest): Promise
   const context: CallContext = { signal: reader.stop };
   return await withRetries(
     'read a page',
-    async () => await reader.source.readPage(request(), context),
+    async () => {
+      const read = async (): Promise<Page> => await reader.source.readPage(request(), context);
+      return await (reader.gate ? reader.gate.run(read) : read());
+    },
     reader.retry,
     context,
     (notice) => reader.retried(notice),

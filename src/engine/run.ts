@@ -1,6 +1,7 @@
 import pLimit from 'p-limit';
 import type { CallContext, Progress, RunResult } from '../contract/index.ts';
 import { isMigratorError, MigratorError } from '../errors.ts';
+import { ReadGate } from './copying/read-gate.ts';
 import { BatchLimit, type LimitChange } from './copying/batch-limit.ts';
 import type { CopyJob } from './copying/job.ts';
 import type { Budget, EngineOptions } from './options.ts';
@@ -197,6 +198,8 @@ class Run {
       onReject,
       concurrency,
     } = this.#options;
+    const writes = pLimit(concurrency);
+    const gate = new ReadGate(() => writes.activeCount + writes.pendingCount >= concurrency);
     const { migration, description, pipeline, target, delivery } = prepared;
     return {
       migration,
@@ -219,7 +222,8 @@ class Run {
         (change) => this.#limited(migration, change),
       ),
       encoders: [],
-      inFlight: pLimit(concurrency),
+      gate,
+      inFlight: async (write) => await writes(write).finally(() => gate.wake()),
       stop: this.#control.stop,
       abort: this.#control.abort,
       admit: (rows) => this.#control.admit(rows),

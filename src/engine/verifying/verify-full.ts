@@ -281,7 +281,14 @@ export class FullVerifier {
   }
 
   async #compare(batch: EncodedBatch, span: KeyRange | null): Promise<Comparison> {
-    return await this.#try('compare a batch', (context) => this.#verifier.compare(batch, span, context));
+    let calls = 0;
+    const found = await this.#try('compare a batch', (context) => {
+      calls += 1;
+      return this.#verifier.compare(batch, span, context);
+    });
+    // After a failure another request may still be on its way with it.
+    if (calls === 1) batch.release?.();
+    return found;
   }
 
   async #try<T>(operation: string, call: (context: CallContext) => Promise<T>): Promise<T> {
