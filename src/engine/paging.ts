@@ -13,8 +13,11 @@ import { MigratorError } from '../errors.ts';
 import { NotedKey } from './rows/byte-row.ts';
 import { type RetryNotice, type RetryPolicy, withRetries } from './retry.ts';
 
-/** Text that one page may hold. A reader of {@link pages} holds two at a time, one of {@link readRange} none. */
-const pageBytes = 1_000_000;
+/** Text that one page may hold, where it is kept: two of them at a time. */
+const keptPageBytes = 1_000_000;
+
+/** Text of a page that is handed over as it arrives: what it becomes is about one batch. */
+const streamedPageBytes = 2_000_000;
 
 /** What reading a range needs. */
 export interface PageReader {
@@ -40,7 +43,7 @@ export async function* pages(
 ): AsyncGenerator<Page, void> {
   const sizes = new RowSizes(reader.description.estimatedRowBytes);
   const read = (after: Key | null): Promise<Page> => {
-    const page = readPage(reader, () => requestAfter(reader, range, after, sizes));
+    const page = readPage(reader, () => requestAfter(reader, range, after, sizes, keptPageBytes));
     page.catch(() => undefined); // awaited when its turn comes
     return page;
   };
@@ -108,7 +111,7 @@ class RangeReading {
       this.#check();
       // A page that failed half-way goes on behind what it has handed over.
       const after = last.isEmpty ? from : last.key;
-      const request = requestAfter(this.#reader, range, after, this.#sizes);
+      const request = requestAfter(this.#reader, range, after, this.#sizes, streamedPageBytes);
       return { ...request, onRow: this.#onRow, onBytes: this.#onBytes };
     });
     for (const row of page.rows) this.#onRow(row);
@@ -157,13 +160,19 @@ async function readPage(reader: PageReader, request: () => PageRequest): Promise
   );
 }
 
-function requestAfter(reader: PageReader, range: KeyRange, after: Key | null, sizes: RowSizes): PageRequest {
+function requestAfter(
+  reader: PageReader,
+  range: KeyRange,
+  after: Key | null,
+  sizes: RowSizes,
+  maxBytes: number,
+): PageRequest {
   const { pageRows = Infinity } = reader.batchLimit ?? {};
   return {
     lower: after === null ? range.lower : { key: after, inclusive: false },
     upper: range.upper,
-    limit: Math.max(1, Math.floor(Math.min(reader.pageSize, pageRows, pageBytes / sizes.average))),
-    maxBytes: pageBytes,
+    limit: Math.max(1, Math.floor(Math.min(reader.pageSize, pageRows, maxBytes / sizes.average))),
+    maxBytes,
     version: reader.description.version,
   };
 }
