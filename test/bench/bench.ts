@@ -7,12 +7,26 @@ import { DRIVE_ROWS } from '../../examples/local/sample-data.ts';
 import { type GrowthPoint, measureGrowth } from './growth.ts';
 import { figuresOf, type LineFigures, type Measured } from './lines.ts';
 import { record } from './recording.ts';
+import { fromAfar } from './subjects/cloudflare.ts';
+import { readingAlone } from './subjects/copy-out.ts';
+import { dumpAndWrangler } from './subjects/dump.ts';
+import { guide, sling } from './subjects/inserts.ts';
 import { overRest, restCeiling } from './subjects/rest.ts';
-import type { Subject } from './subjects/subject.ts';
+import type { Subject, Turn } from './subjects/subject.ts';
+import { insideWorker, workerCeiling } from './subjects/worker.ts';
 import { type BenchTable, checkContents, makeNarrow, makeWide } from './tables.ts';
 
 /** What can be asked for by `--only`. */
-export const SUBJECTS: Readonly<Record<string, Subject>> = { ceiling: restCeiling, rest: overRest };
+const SUBJECTS: Readonly<Record<string, readonly Subject[]>> = {
+  ceiling: [restCeiling],
+  rest: [overRest],
+  worker: [workerCeiling, insideWorker],
+  copy: [readingAlone],
+  dump: [dumpAndWrangler],
+  sling: [sling],
+  guide: [guide],
+  cloudflare: [fromAfar],
+};
 export const WORDS: readonly string[] = [...Object.keys(SUBJECTS), 'memory'];
 
 export interface BenchOptions {
@@ -56,12 +70,14 @@ export async function bench(options: BenchOptions): Promise<BenchReport> {
   log(`Making a table of ${rows} rows, and a wide one`);
   const narrow = await makeNarrow(postgres.connectionString, rows);
   const wide = await makeWide(postgres.connectionString, rows);
-  const check = async (d1: Pick<LocalD1, 'directory'>, table: BenchTable, what: string): Promise<void> => {
-    await options.beforeCheck?.(d1, table.table);
-    checkContents(d1, table, what);
-  };
+  const checkOf =
+    (table: BenchTable): Turn['check'] =>
+    async (d1, what, contents = table) => {
+      await options.beforeCheck?.(d1, table.table);
+      checkContents(d1, table, contents, what);
+    };
 
-  const subjects = Object.entries(SUBJECTS).filter(([word]) => only.includes(word));
+  const subjects = Object.entries(SUBJECTS).flatMap(([word, ones]) => (only.includes(word) ? ones : []));
   const tables: TableReport[] = [];
   if (subjects.length > 0) {
     await using recordedNarrow = await record(postgres, narrow);
@@ -73,13 +89,8 @@ export async function bench(options: BenchOptions): Promise<BenchReport> {
     for (let n = 1; n <= rounds; n += 1) {
       for (const { name, table, recording, measured } of measuredTables) {
         const ofRound: Measured[] = [];
-        for (const [, subject] of subjects) {
-          const turn = {
-            postgres,
-            table,
-            recording,
-            check: (d1: LocalD1, what: string) => check(d1, table, what),
-          };
+        for (const subject of subjects) {
+          const turn = { postgres, table, recording, check: checkOf(table) };
           for (const one of await subject(turn)) {
             ofRound.push(one);
             log(`  round ${n}, ${name}: ${one.line}${inFlight(one)} ${one.seconds.toFixed(2)} s${part(one)}`);
@@ -94,7 +105,7 @@ export async function bench(options: BenchOptions): Promise<BenchReport> {
       tables.push({ name, rows: count, columns: Object.keys(columns).length, bytes: recording.bytes, lines });
     }
   }
-  const growth = only.includes('memory') ? await measureGrowth(postgres, lengths(options), check) : [];
+  const growth = only.includes('memory') ? await measureGrowth(postgres, lengths(options), checkOf) : [];
   return {
     date: new Date().toISOString().slice(0, 10),
     machine: { cpu: cpus()[0]?.model.trim() ?? '', cores: availableParallelism(), memoryBytes: totalmem() },

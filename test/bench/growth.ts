@@ -3,6 +3,7 @@ import { runChild } from './child-process.ts';
 import { round } from './lines.ts';
 import type { SdkJob, SdkResult } from './sdk-child.ts';
 import { sdkChild } from './subjects/rest.ts';
+import type { Turn } from './subjects/subject.ts';
 import { type BenchTable, dropTable, makeDriveOf } from './tables.ts';
 import { freshTarget } from './target.ts';
 
@@ -19,7 +20,7 @@ export interface GrowthPoint {
 export async function measureGrowth(
   postgres: LocalPostgres,
   lengths: readonly number[],
-  check: (target: { readonly directory: string }, table: BenchTable, what: string) => Promise<void>,
+  checkOf: (table: BenchTable) => Turn['check'],
 ): Promise<GrowthPoint[]> {
   const points: GrowthPoint[] = [];
   for (const rows of lengths) {
@@ -27,7 +28,7 @@ export async function measureGrowth(
     await using target = await freshTarget(postgres);
     const job: SdkJob = { kind: 'copy', table: table.table };
     const { seconds, memory } = await runChild<SdkResult>(sdkChild, target.env, job);
-    await check(target.d1, table, `this package, ${rows} rows`);
+    await checkOf(table)(target.d1, `this package, ${rows} rows`);
     await dropTable(postgres.connectionString, table);
     points.push({
       rows,

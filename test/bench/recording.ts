@@ -33,7 +33,7 @@ export async function record(postgres: LocalPostgres, table: BenchTable): Promis
     await using target = await freshTarget(postgres);
     const job: SdkJob = { kind: 'copy', table: table.table, recordTo: file };
     await runChild<SdkResult>(new URL('./sdk-child.ts', import.meta.url), target.env, job);
-    checkContents(target.d1, table, 'The recorded run');
+    checkContents(target.d1, table, table, 'The recorded run');
     const { size: bytes } = await stat(file);
     return { file, bytes, ...readDatabase(target.d1, table.table), [Symbol.asyncDispose]: remove };
   } catch (error) {
