@@ -1,7 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import pg from 'pg';
-import type { LocalD1 } from '../../examples/local/d1.ts';
 import { startPostgres } from '../../examples/local/postgres.ts';
 import { DRIVE_ROWS } from '../../examples/local/sample-data.ts';
 import { type GrowthPoint, measureGrowth } from './growth.ts';
@@ -16,8 +15,8 @@ import type { Subject, Turn } from './subjects/subject.ts';
 import { insideWorker, workerCeiling } from './subjects/worker.ts';
 import { type BenchTable, checkContents, makeNarrow, makeWide } from './tables.ts';
 
-/** What can be asked for by `--only`. */
-const SUBJECTS: Readonly<Record<string, readonly Subject[]>> = {
+/** What can be asked for by a word. */
+export const SUBJECTS: Readonly<Record<string, readonly Subject[]>> = {
   ceiling: [restCeiling],
   rest: [overRest],
   worker: [workerCeiling, insideWorker],
@@ -27,19 +26,15 @@ const SUBJECTS: Readonly<Record<string, readonly Subject[]>> = {
   guide: [guide],
   cloudflare: [fromAfar],
 };
-export const WORDS: readonly string[] = [...Object.keys(SUBJECTS), 'memory'];
 
 export interface BenchOptions {
   readonly rounds: number;
   /** Rows of the narrow table; the wide one is smaller in the same proportion. */
   readonly rows: number;
-  /** Words of {@link WORDS}. */
-  readonly only: readonly string[];
-  /** Tables of 10 and 20 million rows as well. */
-  readonly large: boolean;
+  readonly subjects: readonly Subject[];
+  /** Lengths of tables for speed and memory; see {@link lengthsOf}. */
+  readonly lengths: readonly number[];
   readonly log: (line: string) => void;
-  /** Called before what was copied is compared. */
-  readonly beforeCheck?: (d1: Pick<LocalD1, 'directory'>, table: string) => Promise<void>;
 }
 
 /** Everything that was measured in one run. */
@@ -62,8 +57,7 @@ export interface TableReport {
 }
 
 /** Measures; rejects where anything that was copied is not what PostgreSQL holds. */
-export async function bench(options: BenchOptions): Promise<BenchReport> {
-  const { rows, rounds, only, log } = options;
+export async function bench({ rows, rounds, subjects, lengths, log }: BenchOptions): Promise<BenchReport> {
   if (!existsSync(new URL('../../dist/index.js', import.meta.url)))
     throw new Error('The benchmark measures the built package: npm run build');
   await using postgres = await startPostgres();
@@ -72,12 +66,9 @@ export async function bench(options: BenchOptions): Promise<BenchReport> {
   const wide = await makeWide(postgres.connectionString, rows);
   const checkOf =
     (table: BenchTable): Turn['check'] =>
-    async (d1, what, contents = table) => {
-      await options.beforeCheck?.(d1, table.table);
+    (d1, what, contents = table) =>
       checkContents(d1, table, contents, what);
-    };
 
-  const subjects = Object.entries(SUBJECTS).flatMap(([word, ones]) => (only.includes(word) ? ones : []));
   const tables: TableReport[] = [];
   if (subjects.length > 0) {
     await using recordedNarrow = await record(postgres, narrow);
@@ -105,7 +96,7 @@ export async function bench(options: BenchOptions): Promise<BenchReport> {
       tables.push({ name, rows: count, columns: Object.keys(columns).length, bytes: recording.bytes, lines });
     }
   }
-  const growth = only.includes('memory') ? await measureGrowth(postgres, lengths(options), checkOf) : [];
+  const growth = await measureGrowth(postgres, lengths, { checkOf, log });
   return {
     date: new Date().toISOString().slice(0, 10),
     machine: { cpu: cpus()[0]?.model.trim() ?? '', cores: availableParallelism(), memoryBytes: totalmem() },
@@ -116,10 +107,10 @@ export async function bench(options: BenchOptions): Promise<BenchReport> {
   };
 }
 
-/** 200,000, 1 and 2 million rows where the narrow table is whole, and further ones on request. */
-function lengths({ rows, large }: BenchOptions): number[] {
+/** 200,000, 1 and 2 million rows where the narrow table is whole, and 10 and 20 million where `large` is asked for. */
+export function lengthsOf(rows: number, large: boolean): number[] {
   const millions = [0.2, 1, 2, ...(large ? [10, 20] : [])];
-  return millions.map((count) => Math.round(count * 1_000_000 * Math.min(1, rows / DRIVE_ROWS)));
+  return millions.map((count) => Math.ceil(count * 1_000_000 * Math.min(1, rows / DRIVE_ROWS)));
 }
 
 function inFlight({ inFlight: requests }: Measured): string {

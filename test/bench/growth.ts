@@ -20,7 +20,7 @@ export interface GrowthPoint {
 export async function measureGrowth(
   postgres: LocalPostgres,
   lengths: readonly number[],
-  checkOf: (table: BenchTable) => Turn['check'],
+  { checkOf, log }: { checkOf: (table: BenchTable) => Turn['check']; log: (line: string) => void },
 ): Promise<GrowthPoint[]> {
   const points: GrowthPoint[] = [];
   for (const rows of lengths) {
@@ -28,14 +28,11 @@ export async function measureGrowth(
     await using target = await freshTarget(postgres);
     const job: SdkJob = { kind: 'copy', table: table.table };
     const { seconds, memory } = await runChild<SdkResult>(sdkChild, target.env, job);
-    await checkOf(table)(target.d1, `this package, ${rows} rows`);
+    checkOf(table)(target.d1, `this package, ${rows} rows`);
     await dropTable(postgres.connectionString, table);
-    points.push({
-      rows,
-      seconds: round(seconds),
-      rowsPerSecond: Math.round(rows / seconds),
-      peakBytes: memory.peak - memory.before,
-    });
+    const peakBytes = memory.peak - memory.before;
+    log(`  ${rows} rows: ${seconds.toFixed(2)} s, ${(peakBytes / 1e6).toFixed(0)} MB`);
+    points.push({ rows, seconds: round(seconds), rowsPerSecond: Math.round(rows / seconds), peakBytes });
   }
   return points;
 }

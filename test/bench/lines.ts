@@ -64,17 +64,19 @@ export const LINES: Readonly<Record<LineName, LineMeaning>> = {
   dump: {
     label: 'making a dump',
     meaning:
-      'A file as `pg_dump --inserts --rows-per-insert=500` writes it, with fewer rows a statement where 500 are more than the 100,000 bytes that D1 takes; written by code of the benchmark.',
+      'A file as `pg_dump --inserts --rows-per-insert=500` writes it, written by code of the benchmark; with fewer rows a statement where 500 are longer than 35,000 bytes, as wrangler gets slow with longer statements.',
     ceiling: 'rest-ceiling',
   },
   'dump-wrangler': {
     label: 'dump and wrangler',
-    meaning: 'Making that file, and `wrangler d1 execute --local --file` on it, which needs no API.',
+    meaning:
+      'Making that file, and `wrangler d1 execute --local --file` on it, which starts a workerd of its own and needs no API.',
     ceiling: 'rest-ceiling',
   },
   sling: {
     label: 'as sling does it',
-    meaning: '100 bound values a statement, one statement a request, 50 requests at a time.',
+    meaning:
+      '100 bound values a statement, one statement a request, 50 requests at a time; the rows are read in pages, as for the next two.',
     ceiling: 'rest-ceiling',
   },
   guide: {

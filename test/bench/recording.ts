@@ -1,5 +1,4 @@
-import { mkdtemp, rm, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { LocalD1 } from '../../examples/local/d1.ts';
 import type { LocalPostgres } from '../../examples/local/postgres.ts';
@@ -8,6 +7,7 @@ import { runChild } from './child-process.ts';
 import type { SdkJob, SdkResult } from './sdk-child.ts';
 import { type BenchTable, checkContents } from './tables.ts';
 import { freshTarget } from './target.ts';
+import { temporaryDirectory } from './temporary.ts';
 
 type SqlValue = string | number | null;
 
@@ -26,18 +26,22 @@ const checkpointTable = 'migration_checkpoints';
 
 /** Runs the migrator once, and keeps what it wrote. */
 export async function record(postgres: LocalPostgres, table: BenchTable): Promise<Recording> {
-  const directory = await mkdtemp(join(tmpdir(), 'bench-recording-'));
-  const remove = (): Promise<void> => rm(directory, { recursive: true, force: true });
+  const directory = await temporaryDirectory('recording');
   try {
-    const file = join(directory, 'requests');
+    const file = join(directory.path, 'requests');
     await using target = await freshTarget(postgres);
     const job: SdkJob = { kind: 'copy', table: table.table, recordTo: file };
     await runChild<SdkResult>(new URL('./sdk-child.ts', import.meta.url), target.env, job);
     checkContents(target.d1, table, table, 'The recorded run');
     const { size: bytes } = await stat(file);
-    return { file, bytes, ...readDatabase(target.d1, table.table), [Symbol.asyncDispose]: remove };
+    return {
+      file,
+      bytes,
+      ...readDatabase(target.d1, table.table),
+      [Symbol.asyncDispose]: () => directory[Symbol.asyncDispose](),
+    };
   } catch (error) {
-    await remove();
+    await directory[Symbol.asyncDispose]();
     throw error;
   }
 }
