@@ -81,6 +81,7 @@ export class JsonWriter {
     const text = this.#isEscaped ? JSON.stringify(json).slice(1, -1) : json;
     // No character has less than a byte.
     if (!this.#hasRoom(json.length)) return;
+    const before = this.position;
     for (;;) {
       const { read, written } = encoder.encodeInto(text, this.#bytes.subarray(this.#at));
       if (read === text.length) {
@@ -90,7 +91,9 @@ export class JsonWriter {
       this.#grow(this.#at + text.length * 3);
     }
     this.#escapes += text.length - json.length;
-    if (this.length > this.#limit) this.#isFull = true;
+    if (this.length <= this.#limit) return;
+    this.truncate(before);
+    this.#isFull = true;
   }
 
   /** A text as a JSON string. */
