@@ -8,6 +8,7 @@ import {
   type PostgresTableOptions,
 } from 'resumable-migrator/postgres';
 import { type PageReader, type RangeTaker, readRange } from '../../src/engine/paging.ts';
+import { textRowOf } from '../../src/engine/rows/byte-row.ts';
 import { RowStream } from '../../src/postgres/row-stream.ts';
 import { World } from '../support/world.ts';
 import { scalars, scalarTypes } from '../values/scalars.ts';
@@ -45,28 +46,10 @@ const ways: Readonly<Record<string, (table: string, options?: Options) => Postgr
     }),
 };
 
-/** The values of a row that came as bytes. */
-function textsOf({ source, starts, ends, texts }: ByteRow): TextRow {
-  return Array.from(starts, (start, column) => {
-    if (start === -1) return null;
-    if (start === -2) return texts[column] ?? '';
-    return Buffer.from(source.subarray(start, ends[column])).toString('utf8');
-  });
-}
-
-/** A row that came as bytes, as where its values stand. */
-interface Noted {
-  readonly row: TextRow;
-  readonly source: Uint8Array;
-  readonly starts: Int32Array;
-  readonly ends: Int32Array;
-  readonly texts: readonly string[];
-}
-
 interface Collected {
   /** In the order in which they came, whichever way. */
   readonly all: TextRow[];
-  readonly bytes: Noted[];
+  readonly bytes: ByteRow[];
   readonly texts: TextRow[];
 }
 
@@ -85,10 +68,9 @@ async function collect(
   };
   const onBytes = (row: ByteRow): void => {
     const { starts, ends, texts } = row;
-    const texted = textsOf(row);
-    found.all.push(texted);
+    found.all.push(textRowOf(row));
+    // The object is used again for the next row; the bytes are not.
     found.bytes.push({
-      row: texted,
       source: row.source,
       starts: starts.slice(),
       ends: ends.slice(),
@@ -161,12 +143,7 @@ describe('a row of every type', () => {
 
   test('stays readable where its bytes stand, once all the others have come', async () => {
     const { bytes } = await collect(world.source('every_type'), upper, { onRow: true, onBytes: true });
-    expect(
-      firstDifference(
-        bytes.map((noted) => textsOf(noted)),
-        expected,
-      ),
-    ).toBeNull();
+    expect(firstDifference(bytes.map(textRowOf), expected)).toBeNull();
     const inPlace = bytes.filter(({ starts }) => starts.some((start) => start >= 0));
     expect(inPlace).toHaveLength(expected.length);
   });
@@ -273,7 +250,10 @@ describe('a connection that ends while rows come', () => {
         ids.push(id ?? '');
         if (ids.length % 400 === 100) end();
       };
-      const pages = await readWhole(source, String(rows), { row: take, bytes: (row) => take(textsOf(row)) });
+      const pages = await readWhole(source, String(rows), {
+        row: take,
+        bytes: (row) => take(textRowOf(row)),
+      });
       expect(ids).toEqual(Array.from({ length: rows }, (_, index) => String(index + 1)));
       const failed = pages.filter(({ error }) => error !== null);
       expect(failed.length).toBeGreaterThanOrEqual(2);
@@ -318,7 +298,7 @@ describe('rows that are larger than the statistics say', () => {
     const { done } = await source.readPage({
       ...request,
       onRow: (row) => void rows.push(row),
-      onBytes: (row) => void rows.push(textsOf(row)),
+      onBytes: (row) => void rows.push(textRowOf(row)),
     });
     const sent = stream.bytesRead - before;
     await pool.end();
@@ -357,7 +337,7 @@ describe('rows that are larger than the statistics say', () => {
       characters += row[1]?.length ?? 0;
     };
     const source = world.source('later_large');
-    const pages = await readWhole(source, '712', { row: take, bytes: (row) => take(textsOf(row)) });
+    const pages = await readWhole(source, '712', { row: take, bytes: (row) => take(textRowOf(row)) });
     expect(ids).toEqual(Array.from({ length: 712 }, (_, index) => String(index + 1)));
     expect(characters).toBe(700 + 12 * 1_500_000);
     // Small rows alone fill the first page, and a large one ends it.
@@ -446,7 +426,7 @@ describe('a taker that throws', () => {
     };
     const reading = readWhole(world.source('taken'), '3000', {
       row: take,
-      bytes: (row) => take(textsOf(row)),
+      bytes: (row) => take(textRowOf(row)),
     });
     await expect(reading).rejects.toBe(error);
     expect(ids).toHaveLength(1_499);
