@@ -85,4 +85,6 @@ export interface KeyRange {
 export interface CallContext {
   /** Ends the call early. An adapter rejects with the signal's reason as soon as it can. */
   readonly signal?: AbortSignal | undefined;
+  /** Told of milliseconds in which the call only waited for its turn, for a quota's sake: they do not make it slow. */
+  readonly waited?: ((milliseconds: number) => void) | undefined;
 }

@@ -80,7 +80,7 @@ export class D1Connection {
   #withSignal(context?: CallContext): D1DatabaseLike {
     const { database } = this;
     return context?.signal && database instanceof D1RestDatabase
-      ? database.withSignal(context.signal)
+      ? database.withSignal(context.signal, context.waited)
       : database;
   }
 }

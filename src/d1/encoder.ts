@@ -1,6 +1,6 @@
 import type { BatchEncoder, ByteRow, EncodedBatch, RejectedRow, TextRow } from '../contract/index.ts';
 import { groupTooLarge, MigratorError, rowTooLarge } from '../errors.ts';
-import { BufferPool } from './buffer-pool.ts';
+import type { BufferPool } from './buffer-pool.ts';
 import type { JsonText } from './json-text.ts';
 import { JsonWriter, startPosition, type WriterPosition } from './json-writer.ts';
 import type { ColumnForm } from './values/types.ts';
@@ -56,7 +56,7 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
     forms: readonly ColumnForm[],
     maxRows: number = Infinity,
     isEscaped: boolean = false,
-    pool: BufferPool = new BufferPool(),
+    pool?: BufferPool,
   ) {
     this.#forms = forms;
     this.#maxRows = maxRows;

@@ -23,8 +23,12 @@ export class JsonText {
     this.isEscaped = isEscaped;
   }
 
+  get bytes(): Uint8Array<ArrayBuffer> {
+    return this.#buffer.subarray(this.#start, this.#end);
+  }
+
   toString(): string {
-    const text = decoder.decode(this.#buffer.subarray(this.#start, this.#end));
+    const text = decoder.decode(this.bytes);
     return this.isEscaped ? (JSON.parse(`"${text}"`) as string) : text;
   }
 
@@ -39,7 +43,7 @@ export class JsonText {
     }
     const body = new Uint8Array(prefix.length + this.#end - this.#start + suffix.length);
     body.set(prefix);
-    body.set(this.#buffer.subarray(this.#start, this.#end), prefix.length);
+    body.set(this.bytes, prefix.length);
     body.set(suffix, body.length - suffix.length);
     return body;
   }

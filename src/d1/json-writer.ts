@@ -1,4 +1,4 @@
-import type { BufferPool } from './buffer-pool.ts';
+import { BufferPool } from './buffer-pool.ts';
 import { headroom, JsonText } from './json-text.ts';
 
 const encoder = new TextEncoder();
@@ -37,7 +37,7 @@ export class JsonWriter {
   #escapes = 0;
   #isFull = false;
 
-  constructor(limit: number, isEscaped: boolean, pool: BufferPool) {
+  constructor(limit: number, isEscaped: boolean, pool: BufferPool = new BufferPool()) {
     this.#limit = limit;
     this.#pool = pool;
     this.#isEscaped = isEscaped;
@@ -87,6 +87,7 @@ export class JsonWriter {
     const text = this.#isEscaped ? JSON.stringify(json).slice(1, -1) : json;
     // No character has less than a byte.
     if (!this.#hasRoom(json.length)) return;
+    const before = this.position;
     for (;;) {
       const { read, written } = encoder.encodeInto(text, this.#bytes.subarray(this.#at));
       if (read === text.length) {
@@ -96,7 +97,9 @@ export class JsonWriter {
       this.#grow(this.#at + text.length * 3);
     }
     this.#escapes += text.length - json.length;
-    if (this.length > this.#limit) this.#isFull = true;
+    if (this.length <= this.#limit) return;
+    this.truncate(before);
+    this.#isFull = true;
   }
 
   /** A text as a JSON string. */
@@ -151,6 +154,11 @@ export class JsonWriter {
     return true;
   }
 
+  /** A copy of what is written. */
+  toText(): JsonText {
+    return new JsonText(this.#bytes.slice(0, this.#at), headroom, this.#at, this.#isEscaped);
+  }
+
   /**
    * Hands over what is written, and begins anew.
    *
@@ -158,13 +166,12 @@ export class JsonWriter {
    */
   take(): { readonly text: JsonText; readonly release: () => void } {
     const [bytes, end] = [this.#bytes, this.#at];
-    this.truncate(startPosition);
     if (end < bytes.length * smallPart) {
-      return {
-        text: new JsonText(bytes.slice(0, end), headroom, end, this.#isEscaped),
-        release: () => undefined,
-      };
+      const text = this.toText();
+      this.truncate(startPosition);
+      return { text, release: () => undefined };
     }
+    this.truncate(startPosition);
     this.#bytes = new Uint8Array();
     const release = (): void => this.#pool.give(bytes);
     return { text: new JsonText(bytes, headroom, end, this.#isEscaped), release };

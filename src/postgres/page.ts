@@ -7,11 +7,19 @@ import type { PostgresColumn } from './types/types.ts';
 
 type PageLimits = Pick<PageRequest, 'limit' | 'maxBytes' | 'onRow' | 'onBytes'>;
 
-/** Text that is asked for at a time, where rows may be large: so much more than wanted may come at the most, and one row. */
+/** Text that is asked for at a time, where rows may be large: so much more than wanted is handed over at the most, and one row. */
 const portionBytes = 256_000;
 
 /** Rows of a table without large values whose statistics say less than this are read in one go. Bytes. */
 const smallRowBytes = 500;
+
+/** How many times the rows that were seen may come next, where statistics are all that is known of the others. */
+const portionGrowth = 8;
+
+/** What the rows of a source had in the page that was read last, on average; null: none was read. Bytes. */
+export interface SeenRows {
+  average: number | null;
+}
 
 /** The columns of a row as it is read: those that travel, then those of the key that do not. */
 export function travellingColumns({ columns, key }: TableDescription): readonly PostgresColumn[] {
@@ -29,13 +37,16 @@ export class PageTaker implements RowTaker {
   /** True: rows are asked for in portions, so that no page grows far beyond its bytes. */
   readonly #careful: boolean;
   readonly #estimate: number;
+  readonly #seen: SeenRows;
   readonly #rows: TextRow[] = [];
   #taken = 0;
   #characters = 0;
   #more = false;
 
-  constructor(table: TableDescription, request: PageLimits) {
+  /** @param seen - shared by the pages of a source. */
+  constructor(table: TableDescription, request: PageLimits, seen: SeenRows = { average: null }) {
     this.#request = request;
+    this.#seen = seen;
     const { onBytes } = request;
     this.bytes = onBytes && table.isUtf8 ? this.#byteRows(table, onBytes) : undefined;
     this.#convert = travellingColumns(table).flatMap(({ codec: { canonical } }, index) =>
@@ -50,12 +61,7 @@ export class PageTaker implements RowTaker {
   }
 
   row(values: (string | null)[]): void {
-    // One row more than asked for says whether there are more, without another query.
-    if (this.#taken >= this.#request.limit) {
-      this.#more = true;
-      return;
-    }
-    this.#taken += 1;
+    if (!this.#admit()) return;
     for (const { index, canonical } of this.#convert) {
       const value = values[index];
       if (typeof value === 'string') values[index] = canonical(value);
@@ -68,15 +74,21 @@ export class PageTaker implements RowTaker {
   #byteRows(table: TableDescription, onBytes: (row: ByteRow) => void): OnDataRow {
     const row = new PageRow(travellingColumns(table));
     return (chunk, start) => {
-      if (this.#taken >= this.#request.limit) {
-        this.#more = true;
-        return;
-      }
-      this.#taken += 1;
+      if (!this.#admit()) return;
       const end = row.read(chunk, start);
       this.#characters += end - start;
       onBytes(row);
     };
+  }
+
+  /** Counts a row. False: it belongs to the next page, which is all that it says. */
+  #admit(): boolean {
+    const { limit, maxBytes = Infinity } = this.#request;
+    // One row more than asked for says whether there are more, without another query.
+    const isFull = this.#taken >= limit || (this.#careful && this.#characters >= maxBytes + portionBytes);
+    if (isFull) this.#more = true;
+    else this.#taken += 1;
+    return !isFull;
   }
 
   portion(): number | null {
@@ -86,11 +98,14 @@ export class PageTaker implements RowTaker {
       this.#more = true;
       return null;
     }
-    const seen = this.#taken === 0 ? this.#estimate : this.#characters / this.#taken;
-    return Math.max(1, Math.floor(Math.min(left, portionBytes) / Math.max(1, seen)));
+    const { average } = this.#seen;
+    const seen = this.#taken === 0 ? (average ?? this.#estimate) : this.#characters / this.#taken;
+    const rows = Math.max(1, Math.floor(Math.min(left, portionBytes) / Math.max(1, seen)));
+    return average === null ? Math.min(rows, Math.max(1, this.#taken * portionGrowth)) : rows;
   }
 
   end(): Page {
+    if (this.#careful && this.#taken > 0) this.#seen.average = this.#characters / this.#taken;
     return { rows: this.#rows, done: !this.#more };
   }
 }

@@ -1,4 +1,14 @@
-import type { Key, KeyBound, KeyRange, Page, Source, SourceDescription, TextRow } from '../contract/index.ts';
+import type {
+  ByteRow,
+  Key,
+  KeyBound,
+  KeyRange,
+  Page,
+  PageRequest,
+  Source,
+  SourceDescription,
+  TextRow,
+} from '../contract/index.ts';
 import { ok, present } from './check.ts';
 
 /** A source as the suite reads it: with its own key order, which the suite does not know. */
@@ -75,4 +85,39 @@ export async function collect(portions: AsyncIterable<readonly KeyRange[]>): Pro
   const ranges: KeyRange[] = [];
   for await (const portion of portions) ranges.push(...portion);
   return ranges;
+}
+
+/**
+ * A page whose rows are taken as they come. Those that came as bytes are read at the end, where a source that uses its memory again
+ * would have changed them.
+ *
+ * @param asBytes - bytes are taken as well.
+ */
+export async function handedOver(
+  source: Source<object>,
+  request: PageRequest,
+  asBytes: boolean,
+): Promise<Page> {
+  const rows: (() => TextRow)[] = [];
+  const onRow = (row: TextRow): void => {
+    const copy = [...row];
+    rows.push(() => copy);
+  };
+  const onBytes = ({ source: bytes, starts, ends, texts }: ByteRow): void => {
+    const row = { source: bytes, starts: starts.slice(), ends: ends.slice(), texts: [...texts] };
+    rows.push(() => textsOf(row));
+  };
+  const page = await source.readPage({ ...request, onRow, ...(asBytes && { onBytes }) });
+  return { rows: [...rows.map((row) => row()), ...page.rows], done: page.done };
+}
+
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true });
+
+function textsOf({ source, starts, ends, texts }: ByteRow): TextRow {
+  return Array.from(starts, (start, column) => {
+    if (start === -1) return null;
+    return start === -2
+      ? present(texts[column], `there is no text of column ${column}`)
+      : decoder.decode(source.subarray(start, ends[column]));
+  });
 }

@@ -1,6 +1,6 @@
 import type { KeyBound, Source, TextRow } from '../contract/index.ts';
 import { equal, ok, present, rejects } from './check.ts';
-import { collect, type Reader, readerOf } from './source-reader.ts';
+import { collect, handedOver, type Reader, readerOf } from './source-reader.ts';
 import { abortedSignal, type Disposer, type TestFunction, withFixture } from './suite.ts';
 
 /** A source to check, and what it must give. */
@@ -51,6 +51,7 @@ export function sourceSuite({ test, create, createEmpty }: SourceSuiteOptions): 
   descriptionTests(check);
   rangeTests(check);
   pageTests(check);
+  handOverTests(check);
   if (createEmpty) emptyTests(withFixture(test, createEmpty));
 }
 
@@ -221,6 +222,23 @@ function pageTests(check: SourceTest): void {
       }
     },
   );
+}
+
+function handOverTests(check: SourceTest): void {
+  check('rows that are handed over are those of the page, in its order', async ({ source, rows, reader }) => {
+    const { lower, upper } = await reader.whole();
+    for (const limit of [1, 4, rows.length, rows.length + 1]) {
+      for (const after of [null, rows[2] ?? null]) {
+        const bound = after ? { key: reader.keyOf(after), inclusive: false } : lower;
+        const request = { lower: bound, upper, limit };
+        const expected = await source.readPage(request);
+        const what = `a page of ${limit} ${after ? 'after row 3' : 'from the first row on'}`;
+        const texts = await handedOver(source, request, false);
+        equal(texts, expected, `${what}, handed over as texts`);
+        equal(await handedOver(source, request, true), expected, `${what}, handed over as bytes or texts`);
+      }
+    }
+  });
 }
 
 function emptyTests(check: (name: string, run: (fixture: SourceFixture) => Promise<void>) => void): void {

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { D1RestDatabase } from 'resumable-migrator/d1';
 import { RequestPacer, type Ticket } from '../../src/d1/rest/pacer.ts';
 
 /** A clock that a test moves. */
@@ -151,4 +152,24 @@ test('an answer of a window that is over does not shorten the next one', () => {
   pacer.answered(slow, headers(39, 1, '"default";q=40;w=3'));
   expect(send(pacer, clock, 1_500).length).toBeLessThanOrEqual(2);
   expect(clock.now).toBeGreaterThanOrEqual(before);
+});
+
+test('whoever asks is told of the waiting for the quota, and of nothing where there is none', async () => {
+  const result = { success: true, results: { columns: [], rows: [] }, meta: { changes: 0 } };
+  const answer = JSON.stringify({ success: true, errors: [], messages: [], result: [result] });
+  const waitsOf = async (requests: number): Promise<readonly number[]> => {
+    const waits: number[] = [];
+    const database = new D1RestDatabase({
+      accountId: 'a',
+      databaseId: 'd',
+      apiToken: `waits-${requests}`,
+      quota: { requests, windowMs: 300 },
+      fetch: () => Promise.resolve(new Response(answer)),
+    }).withSignal(new AbortController().signal, (milliseconds) => waits.push(milliseconds));
+    for (let sent = 0; sent < 50 && waits.length === 0; sent += 1) await database.prepare('SELECT 1').all();
+    return waits;
+  };
+  expect(await waitsOf(1_000)).toEqual([]);
+  const [first = 0] = await waitsOf(5);
+  expect(first).toBeGreaterThan(0);
 });

@@ -1,7 +1,16 @@
-import { expect, test } from 'vitest';
-import type { Advance, BatchEncoder, Page, PageRequest, SinkTarget, Source } from 'resumable-migrator';
+import { describe, expect, test } from 'vitest';
+import type {
+  Advance,
+  BatchEncoder,
+  Page,
+  PageRequest,
+  SinkTarget,
+  Source,
+  TextRow,
+} from 'resumable-migrator';
 import { MemoryCheckpointStore, MemoryDatabase, MemorySink, MemorySource } from 'resumable-migrator/memory';
 import { checkpointStoreSuite, type SinkFixture, sinkSuite, sourceSuite } from 'resumable-migrator/testing';
+import { byteRowOf } from '../support/byte-row.ts';
 
 // A suite that everything passes proves nothing: each broken adapter here must fail in the named place.
 
@@ -143,6 +152,76 @@ test('a source that is done too early or too late, or reads one row twice, is fo
     return source;
   });
   expect(twice).toContain('a lower end is inclusive where it says so');
+});
+
+describe('a source that hands rows over', () => {
+  const check = 'rows that are handed over are those of the page, in its order';
+
+  /** Hands over what becomes of a page's rows, each as texts or as bytes. */
+  const handing =
+    (change: (rows: readonly TextRow[]) => readonly TextRow[], as: (nth: number) => 'texts' | 'bytes') =>
+    (source: MemorySource): Source<object> => {
+      const readPage = source.readPage.bind(source);
+      source.readPage = async (request, context) => {
+        const page = await readPage(request, context);
+        if (!request.onRow) return page;
+        for (const [nth, row] of change(page.rows).entries()) {
+          if (as(nth) === 'bytes' && request.onBytes)
+            request.onBytes(byteRowOf(row, (column) => column === 1));
+          else request.onRow(row);
+        }
+        return { rows: [], done: page.done };
+      };
+      return source;
+    };
+  const forms: readonly (readonly [string, (nth: number) => 'texts' | 'bytes'])[] = [
+    ['as texts', () => 'texts'],
+    ['as bytes', () => 'bytes'],
+    ['as both in turn', (nth) => (nth % 2 === 0 ? 'texts' : 'bytes')],
+  ];
+
+  test.each(forms)('as it should fails nowhere: %s', async (_how, as) => {
+    expect(await sourceFailures(handing((page) => page, as))).toBe('');
+  });
+
+  test.each(forms)('twice, out of order, or without the last is found out: %s', async (_how, as) => {
+    const changes: readonly ((rows: readonly TextRow[]) => readonly TextRow[])[] = [
+      (page) => [...page.slice(0, 1), ...page],
+      (page) => page.toReversed(),
+      (page) => page.slice(0, -1),
+      (page) => page.map((row) => row.map((value) => value?.toUpperCase() ?? null)),
+    ];
+    for (const change of changes) expect(await sourceFailures(handing(change, as))).toBe(check);
+  });
+
+  test('and leaves them in the page as well, or uses the memory of their bytes again, is found out', async () => {
+    const both = await sourceFailures((source) => {
+      const readPage = source.readPage.bind(source);
+      source.readPage = async (request, context) => {
+        const page = await readPage(request, context);
+        for (const row of page.rows) request.onRow?.(row);
+        return page;
+      };
+      return source;
+    });
+    expect(both).toBe(check);
+    const memory = new Uint8Array(1_000);
+    const reusing = await sourceFailures((source) => {
+      const readPage = source.readPage.bind(source);
+      source.readPage = async (request, context) => {
+        const page = await readPage(request, context);
+        if (!request.onBytes) return page;
+        for (const row of page.rows) {
+          const made = byteRowOf(row);
+          memory.set(made.source);
+          request.onBytes({ ...made, source: memory });
+        }
+        return { rows: [], done: page.done };
+      };
+      return source;
+    });
+    expect(reusing).toBe(check);
+  });
 });
 
 async function sinkFailures(

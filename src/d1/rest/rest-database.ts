@@ -50,10 +50,11 @@ export class D1RestDatabase implements D1DatabaseLike {
   readonly #url: string;
   readonly #redact: Redactor;
   readonly #signal: AbortSignal | undefined;
+  readonly #waited: ((milliseconds: number) => void) | undefined;
   readonly #pacer: RequestPacer;
 
   /** @throws MigratorError `INVALID_OPTION` where an id, the token or the address is missing or malformed. */
-  constructor(options: D1RestOptions, signal?: AbortSignal) {
+  constructor(options: D1RestOptions, signal?: AbortSignal, waited?: (milliseconds: number) => void) {
     for (const name of ['accountId', 'databaseId', 'apiToken'] as const) {
       const value: unknown = options[name];
       if (typeof value === 'string' && value.trim() !== '' && !/[\s\p{Cc}]/u.test(value)) continue;
@@ -72,14 +73,15 @@ export class D1RestDatabase implements D1DatabaseLike {
     this.#url = `${base}/accounts/${encodeURIComponent(options.accountId)}/d1/database/${encodeURIComponent(options.databaseId)}/raw`;
     this.#redact = new Redactor([options.apiToken]);
     this.#signal = signal;
+    this.#waited = waited;
     // One quota for a user, whichever database or table it is.
     this.#pacer = pacerFor(`${base} ${options.apiToken}`, quotaOf(options, base));
     this.identity = `${new URL(base).host} ${options.accountId}/${options.databaseId}`;
   }
 
-  /** The same database; its requests end with the signal. */
-  withSignal(signal: AbortSignal): D1RestDatabase {
-    return new D1RestDatabase(this.#options, signal);
+  /** The same database; its requests end with the signal. @param waited - told of milliseconds of waiting for the quota. */
+  withSignal(signal: AbortSignal, waited?: (milliseconds: number) => void): D1RestDatabase {
+    return new D1RestDatabase(this.#options, signal, waited);
   }
 
   prepare(sql: string): D1RestStatement {
@@ -135,7 +137,9 @@ export class D1RestDatabase implements D1DatabaseLike {
       this.#signal?.throwIfAborted();
       const admitted = this.#pacer.admit();
       if (typeof admitted !== 'number') return admitted;
+      const started = performance.now();
       await pause(admitted, this.#signal);
+      this.#waited?.(performance.now() - started);
     }
   }
 

@@ -15,14 +15,17 @@ export type SendEnd = 'committed' | 'lost' | Position;
 
 /** Sends a batch until it is known to be in, or known not to be ours any more. */
 export async function send(job: CopyJob, batch: EncodedBatch, advance: Advance): Promise<SendEnd> {
-  const context: CallContext = { signal: job.abort };
+  let waitedMs = 0;
+  const waited = (milliseconds: number): void => void (waitedMs += milliseconds);
+  const context: CallContext = { signal: job.abort, waited };
   const tries = new Tries(job.retry);
   for (let isFirst = true; ; isFirst = false) {
     const started = performance.now();
+    waitedMs = 0;
     let failure: MigratorError | null = null;
     try {
       if ((await deliver(job, batch, advance, context)) === 'committed') {
-        job.batchLimit.taken(advance.rows, performance.now() - started);
+        job.batchLimit.taken(advance.rows, performance.now() - started - waitedMs);
         // After a failure another request may still be on its way with it.
         if (isFirst) batch.release?.();
         return 'committed';

@@ -1,0 +1,335 @@
+import { describe, expect, test } from 'vitest';
+import {
+  MigratorError,
+  type Page,
+  type PageRequest,
+  type RowTransform,
+  type TextRow,
+} from 'resumable-migrator';
+import type { MemorySink, MemorySource } from 'resumable-migrator/memory';
+import { CrashPoints } from 'resumable-migrator/testing';
+import { byteRowOf } from '../support/byte-row.ts';
+import { Random } from '../support/random.ts';
+import { rejection, World, type WorldOptions } from './world.ts';
+
+const seed = Number(process.env['TEST_SEED'] ?? Date.now() % 2 ** 31);
+console.log(`streaming.test.ts: TEST_SEED=${seed}`);
+
+type ReadPage = MemorySource['readPage'];
+
+/** Databases whose source reads pages in another way. */
+class StreamingWorld extends World {
+  /** Keys of the rows that were handed over, in their order. */
+  readonly handed: string[] = [];
+  readonly #change: (readPage: ReadPage, handed: string[]) => ReadPage;
+
+  constructor(options: WorldOptions, change: (readPage: ReadPage, handed: string[]) => ReadPage) {
+    super(options);
+    this.#change = change;
+  }
+
+  override source(): MemorySource {
+    const source = super.source();
+    source.readPage = this.#change(source.readPage.bind(source), this.handed);
+    return source;
+  }
+}
+
+/** Hands a row over in one of the ways, as a text in a page where nobody takes it as it comes. */
+function handOver(request: PageRequest, row: TextRow, as: 'texts' | 'bytes'): void {
+  if (as === 'bytes' && request.onBytes) request.onBytes(byteRowOf(row, (column) => column === 1));
+  else request.onRow?.(row);
+}
+
+const unreachable = new MigratorError('SOURCE_UNREACHABLE', 'The connection broke.', {
+  help: 'Again.',
+  retryable: true,
+});
+
+/** A source that hands rows over as they come, and now and then breaks before the page ends. */
+function breaking(as: (nth: number) => 'texts' | 'bytes', breaks: (nth: number) => boolean) {
+  let nth = 0;
+  return (readPage: ReadPage, handed: string[]): ReadPage =>
+    async (request, context) => {
+      const page = await readPage(request, context);
+      for (const row of page.rows) {
+        nth += 1;
+        handed.push(row[0] ?? '');
+        handOver(request, row, as(nth));
+        if (breaks(nth)) throw unreachable;
+      }
+      return { rows: [], done: page.done };
+    };
+}
+
+describe('a source that hands rows over and breaks half-way through its pages', () => {
+  const forms: readonly (readonly [string, (nth: number) => 'texts' | 'bytes'])[] = [
+    ['texts', () => 'texts'],
+    ['bytes', () => 'bytes'],
+    ['both in turn', (nth) => (nth % 3 === 0 ? 'texts' : 'bytes')],
+  ];
+  test.each(forms)('loses no row and gives none twice: %s', async (_how, as) => {
+    const random = new Random(seed);
+    for (let round = 0; round < 40; round += 1) {
+      const part = random.pick([0.02, 0.2, 0.5, 1]);
+      const options = {
+        checkpointSize: random.whole(1, 30),
+        batchSize: random.whole(1, 9),
+        pageSize: random.whole(1, 20),
+        concurrency: random.whole(1, 4),
+        retry: { retries: 100, baseMs: 0, maxMs: 0 },
+      };
+      const world = new StreamingWorld(
+        { rows: 60, mode: 'insert' },
+        breaking(as, () => random.fraction() < part),
+      );
+      const where = `seed ${seed}, round ${round}, ${JSON.stringify({ part, ...options })}`;
+      expect(await world.migrator(options).run(), where).toMatchObject({ status: 'completed', rows: 60 });
+      expect(world.differences(), where).toEqual({});
+      // What was handed over before a failure is not asked for again.
+      expect(world.handed.toSorted(), where).toEqual(world.rows.map(([id]) => id ?? '').toSorted());
+    }
+  });
+
+  test('fails its checkpoint where it breaks for good, and the next run goes on behind what is in', async () => {
+    let nth = 0;
+    let isWhole = false;
+    const world = new StreamingWorld(
+      { rows: 35, mode: 'insert' },
+      (readPage, handed) => async (request, context) => {
+        const page = await readPage(request, context);
+        for (const row of page.rows) {
+          nth += 1;
+          if (!isWhole && nth > 16) throw unreachable;
+          handed.push(row[0] ?? '');
+          handOver(request, row, 'bytes');
+        }
+        return { rows: [], done: page.done };
+      },
+    );
+    const error = await rejection(world.migrator({ retry: { retries: 2, baseMs: 0, maxMs: 0 } }).run());
+    expect(error).toMatchObject({ code: 'CHECKPOINTS_FAILED', cause: { code: 'SOURCE_UNREACHABLE' } });
+    // The first checkpoint, and the batch of the second that was whole.
+    expect(world.recorded()).toBe(14);
+    isWhole = true;
+    expect(await world.migrator().run()).toMatchObject({ status: 'completed', rows: 21 });
+    expect(world.differences()).toEqual({});
+  });
+
+  test('would be noticed if it gave a row twice, or none', async () => {
+    const change =
+      (rows: (page: Page) => readonly TextRow[]) =>
+      (readPage: ReadPage): ReadPage =>
+      async (request, context) => {
+        const page = await readPage(request, context);
+        for (const row of rows(page)) handOver(request, row, 'bytes');
+        return { rows: [], done: page.done };
+      };
+    const twice = new StreamingWorld(
+      { rows: 5, mode: 'insert' },
+      change(({ rows }) => [...rows, ...rows.slice(-1)]),
+    );
+    await twice.migrator().run();
+    expect(twice.differences()).toEqual({ [JSON.stringify(twice.rows[4])]: 1 });
+    const fewer = new StreamingWorld(
+      { rows: 5, mode: 'insert' },
+      change(({ rows }) => rows.slice(1)),
+    );
+    await fewer.migrator().run();
+    expect(fewer.differences()).toEqual({ [JSON.stringify(fewer.rows[0])]: -1 });
+  });
+});
+
+describe('a page without rows', () => {
+  /** Gives such a page in place of the nth. */
+  const emptyPage = (nth: number, done: boolean, isStreaming: boolean) => {
+    let pages = 0;
+    return (readPage: ReadPage): ReadPage =>
+      async (request, context) => {
+        pages += 1;
+        if (pages === nth) return { rows: [], done };
+        const page = await readPage(request, context);
+        if (!isStreaming) return page;
+        for (const row of page.rows) handOver(request, row, 'bytes');
+        return { rows: [], done: page.done };
+      };
+  };
+
+  test.each([
+    ['of a source that hands rows over', true],
+    ['of a source that does not', false],
+  ])(
+    'that is not the last is refused, and nothing is taken for complete: %s',
+    async (_whose, isStreaming) => {
+      // The second page of the second checkpoint: pages of 7 rows, checkpoints of 10.
+      const world = new StreamingWorld({ rows: 35, mode: 'insert' }, emptyPage(4, false, isStreaming));
+      const error = await rejection(world.migrator().run());
+      expect(error).toMatchObject({ code: 'INTERNAL', result: { completedCheckpoints: 1 } });
+      const states = world.database.checkpoints.map(({ status }) => status);
+      expect(states).toEqual(['completed', 'failed', 'pending', 'pending']);
+      expect(await world.migrator().run()).toMatchObject({ status: 'completed' });
+      expect(world.differences()).toEqual({});
+    },
+  );
+
+  test('that is the first of its checkpoint and not the last is refused as well, with a transform too', async () => {
+    const transform: RowTransform = { version: '1', map: (row) => row };
+    for (const tuning of [{}, { transform }]) {
+      const world = new StreamingWorld({ rows: 5, mode: 'insert' }, emptyPage(1, false, false));
+      expect(await rejection(world.migrator(tuning).run())).toMatchObject({ code: 'INTERNAL' });
+      expect(world.database.checkpoints.map(({ status }) => status)).toEqual(['failed']);
+    }
+  });
+
+  test('that is the last completes its checkpoint', async () => {
+    const world = new StreamingWorld({ rows: 5, mode: 'insert' }, emptyPage(1, true, true));
+    expect(await world.migrator().run()).toMatchObject({ status: 'completed', rows: 0 });
+  });
+});
+
+/** A sink whose batches wait until they are let go. */
+function held(world: World): { readonly sink: MemorySink; readonly waiting: () => number; open(): void } {
+  const sink = world.sink();
+  const gate = Promise.withResolvers<void>();
+  let waiting = 0;
+  const prepare = sink.prepare.bind(sink);
+  sink.prepare = async (...args) => {
+    const target = await prepare(...args);
+    const commit = target.commit.bind(target);
+    target.commit = async (...call) => {
+      waiting += 1;
+      await gate.promise;
+      return await commit(...call);
+    };
+    return target;
+  };
+  return { sink, waiting: () => waiting, open: () => gate.resolve() };
+}
+
+/** Waits until everything that can happen has happened: nothing here waits for anything but the event loop. */
+async function settled(): Promise<void> {
+  for (let turn = 0; turn < 500; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+}
+
+describe('a sink that does not answer', () => {
+  const transform: RowTransform = { version: '1', map: (row) => row };
+  const [batchSize, pageSize] = [4, 7];
+  /** A batch in flight and one behind it, and the page with which that was known. */
+  const plain = 2 * batchSize + pageSize;
+
+  test.each([
+    ['one checkpoint', { concurrency: 1 }, plain],
+    ['several checkpoints', { concurrency: 3 }, 2 * 3 * plain],
+    ['one checkpoint with a transform', { concurrency: 1, transform }, plain + 2 * pageSize],
+  ])('holds the reading back, of %s', async (_what, tuning, most) => {
+    const world = new StreamingWorld(
+      { rows: 900, mode: 'insert' },
+      breaking(
+        () => 'bytes',
+        () => false,
+      ),
+    );
+    if ('transform' in tuning) {
+      world.source = () => {
+        const source = World.prototype.source.call(world);
+        const readPage = source.readPage.bind(source);
+        source.readPage = async (...call) => {
+          const page = await readPage(...call);
+          world.handed.push(...page.rows.map(([id]) => id ?? ''));
+          return page;
+        };
+        return source;
+      };
+    }
+    const { sink, waiting, open } = held(world);
+    const migrator = world.migrator({ checkpointSize: 100, batchSize, pageSize, ...tuning }, undefined, sink);
+    const run = migrator.run();
+    await settled();
+    // So many are in flight at a time; all else waits.
+    expect(waiting()).toBe(tuning.concurrency);
+    const read = world.handed.length;
+    expect(read).toBeGreaterThan(0);
+    expect(read).toBeLessThanOrEqual(most);
+    await settled();
+    expect(world.handed.length).toBe(read);
+    open();
+    expect(await run).toMatchObject({ status: 'completed', rows: 900 });
+    expect(world.differences()).toEqual({});
+  });
+});
+
+describe('a batch that fails for good', () => {
+  test('is the last of its checkpoint that is sent: what waits behind it is dropped', async () => {
+    const world = new World({ rows: 40, mode: 'insert' });
+    const refused = new MigratorError('SINK_FAILED', 'No.', { help: 'None.' });
+    const faults = new CrashPoints().failAt({ effect: 'sink.commit', nth: 2 }, 'before', refused);
+    // One page fills the queue with batches before the first of them is in.
+    const migrator = world.migrator({ checkpointSize: 40, batchSize: 4, pageSize: 40 }, faults);
+    const error = await rejection(migrator.run());
+    expect(error).toMatchObject({ code: 'CHECKPOINTS_FAILED', cause: { code: 'SINK_FAILED' } });
+    expect(faults.effects.filter((effect) => effect === 'sink.commit')).toHaveLength(2);
+    expect(world.recorded()).toBe(4);
+    expect(await world.migrator({ checkpointSize: 40 }).run()).toMatchObject({
+      status: 'completed',
+      rows: 36,
+    });
+    expect(world.differences()).toEqual({});
+  });
+});
+
+describe('claims', () => {
+  const claims = (faults: CrashPoints): number =>
+    faults.effects.filter((effect) => effect === 'store.claim').length;
+
+  test('are no more than one too many where fewer checkpoints are left than may be copied at a time', async () => {
+    for (const left of [1, 2, 3]) {
+      const world = new World({ rows: 50, mode: 'insert' });
+      await world.migrator().run({ budget: { rows: 50 - left * 10 } });
+      expect(world.database.checkpoints.filter(({ status }) => status !== 'completed')).toHaveLength(left);
+      const faults = new CrashPoints();
+      const { sink, waiting, open } = held(world);
+      const run = world.migrator({ concurrency: 4 }, faults, sink).run();
+      await settled();
+      expect(waiting()).toBe(left);
+      expect(claims(faults)).toBeGreaterThanOrEqual(left);
+      expect(claims(faults)).toBeLessThanOrEqual(left + 1);
+      open();
+      expect(await run).toMatchObject({ status: 'completed' });
+      expect(world.differences()).toEqual({});
+    }
+  });
+
+  test('are made several at a time where enough is left', async () => {
+    const world = new World({ rows: 200, mode: 'insert' });
+    const faults = new CrashPoints();
+    // No claim is answered: so many were sent without waiting for each other.
+    const freeze = faults.freezeAt({ effect: 'store.claim', nth: 4 }, 'before');
+    const run = world.migrator({ concurrency: 4 }, faults).run();
+    await freeze.reached;
+    expect(claims(faults)).toBe(4);
+    freeze.thaw();
+    expect(await run).toMatchObject({ status: 'completed' });
+    expect(world.differences()).toEqual({});
+  });
+
+  test.each([
+    [1, 1],
+    [2, 4],
+    [4, 8],
+  ])('with concurrency %i hold up to %i checkpoints', async (concurrency, most) => {
+    const world = new World({ rows: 300, mode: 'insert' });
+    const migrator = world.migrator({ concurrency, checkpointSize: 10 });
+    let now = 0;
+    let highest = 0;
+    migrator.on('checkpoint:claimed', () => {
+      now += 1;
+      const stored = world.database.checkpoints.filter(({ status }) => status === 'in_progress').length;
+      highest = Math.max(highest, now, stored);
+    });
+    migrator.on('checkpoint:completed', () => (now -= 1));
+    expect(await migrator.run()).toMatchObject({ status: 'completed' });
+    expect(highest).toBeLessThanOrEqual(most);
+    expect(highest).toBeGreaterThanOrEqual(concurrency);
+    expect(world.differences()).toEqual({});
+  });
+});
