@@ -382,8 +382,8 @@ describe('a request', () => {
       JSON.stringify({ batch: [{ params: [JSON.stringify('a "b"'), 'x'], sql }] });
     const writer = new JsonWriter(1_000, true);
     writer.string('a "b"');
-    const { text } = writer.take();
-    for (const sql of ['?', '?'.repeat(70_000), '?']) expect(body(text, sql)).toBe(expected(sql));
+    const { text: taken } = writer.take();
+    for (const sql of ['?', '?'.repeat(70_000), '?']) expect(body(taken, sql)).toBe(expected(sql));
     const tight = as(jsonText('a "b"', true), true);
     expect(body(tight, '?')).toBe(expected('?'));
   });
