@@ -376,8 +376,8 @@ describe('a request', () => {
   });
 
   test('is written around a text where that stands, or in memory of its own where there is no room', () => {
-    const body = (text: JsonText, sql: string): string =>
-      textOf(requestBody([{ sql, params: [text, 'x'] }], true) as Uint8Array);
+    const body = (given: JsonText, sql: string): string =>
+      textOf(requestBody([{ sql, params: [given, 'x'] }], true) as Uint8Array);
     const expected = (sql: string): string =>
       JSON.stringify({ batch: [{ params: [JSON.stringify('a "b"'), 'x'], sql }] });
     const writer = new JsonWriter(1_000, true);
