@@ -176,6 +176,7 @@ export class D1RestStatement implements D1StatementLike {
   readonly params: readonly (string | JsonText)[];
   readonly #send: (statement: D1RestStatement) => Promise<D1ResultLike[]>;
 
+  /** @internal */
   constructor(
     send: (statement: D1RestStatement) => Promise<D1ResultLike[]>,
     sql: string,
