@@ -1,9 +1,15 @@
-import { type CompiledQuery, Kysely, type RawBuilder } from 'kysely';
-import { D1Dialect, type D1DialectConfig } from 'kysely-d1';
+import {
+  type CompiledQuery,
+  DummyDriver,
+  Kysely,
+  type RawBuilder,
+  SqliteAdapter,
+  SqliteIntrospector,
+  SqliteQueryCompiler,
+} from 'kysely';
 import type { CallContext } from '../contract/index.ts';
-import type { D1DatabaseLike, D1ResultLike } from './database.ts';
+import { type D1DatabaseLike, type D1ResultLike, type D1StatementLike, isRemote } from './database.ts';
 import { fromBinding } from './errors.ts';
-import { D1RestDatabase } from './rest/rest-database.ts';
 
 /** A query ready to be sent: its statement and its parameters. */
 export type Query = Pick<CompiledQuery, 'sql' | 'parameters'>;
@@ -11,22 +17,35 @@ export type Query = Pick<CompiledQuery, 'sql' | 'parameters'>;
 /** A row as D1 hands it over. */
 export type Row = Record<string, unknown>;
 
+/** Writes queries as SQLite reads them. D1 runs them itself, so there is nothing to connect to. */
+const sqlite = new Kysely<Record<string, Row>>({
+  dialect: {
+    createAdapter: () => new SqliteAdapter(),
+    createDriver: () => new DummyDriver(),
+    createIntrospector: (kysely) => new SqliteIntrospector(kysely),
+    createQueryCompiler: () => new SqliteQueryCompiler(),
+  },
+});
+
 /**
  * One D1 database, by binding or over REST. Queries are Kysely's; errors come out classified. Every parameter is a
  * text: over the binding a JavaScript number would arrive as REAL, and the API takes texts.
  */
 export class D1Connection {
   readonly database: D1DatabaseLike;
-  readonly #kysely: Kysely<Record<string, Row>>;
 
   constructor(database: D1DatabaseLike) {
     this.database = database;
-    this.#kysely = kyselyOn(database);
+  }
+
+  /** True where every call is a request of the REST API. */
+  get overRest(): boolean {
+    return isRemote(this.database);
   }
 
   /** Says which database this is where that is known: over REST. */
   get identity(): string | undefined {
-    return this.database instanceof D1RestDatabase ? this.database.identity : undefined;
+    return isRemote(this.database) ? this.database.identity : undefined;
   }
 
   /** True where both certainly mean one database. */
@@ -37,74 +56,58 @@ export class D1Connection {
   }
 
   compile(query: RawBuilder<unknown>): Query {
-    return query.compile(this.#kysely);
+    return query.compile(sqlite);
   }
 
   /** Runs one statement and returns its rows. */
   async rows(query: RawBuilder<unknown>, context?: CallContext): Promise<Row[]> {
-    return (await this.#run(query, context)).rows;
+    return (await this.#run(query, context)).results as Row[];
   }
 
   /** Runs one statement and returns the number of rows that it changed. */
   async changes(query: RawBuilder<unknown>, context?: CallContext): Promise<number> {
-    return Number((await this.#run(query, context)).numAffectedRows ?? 0);
+    return (await this.#run(query, context)).meta.changes ?? 0;
   }
 
   /** Runs statements in one request: one transaction, where the endpoint keeps that promise. */
   async batch(queries: readonly Query[], context?: CallContext): Promise<D1ResultLike[]> {
-    return await guarded(context, async () => {
-      const database = this.#withSignal(context);
-      const statements = queries.map(({ sql, parameters }) => database.prepare(sql).bind(...parameters));
-      return await database.batch(statements);
-    });
+    return await this.#guarded(context, (database) =>
+      database.batch(queries.map((query) => prepared(database, query))),
+    );
   }
 
-  async #run(
-    query: RawBuilder<unknown>,
-    context?: CallContext,
-  ): Promise<{ readonly rows: Row[]; readonly numAffectedRows?: bigint | undefined }> {
-    return await guarded(context, async () => {
-      const database = this.#withSignal(context);
-      const kysely = database === this.database ? this.#kysely : kyselyOn(database);
-      const result = await query.execute(kysely);
-      return { rows: result.rows as Row[], numAffectedRows: result.numAffectedRows };
-    });
+  async #run(query: RawBuilder<unknown>, context?: CallContext): Promise<D1ResultLike> {
+    return await this.#guarded(context, (database) => prepared(database, this.compile(query)).all());
   }
 
-  #withSignal(context?: CallContext): D1DatabaseLike {
+  /** Ends waiting with the signal, and classifies what a binding throws. A binding's call itself cannot be ended. */
+  async #guarded<T>(
+    context: CallContext | undefined,
+    call: (database: D1DatabaseLike) => Promise<T>,
+  ): Promise<T> {
     const { database } = this;
-    return context?.signal && database instanceof D1RestDatabase
-      ? database.withSignal(context.signal)
-      : database;
-  }
-}
-
-function kyselyOn(database: D1DatabaseLike): Kysely<Record<string, Row>> {
-  // kysely-d1 is typed by the Workers runtime, and uses prepare, bind and all of it.
-  return new Kysely({
-    dialect: new D1Dialect({ database: database as unknown as D1DialectConfig['database'] }),
-  });
-}
-
-/** Ends waiting with the signal, and classifies what a binding throws. A binding's call itself cannot be ended. */
-async function guarded<T>(context: CallContext | undefined, call: () => Promise<T>): Promise<T> {
-  const signal = context?.signal;
-  signal?.throwIfAborted();
-  try {
-    if (!signal) return await call();
-    let onAbort: () => void = () => undefined;
-    const aborted = new Promise<never>((_resolve, reject) => {
-      onAbort = () => reject(signal.reason as Error);
-      signal.addEventListener('abort', onAbort, { once: true });
-    });
-    const called = call();
-    called.catch(() => undefined); // whoever stopped waiting does not hear of it any more
+    const signal = context?.signal;
+    signal?.throwIfAborted();
     try {
-      return await Promise.race([called, aborted]);
-    } finally {
-      signal.removeEventListener('abort', onAbort);
+      if (!signal) return await call(database);
+      let onAbort: () => void = () => undefined;
+      const aborted = new Promise<never>((_resolve, reject) => {
+        onAbort = () => reject(signal.reason as Error);
+        signal.addEventListener('abort', onAbort, { once: true });
+      });
+      try {
+        const called = call(isRemote(database) ? database.withSignal(signal) : database);
+        called.catch(() => undefined); // whoever stopped waiting does not hear of it any more
+        return await Promise.race([called, aborted]);
+      } finally {
+        signal.removeEventListener('abort', onAbort);
+      }
+    } catch (error) {
+      throw signal?.aborted && error === signal.reason ? error : fromBinding(error);
     }
-  } catch (error) {
-    throw signal?.aborted && error === signal.reason ? error : fromBinding(error);
   }
+}
+
+function prepared(database: D1DatabaseLike, { sql, parameters }: Query): D1StatementLike {
+  return database.prepare(sql).bind(...parameters);
 }

@@ -23,7 +23,6 @@ import { type D1Batch, D1Encoder, maxRowBytes } from './encoder.ts';
 import { estimateCopy } from './estimate.ts';
 import { keyFormsOf } from './values/key-values.ts';
 import type { D1RejectStore } from './checkpoints/rejects.ts';
-import { D1RestDatabase } from './rest/rest-database.ts';
 import { quoteName } from './schema/translate.ts';
 import { type ColumnForm, valueExpression } from './values/types.ts';
 
@@ -99,7 +98,7 @@ export class D1Target implements SinkTarget<D1Batch> {
     const { connection, table, forms, ddl, ownIndexes } = this.#parts;
     const missing = ddl.create !== null;
     const indexes = ownIndexes + ddl.before.length + ddl.after.length;
-    const overRest = connection.database instanceof D1RestDatabase;
+    const { overRest } = connection;
     const oneRequest = this.#store !== null;
     const facts = { table, forms, keyForms: this.#keyForms, missing, indexes, overRest, oneRequest };
     return estimateCopy(facts, workload);

@@ -29,7 +29,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   engine: ['p-limit'],
   migrator: ['eventemitter3'],
   postgres: ['kysely', 'pg'],
-  d1: ['kysely', 'kysely-d1'],
+  d1: ['kysely'],
 };
 
 interface Import {

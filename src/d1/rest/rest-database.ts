@@ -1,5 +1,5 @@
 import { MigratorError, Redactor } from '../../errors.ts';
-import type { D1DatabaseLike, D1ResultLike, D1StatementLike } from '../database.ts';
+import type { D1ResultLike, D1StatementLike, RemoteDatabase } from '../database.ts';
 import { type Envelope, parseEnvelope } from './envelope.ts';
 import { fromRest } from '../errors.ts';
 import { pacerFor, type RequestPacer, type RequestQuota, type Ticket } from './pacer.ts';
@@ -41,7 +41,9 @@ const cloudflare = 'https://api.cloudflare.com/client/v4';
  * const { results } = await database.prepare('SELECT * FROM t WHERE id = ?').bind('1').all();
  * ```
  */
-export class D1RestDatabase implements D1DatabaseLike {
+export class D1RestDatabase implements RemoteDatabase {
+  /** @internal */
+  readonly overRest = true;
   /** Says which database this is, without credentials. */
   readonly identity: string;
   readonly #options: D1RestOptions;
