@@ -9,7 +9,6 @@ import {
 } from 'kysely';
 import type { CallContext } from '../contract/index.ts';
 import { type D1DatabaseLike, type D1ResultLike, type D1StatementLike, isRemote } from './database.ts';
-import { fromBinding } from './errors.ts';
 
 /** A query ready to be sent: its statement and its parameters. */
 export type Query = Pick<CompiledQuery, 'sql' | 'parameters'>;
@@ -87,6 +86,8 @@ export class D1Connection {
   ): Promise<T> {
     const { database } = this;
     const signal = context?.signal;
+    // Loaded before the first call of all: a failure must not have to wait for what explains it.
+    const { fromBinding } = await import('./errors.ts');
     signal?.throwIfAborted();
     try {
       if (!signal) return await call(database);
