@@ -1,8 +1,7 @@
-import type { Finding, RowShape, SinkEstimate, TextRow, Workload } from '../contract/index.ts';
+import type { Finding, SinkEstimate, TextRow, Workload } from '../contract/index.ts';
 import { isMigratorError } from '../errors.ts';
 import { D1Encoder, maxBatchBytes, utf8Bytes } from './encoder.ts';
-import { keyFormsOf } from './values/key-values.ts';
-import type { TableOptions } from './schema/table.ts';
+import { isRowId } from './schema/new-table.ts';
 import type { ColumnForm } from './values/types.ts';
 
 /** What decides how much a copy into a D1 table takes. */
@@ -60,22 +59,6 @@ export function estimateCopy(facts: EstimateFacts, workload: Workload): SinkEsti
     maxStoredBytes,
     findings: roomFindings(facts.table, storedBytes),
   };
-}
-
-/** Index entries beside the row in a table that the sink makes. */
-export function indexesOfNew(
-  shape: RowShape,
-  forms: readonly ColumnForm[],
-  { withoutRowid = false }: TableOptions,
-): number {
-  const keyForms = keyFormsOf(shape, forms);
-  const hasKey = shape.key.length > 0 && keyForms.length === shape.key.length;
-  return hasKey && !isRowId(keyForms) && !withoutRowid ? 1 : 0;
-}
-
-/** A single INTEGER PRIMARY KEY is the rowid: it has no index, and no place of its own in the row. */
-function isRowId(keyForms: readonly ColumnForm[]): boolean {
-  return keyForms.length === 1 && keyForms[0]?.columnType === 'INTEGER';
 }
 
 function roomFindings(table: string, bytes: number): Finding[] {

@@ -1,20 +1,17 @@
 import type { CallContext, RejectStore, RowShape, Sink, SinkTarget } from '../contract/index.ts';
 import { MigratorError } from '../errors.ts';
-import { findingsOf, fitToTable } from './values/affinity.ts';
 import { isAtomic } from './atomicity.ts';
 import { type CarryOver, partsOf } from './schema/carry-options.ts';
 import { D1CheckpointStore } from './checkpoints/checkpoint-store.ts';
 import { D1Connection } from './connection.ts';
 import type { D1DatabaseLike } from './database.ts';
-import { checkTableOptions, ddlOf } from './schema/ddl.ts';
-import { indexesOfNew } from './estimate.ts';
-import { readsFloats } from './values/floats.ts';
-import { isReserved, nameFindings } from './schema/names.ts';
+import type { Ddl, DdlParts } from './schema/ddl.ts';
+import { isReserved } from './schema/names.ts';
 import { D1RejectStore } from './checkpoints/rejects.ts';
-import { describeTable, isUnique, primaryKeyOf, problemsOf, type TableOptions } from './schema/table.ts';
+import { describeTable, isUnique, primaryKeyOf, type TableOptions } from './schema/table.ts';
 import { D1Target } from './target.ts';
 import type { StoreOptions } from './values/forms.ts';
-import { formsOf, storeSettings } from './values/types.ts';
+import { formsOf, keyFormsOf, keysAreKnown, storeSettings } from './values/types.ts';
 
 /** Options of both D1 sinks, besides where the database is. */
 export interface D1SinkOptions<Table extends string, Column extends string = string> {
@@ -80,8 +77,9 @@ export class D1Sink<Row extends object> implements Sink<Row> {
     const { table, createTable = 'if-missing', store = {}, tableOptions = {} } = this.#options;
     const connection = this.#connection;
     // Once before anything is asked: an option that cannot work needs no endpoint to be refused.
-    const hasFloats = formsOf(shape, store, 'all').some(({ columnType }) => columnType === 'REAL');
-    checkTableOptions(tableOptions, shape, store);
+    const hasFloats = (await formsOf(shape, store, 'all')).some(({ columnType }) => columnType === 'REAL');
+    if (tableOptions.strict || tableOptions.withoutRowid)
+      (await import('./schema/ddl.ts')).checkTableOptions(tableOptions, shape, store);
     const present = isReserved(table) ? null : await describeTable(connection, table, context);
     if (!present && createTable === 'never') {
       throw new MigratorError('SINK_TABLE_NOT_FOUND', `D1 has no table ${table}.`, {
@@ -91,44 +89,43 @@ export class D1Sink<Row extends object> implements Sink<Row> {
     }
     const replaces = present !== null && createTable === 'replace' && shape.planned !== true;
     const description = replaces ? null : present;
-    const keyTravels = primaryKeyOf(shape).length > 0;
+    const isNew = description === null;
+    const floats = hasFloats ? await import('./values/floats.ts') : null;
     const [atomic, reading] = await Promise.all([
       isAtomic(connection, context),
-      hasFloats ? readsFloats(connection, context) : ('all' as const),
+      floats?.readsFloats(connection, context) ?? ('all' as const),
     ]);
-    const fitted = fitToTable(shape, description, store);
-    const forms = formsOf(shape, fitted, reading);
-    const isNew = description === null;
+    const fitted = isNew
+      ? store
+      : (await import('./values/affinity.ts')).fitToTable(shape, description, store);
+    const forms = await formsOf(shape, fitted, reading);
     const wanted = partsOf(this.#options.carryOver);
-    const parts = {
-      connection,
-      table,
-      shape,
-      forms,
-      store: fitted,
-      wanted,
-      options: tableOptions,
-      isNew,
-      replaces,
-    };
+    const { tableFindings } = await import('./schema/table-findings.ts');
     return new D1Target({
       connection,
       table,
       shape,
       forms,
-      findings: [
-        ...nameFindings(table, shape),
-        ...(description ? problemsOf(table, description, shape) : []),
-        ...findingsOf(shape, description, forms),
-      ],
-      settings: storeSettings(store, shape),
-      ddl: await ddlOf(parts, context),
+      findings: tableFindings(table, shape, description, forms),
+      settings: await storeSettings(store, shape),
+      ddl: await this.#ddl(
+        { connection, table, shape, forms, wanted, options: tableOptions, isNew, replaces },
+        context,
+      ),
       again: (later) => this.#prepare({ ...shape, planned: true }, later),
-      ownIndexes: description?.indexes ?? indexesOfNew(shape, forms, tableOptions),
-      upsert: keyTravels && (isNew || isUnique(description, shape.key)),
+      ownIndexes: description?.indexes ?? 0,
+      upsert: primaryKeyOf(shape).length > 0 && (isNew || isUnique(description, shape.key)),
+      keysAreKnown: await keysAreKnown(keyFormsOf(shape, forms)),
       atomic,
       rejects: this.#rejects,
     });
+  }
+
+  /** A table that is there, and gets nothing of the source's schema, needs no statements. */
+  async #ddl(parts: DdlParts, context?: CallContext): Promise<Ddl> {
+    if (parts.isNew || Object.values(parts.wanted).some(Boolean))
+      return await (await import('./schema/ddl.ts')).ddlOf(parts, context);
+    return { drop: null, create: null, indexes: 0, before: [], after: [], findings: [] };
   }
 }
 

@@ -37,11 +37,6 @@ import type { D1DatabaseLike } from '../database.ts';
 /** No JSON, so that SQLite refuses it. */
 const plannedAlready = 'planned already';
 
-/** True where {@link D1CheckpointStore.onlyUnplanned} failed because there are checkpoints. */
-export function isPlannedAlready(error: unknown): boolean {
-  return isMigratorError(error) && error.message.includes('malformed JSON');
-}
-
 /** The options of a {@link D1CheckpointStore}. */
 export interface D1CheckpointStoreOptions {
   /** A Worker's binding (`env.DB`) or a `D1RestDatabase`. */

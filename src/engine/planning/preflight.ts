@@ -84,7 +84,7 @@ class Preflight {
     const done = stored ? progress : emptyProgress(migration);
     const left = done.checkpoints.total - done.checkpoints.completed + ranges.count;
     const leftRows = left === 0 ? 0 : Math.max(0, totalRows - done.rows);
-    const estimate = this.#estimate(prepared, check, {
+    const estimate = await this.#estimate(prepared, check, {
       rows: totalRows,
       leftRows,
       rowBytes: totalRows === 0 ? 0 : totalBytes / totalRows,
@@ -221,7 +221,7 @@ class Preflight {
     return found;
   }
 
-  #estimate(
+  async #estimate(
     { target, settings }: Prepared,
     check: ValueCheck,
     work: {
@@ -231,7 +231,7 @@ class Preflight {
       readonly checkpoints: number;
       readonly newCheckpoints: number;
     },
-  ): SinkEstimate {
+  ): Promise<SinkEstimate> {
     const { concurrency, batchSize } = this.#options;
     const { rows, leftRows, rowBytes, checkpoints, newCheckpoints } = work;
     const { checkpointSize } = settings;
@@ -239,12 +239,16 @@ class Preflight {
     // A transform may skip rows, or make several of one.
     const each = check.rows > 0 ? check.written / check.rows : 1;
     const common = { checkpoints, newCheckpoints, checkpointSize, concurrency, batchSize, sample };
-    const left = target.estimate?.({
+    const left = await target.estimate?.({
       ...common,
       rows: Math.round(leftRows * each),
       bytes: leftRows * rowBytes,
     });
-    const whole = target.estimate?.({ ...common, rows: Math.round(rows * each), bytes: rows * rowBytes });
+    const whole = await target.estimate?.({
+      ...common,
+      rows: Math.round(rows * each),
+      bytes: rows * rowBytes,
+    });
     if (!left || !whole) return unknown;
     return { ...left, storedBytes: whole.storedBytes, findings: whole.findings };
   }
