@@ -11,14 +11,10 @@ import type {
 } from './contract/index.ts';
 import {
   checkBudget,
-  checkPlanOptions,
-  describeMember,
   emptyProgress,
   type EngineOptions,
   type GroupMember,
-  preflight,
   readProgress,
-  repairMigration,
   type RepairResult,
   resolveOptions,
   type ResumableMigratorOptions,
@@ -27,7 +23,6 @@ import {
   type RunOptions,
   type CountVerification,
   type FullVerification,
-  verifyMigration,
   type VerifyOptions,
   withRetries,
 } from './engine/index.ts';
@@ -98,7 +93,7 @@ export class ResumableMigrator<
    * ```
    */
   async plan(options: PlanOptions = {}): Promise<PlanPreview> {
-    checkPlanOptions(options);
+    const { preflight } = await import('./engine/planning/preflight.ts');
     return await preflight(this.#options, options, this.#emitter);
   }
 
@@ -142,6 +137,7 @@ export class ResumableMigrator<
   async verify(options: VerifyOptions & { readonly mode: 'full' }): Promise<FullVerification>;
   async verify(options: VerifyOptions = {}): Promise<CountVerification | FullVerification> {
     checkBudget(options.budget ?? {});
+    const { verifyMigration } = await import('./engine/verifying/repair.ts');
     return await verifyMigration(this.#options, options, this.#emitter);
   }
 
@@ -158,6 +154,7 @@ export class ResumableMigrator<
     options: VerifyOptions = {},
   ): Promise<RepairResult<CountVerification> | RepairResult<FullVerification>> {
     checkBudget(options.budget ?? {});
+    const { repairMigration } = await import('./engine/verifying/repair.ts');
     const repaired = await repairMigration(this.#options, options, this.#emitter);
     return repaired as RepairResult<CountVerification> | RepairResult<FullVerification>;
   }
@@ -208,6 +205,7 @@ export class ResumableMigrator<
    * @internal
    */
   async describe(context: CallContext): Promise<GroupMember> {
+    const { describeMember } = await import('./engine/group/group-members.ts');
     return await this.#retrying('describe', () => describeMember(this.#options, context), context);
   }
 

@@ -8,7 +8,6 @@ export type { ColumnsFit, ResumableMigratorOptions } from './migrator-options.ts
 export {
   type Budget,
   checkBudget,
-  checkPlanOptions,
   type EngineOptions,
   resolveOptions,
   type TuningOptions,
@@ -35,16 +34,9 @@ export {
 } from './group/group-results.ts';
 export { describeMember, provisionalName, refuseTwins } from './group/group-members.ts';
 export type { RejectPolicy, RowOptions } from './rows/transform-options.ts';
-export { preflight } from './planning/preflight.ts';
 export { emptyProgress, readProgress } from './progress.ts';
 export { type RetryPolicy, withRetries } from './retry.ts';
 export { runMigration, type RunOptions } from './run.ts';
 export type { FullVerification, RowFinding } from './verifying/findings.ts';
-export { type CountDifference, type CountVerification } from './verifying/verify.ts';
-export {
-  type RepairResult,
-  repairMigration,
-  type VerifyOptions,
-  verifyMigration,
-  type VerifyResult,
-} from './verifying/repair.ts';
+export type { CountDifference, CountVerification } from './verifying/verify.ts';
+export type { RepairResult, VerifyOptions, VerifyResult } from './verifying/repair.ts';

@@ -1,4 +1,4 @@
-import type { CheckpointStore, PlanOptions, RowSchema, Sink, Source } from '../contract/index.ts';
+import type { CheckpointStore, RowSchema, Sink, Source } from '../contract/index.ts';
 import { MigratorError } from '../errors.ts';
 import type { RetryPolicy } from './retry.ts';
 import {
@@ -149,14 +149,6 @@ export function checkBudget(budget: Budget): Budget {
   return budget;
 }
 
-/** Checks the options of a plan. */
-export function checkPlanOptions({ values = 'sample' }: PlanOptions): void {
-  if (['sample', 'all', 'none'].includes(values)) return;
-  throw new MigratorError('INVALID_OPTION', `values must not be ${show(values)}.`, {
-    help: "It is 'sample' (some pages), 'all' (every row) or 'none'.",
-  });
-}
-
 /** The largest whole number that a timer takes; longer waits would end at once. */
 const most = 2_147_483_647;
 
@@ -175,6 +167,7 @@ function missingPart(option: string, what: string): MigratorError {
   return new MigratorError('INVALID_OPTION', `${option} is missing.`, { help: `Pass ${what}.` });
 }
 
-function show(value: unknown): string {
+/** A value as messages show it. */
+export function show(value: unknown): string {
   return typeof value === 'string' ? `"${value.slice(0, 80)}"` : String(value);
 }

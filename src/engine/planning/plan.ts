@@ -12,8 +12,8 @@ import type {
 } from '../../contract/index.ts';
 import { errorCodes, MigratorError, type MigratorErrorCode, rowTooLarge } from '../../errors.ts';
 import type { EngineOptions } from '../options.ts';
-import { RowPipeline } from '../rows/pipeline.ts';
-import { resultShape } from '../rows/result-shape.ts';
+import type { RowPipeline } from '../rows/pipeline.ts';
+import type { CheckedTransform } from '../rows/transform-options.ts';
 
 /** Both sides, described and checked against each other and against the stored plan. Nothing is written yet. */
 export interface Prepared {
@@ -61,13 +61,19 @@ export async function survey(options: EngineOptions, context: CallContext): Prom
   const { transform, validate, onReject } = options;
   // Before the sink's table is looked at: whether it may be made anew depends on it.
   let stored = await store.readPlan(migration, context);
-  const shape = { ...resultShape(migration, description, transform), planned: stored !== null };
+  const shape = { ...(await shapeOf(migration, description, transform)), planned: stored !== null };
   const target = await sink.prepare(shape, context);
   const upsert = target.mode === 'upsert';
   const pipeline =
     transform === null && validate === null && onReject === 'stop'
       ? null
-      : new RowPipeline({ description, shape, transform, validate, upsert });
+      : new (await import('../rows/pipeline.ts')).RowPipeline({
+          description,
+          shape,
+          transform,
+          validate,
+          upsert,
+        });
   const delivery = target.delivery(store);
   const problems = (target.findings ?? []).flatMap((finding) => problemOf(migration, finding));
   if (delivery === 'at-least-once' && target.mode === 'insert') {
@@ -101,6 +107,21 @@ export async function survey(options: EngineOptions, context: CallContext): Prom
   };
   const prepared = { migration, description, shape, pipeline, target, delivery, settings, stored: usable };
   return { prepared, problems, planned: stored !== null };
+}
+
+/**
+ * The rows that the sink gets: the source's, or what a transform makes of them.
+ *
+ * @throws MigratorError `INVALID_OPTION` where the transform's columns or key cannot be.
+ */
+export async function shapeOf(
+  migration: string,
+  description: SourceDescription,
+  transform: CheckedTransform | null,
+): Promise<RowShape> {
+  const { columns, key, schema } = description;
+  if (transform === null) return { migration, columns, key, schema };
+  return (await import('../rows/result-shape.ts')).resultShape(migration, description, transform);
 }
 
 /** What a sink finds with the code of an error keeps a run from beginning, as that error. */

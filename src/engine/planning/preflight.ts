@@ -9,9 +9,9 @@ import type {
   Severity,
   SinkEstimate,
 } from '../../contract/index.ts';
-import type { MigratorError } from '../../errors.ts';
+import { MigratorError } from '../../errors.ts';
 import { withDeadline } from './deadline.ts';
-import type { EngineOptions } from '../options.ts';
+import { type EngineOptions, show } from '../options.ts';
 import { type Prepared, survey } from './plan.ts';
 import { emptyProgress, readProgress } from '../progress.ts';
 import { type RetryNotice, withRetries } from '../retry.ts';
@@ -34,8 +34,17 @@ const unknown: SinkEstimate = {
   maxStoredBytes: null,
 };
 
+/** Checks the options of a plan. */
+function checkPlanOptions({ values = 'sample' }: PlanOptions): void {
+  if (['sample', 'all', 'none'].includes(values)) return;
+  throw new MigratorError('INVALID_OPTION', `values must not be ${show(values)}.`, {
+    help: "It is 'sample' (some pages), 'all' (every row) or 'none'.",
+  });
+}
+
 /** Shows what a run would do. Writes nothing on either side. */
 export async function preflight(options: EngineOptions, plan: PlanOptions, emit: Emit): Promise<PlanPreview> {
+  checkPlanOptions(plan);
   return await new Preflight(options, plan, emit).preview();
 }
 

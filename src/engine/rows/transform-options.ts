@@ -1,6 +1,5 @@
 import type { LogicalType, ResultColumn, RowSchema, RowTransform } from '../../contract/index.ts';
 import { MigratorError } from '../../errors.ts';
-import { valueEncoders } from './encode-values.ts';
 
 /** What becomes of a row that cannot be copied. */
 export type RejectPolicy = 'stop' | 'set-aside';
@@ -26,6 +25,26 @@ export interface CheckedTransform {
   readonly key: readonly string[] | null;
   readonly map: (row: object) => unknown;
 }
+
+/** Every {@link LogicalType}; a test compares them with those that values are encoded for. */
+export const logicalTypes: readonly LogicalType[] = [
+  'integer',
+  'float',
+  'decimal',
+  'boolean',
+  'bytes',
+  'uuid',
+  'date',
+  'time',
+  'timetz',
+  'timestamp',
+  'timestamptz',
+  'interval',
+  'json',
+  'array',
+  'text',
+  'other',
+];
 
 /** @throws MigratorError `INVALID_OPTION` */
 export function checkTransform(transform: RowOptions['transform']): CheckedTransform | null {
@@ -63,12 +82,11 @@ export function checkTransform(transform: RowOptions['transform']): CheckedTrans
   for (const [name, choice] of Object.entries(columns)) {
     if (choice === undefined) continue;
     const column = typeof choice === 'string' ? { type: choice } : choice;
-    const isKnown =
-      column === false || (typeof column === 'object' && Object.hasOwn(valueEncoders, column?.type));
+    const isKnown = column === false || (typeof column === 'object' && logicalTypes.includes(column?.type));
     if (!isKnown) {
       throw invalid(
         `transform.columns gives ${name} no type that there is.`,
-        `It is false (left out), or one of ${Object.keys(valueEncoders).join(', ')}, or { type, nullable }.`,
+        `It is false (left out), or one of ${logicalTypes.join(', ')}, or { type, nullable }.`,
       );
     }
     checked.set(name, column === false ? null : { type: column.type, nullable: column.nullable === true });
