@@ -12,27 +12,17 @@ export {
   resolveOptions,
   type TuningOptions,
 } from './options.ts';
-export {
-  arrange,
-  askEach,
-  asMigratorError,
-  checkGroupOptions,
-  type GroupMember,
-  type GroupOrder,
-  pausedGroup,
-  runGroup,
-} from './group/group.ts';
-export {
-  type GroupPlan,
-  type GroupProgress,
-  type GroupRepair,
-  type GroupVerification,
-  type GroupVerifyOptions,
-  planTotals,
-  progressOf,
-  type TablePlan,
+export type { GroupMember } from './group/group.ts';
+export type { GroupParts, GroupTable } from './group/group-calls.ts';
+export { type GroupOrder, resolveGroupOptions } from './group/group-options.ts';
+export type {
+  GroupPlan,
+  GroupProgress,
+  GroupRepair,
+  GroupVerification,
+  GroupVerifyOptions,
+  TablePlan,
 } from './group/group-results.ts';
-export { describeMember, provisionalName, refuseTwins } from './group/group-members.ts';
 export type { RejectPolicy, RowOptions } from './rows/transform-options.ts';
 export { emptyProgress, readProgress } from './progress.ts';
 export { type RetryPolicy, withRetries } from './retry.ts';
