@@ -1,4 +1,3 @@
-import { EventEmitter } from 'eventemitter3';
 import type {
   CallContext,
   MigrationEvents,
@@ -27,6 +26,12 @@ import {
   withRetries,
 } from './engine/index.ts';
 
+interface Listener {
+  readonly event: keyof MigrationEvents;
+  readonly listener: (payload: unknown) => unknown;
+  readonly once: boolean;
+}
+
 /**
  * Copies one table so that the copy can be stopped at any instant and goes on where it stopped.
  *
@@ -44,8 +49,7 @@ export class ResumableMigrator<
   Result extends ResultRow<SinkRow> = ResultRow<SinkRow>,
 > implements AsyncDisposable {
   readonly #options: EngineOptions;
-  readonly #events = new EventEmitter();
-  readonly #guards = new Map<string, Map<unknown, ((payload: unknown) => void)[]>>();
+  #listeners: Listener[] = [];
 
   /** @throws MigratorError `INVALID_OPTION`; nothing is read or written here. */
   constructor(options: ResumableMigratorOptions<SourceRow, SinkRow, Result>) {
@@ -57,8 +61,7 @@ export class ResumableMigrator<
     event: Name,
     listener: (payload: MigrationEvents[Name]) => unknown,
   ): this {
-    this.#events.on(event, this.#guard(event, listener));
-    return this;
+    return this.#listen(event, listener, false);
   }
 
   /** Like {@link on}, for the next event only. */
@@ -66,8 +69,7 @@ export class ResumableMigrator<
     event: Name,
     listener: (payload: MigrationEvents[Name]) => unknown,
   ): this {
-    this.#events.once(event, this.#guard(event, listener));
-    return this;
+    return this.#listen(event, listener, true);
   }
 
   /** Removes a listener. */
@@ -75,8 +77,7 @@ export class ResumableMigrator<
     event: Name,
     listener: (payload: MigrationEvents[Name]) => unknown,
   ): this {
-    for (const guarded of this.#guards.get(event)?.get(listener) ?? []) this.#events.off(event, guarded);
-    this.#guards.get(event)?.delete(listener);
+    this.#listeners = this.#listeners.filter((one) => one.event !== event || one.listener !== listener);
     return this;
   }
 
@@ -232,32 +233,29 @@ export class ResumableMigrator<
     });
   }
 
+  #listen(event: keyof MigrationEvents, listener: unknown, once: boolean): this {
+    this.#listeners.push({ event, listener: listener as Listener['listener'], once });
+    return this;
+  }
+
   readonly #emitter = <Name extends keyof MigrationEvents>(
     event: Name,
     payload: MigrationEvents[Name],
   ): void => {
-    this.#events.emit(event, payload);
-  };
-
-  #guard<Name extends keyof MigrationEvents>(
-    event: Name,
-    listener: (payload: MigrationEvents[Name]) => unknown,
-  ): (payload: unknown) => void {
     const report = (error: unknown): void => {
       // An error of an error listener has no one left to hear it.
       if (event !== 'listener:error') this.#emitter('listener:error', { event, error });
     };
-    const guarded = (payload: unknown): void => {
+    // Listeners that come or go meanwhile change nothing for this event.
+    for (const one of this.#listeners.filter((other) => other.event === event)) {
+      const { listener, once } = one;
+      if (once) this.#listeners = this.#listeners.filter((other) => other !== one);
       try {
-        const returned: unknown = listener(payload as MigrationEvents[Name]);
+        const returned = listener(payload);
         if (returned instanceof Promise) returned.catch(report);
       } catch (error) {
         report(error);
       }
-    };
-    const ofEvent = this.#guards.get(event) ?? new Map<unknown, ((payload: unknown) => void)[]>();
-    this.#guards.set(event, ofEvent);
-    ofEvent.set(listener, [...(ofEvent.get(listener) ?? []), guarded]);
-    return guarded;
-  }
+    }
+  };
 }

@@ -27,7 +27,6 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
 /** The packages that each room may import. */
 const packages: Readonly<Record<string, readonly string[]>> = {
   engine: ['p-limit'],
-  migrator: ['eventemitter3'],
   postgres: ['kysely', 'pg'],
   d1: ['kysely'],
 };
