@@ -1,4 +1,3 @@
-import pLimit from 'p-limit';
 import type {
   CallContext,
   Checkpoint,
@@ -73,7 +72,6 @@ export class Scheduler {
     const { migration, store, retry, leaseMs } = job;
     const context: CallContext = { signal: job.stop };
     const counted = planning.added;
-    const limit = pLimit(concurrency);
     const active = new Set<Promise<void>>();
     try {
       while (!this.#parts.control.stopped) {
@@ -93,7 +91,7 @@ export class Scheduler {
           job.retried,
         );
         if (claim.kind === 'claimed') {
-          const task = limit(() => this.#copyOne(claim.checkpoint)).finally(() => active.delete(task));
+          const task = this.#copyOne(claim.checkpoint).finally(() => active.delete(task));
           active.add(task);
         } else if (active.size > 0) {
           await Promise.race(over ? active : [...active, change]);
