@@ -136,7 +136,7 @@ export class D1Target implements SinkTarget<D1Batch> {
       });
     }
     const { condition, move } = this.#store.guard(advance);
-    const results = await connection.batch([...this.#inserts(batch, condition), move], context);
+    const results = await connection.batch([...(await this.#inserts(batch, condition)), move], context);
     const changes = results.at(-1)?.meta.changes;
     if (changes !== 0 && changes !== 1) {
       throw new MigratorError('SINK_PROTOCOL', 'D1 did not say how many rows a statement changed.', {
@@ -149,7 +149,7 @@ export class D1Target implements SinkTarget<D1Batch> {
   }
 
   async write(batch: D1Batch, context?: CallContext): Promise<void> {
-    const inserts = this.#inserts(batch, sql`true`);
+    const inserts = await this.#inserts(batch, sql`true`);
     if (inserts.length > 0) await this.#parts.connection.batch(inserts, context);
   }
 
@@ -176,11 +176,11 @@ export class D1Target implements SinkTarget<D1Batch> {
   }
 
   /** What a batch writes: its rows, and those that are set aside. */
-  #inserts(batch: D1Batch, condition: RawBuilder<unknown>): Query[] {
+  async #inserts(batch: D1Batch, condition: RawBuilder<unknown>): Promise<Query[]> {
     const { connection, shape, rejects } = this.#parts;
     const inserts = batch.rows > 0 ? [this.#insert(batch, condition)] : [];
     if (batch.rejects !== '') {
-      inserts.push(connection.compile(rejects.insert(shape.migration, batch.rejects, condition)));
+      inserts.push(connection.compile(await rejects.insert(shape.migration, batch.rejects, condition)));
     }
     return inserts;
   }

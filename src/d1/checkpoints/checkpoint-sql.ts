@@ -29,15 +29,6 @@ export const addedColumns: Readonly<Record<string, string>> = {
   records_rejected: 'INTEGER NOT NULL DEFAULT 0',
 };
 
-/**
- * A table with the guide's columns alone, as it reads once the others are added and its checkpoints numbered. Where a
- * table has some of the others, its own come first and count.
- */
-export function olderTable(table: RawBuilder<unknown>): RawBuilder<unknown> {
-  return sql`(SELECT *, row_number() OVER (PARTITION BY table_name ORDER BY start_id) AS seq, NULL AS cursor,
-  0 AS fence_token, NULL AS records_written, 0 AS records_rejected FROM ${table})`;
-}
-
 /** The checkpoint table: the guide's columns first, then the protocol's. */
 export function createTable(table: RawBuilder<unknown>): RawBuilder<unknown> {
   const added = Object.entries(addedColumns).map(([name, type]) => sql`${sql.id(name)} ${sql.raw(type)}`);

@@ -28,7 +28,6 @@ import {
   held,
   integer,
   now,
-  olderTable,
   standsAt,
 } from './checkpoint-sql.ts';
 import { D1Connection, type Query, type Row } from '../connection.ts';
@@ -107,12 +106,9 @@ export class D1CheckpointStore implements CheckpointStore {
       if (error.code === 'SINK_TABLE_NOT_FOUND') return null;
       if (error.code !== 'SINK_COLUMN_MISSING') throw error;
     }
-    // A table with the guide's columns alone.
-    const [row] = await this.#connection.rows(
-      sql`SELECT count(*) AS checkpoints, CAST(max(end_id) AS TEXT) AS end_id ${of}`,
-      context,
-    );
-    return row ? decodePlan({ ...row, plan: null, last_seq: null }) : null;
+    const { readOlderPlan } = await import('./older-table.ts');
+    const row = await readOlderPlan(this.#connection, of, context);
+    return row ? decodePlan(row) : null;
   }
 
   async append(
@@ -133,23 +129,8 @@ export class D1CheckpointStore implements CheckpointStore {
   }
 
   async adopt(migration: string, settings: PlanSettings, context?: CallContext): Promise<boolean> {
-    const of = sql`table_name = ${migration} AND seq IS NULL`;
-    const [row] = await this.#connection.rows(
-      sql`SELECT count(*) AS gaps FROM (
-  SELECT start_id, lag(end_id) OVER (ORDER BY start_id) AS before FROM ${this.#table} WHERE ${of}
-) WHERE before IS NOT NULL AND start_id <> before + 1`,
-      context,
-    );
-    if (Number(row?.['gaps']) > 0) return false;
-    // The plan goes in with the numbers, so that half an adoption is none.
-    const changes = await this.#connection.changes(
-      sql`UPDATE ${this.#table} SET
-  seq = (SELECT count(*) FROM ${this.#table} AS earlier WHERE earlier.table_name = ${migration} AND earlier.start_id <= ${this.#table}.start_id),
-  plan = CASE start_id WHEN (SELECT min(start_id) FROM ${this.#table} WHERE table_name = ${migration}) THEN ${JSON.stringify(settings)} END
-  WHERE ${of}`,
-      context,
-    );
-    return changes > 0;
+    const { adoptOlder } = await import('./older-table.ts');
+    return await adoptOlder(this.#connection, this.#table, migration, settings, context);
   }
 
   async claim(
@@ -268,6 +249,7 @@ export class D1CheckpointStore implements CheckpointStore {
       return await read(this.#table);
     } catch (error) {
       if (!isMigratorError(error) || error.code !== 'SINK_COLUMN_MISSING') throw error;
+      const { olderTable } = await import('./older-table.ts');
       return await read(olderTable(this.#table));
     }
   }
