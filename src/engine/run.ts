@@ -71,7 +71,7 @@ class Run {
     const prepared = await retrying('prepare', () => prepare(this.#options, stopContext));
     const { migration } = prepared;
     this.#migration = migration;
-    refuseErrors(prepared);
+    await refuseErrors(prepared);
     this.#emit('run:start', {
       migration,
       runId: this.#id,

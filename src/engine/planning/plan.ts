@@ -10,10 +10,13 @@ import type {
   SourceDescription,
   StoredPlan,
 } from '../../contract/index.ts';
-import { errorCodes, MigratorError, type MigratorErrorCode, rowTooLarge } from '../../errors.ts';
+import { type MigratorError, rowTooLarge } from '../../errors.ts';
 import type { EngineOptions } from '../options.ts';
 import type { RowPipeline } from '../rows/pipeline.ts';
 import type { CheckedTransform } from '../rows/transform-options.ts';
+
+/** What a run is refused with: needed before anything is written, and only where something is wrong. */
+const refusals = async (): Promise<typeof import('./refusals.ts')> => await import('./refusals.ts');
 
 /** Both sides, described and checked against each other and against the stored plan. Nothing is written yet. */
 export interface Prepared {
@@ -52,6 +55,20 @@ export async function prepare(options: EngineOptions, context: CallContext): Pro
   return prepared;
 }
 
+/**
+ * Refuses a run whose plan has findings of severity `error`. Nothing is written yet.
+ *
+ * @throws MigratorError `PLAN_REFUSED`
+ */
+export async function refuseErrors({ migration, description, target }: Prepared): Promise<void> {
+  const errors = [...(description.findings ?? []), ...(target.findings ?? [])].filter(isError);
+  if (errors.length > 0) throw (await refusals()).planRefused(migration, errors);
+}
+
+function isError({ severity }: Finding): boolean {
+  return severity === 'error';
+}
+
 /** Reads both sides and collects what cannot work. Writes nothing on either side. */
 export async function survey(options: EngineOptions, context: CallContext): Promise<Survey> {
   const { source, sink, store } = options;
@@ -75,26 +92,17 @@ export async function survey(options: EngineOptions, context: CallContext): Prom
           upsert,
         });
   const delivery = target.delivery(store);
-  const problems = (target.findings ?? []).flatMap((finding) => problemOf(migration, finding));
-  if (delivery === 'at-least-once' && target.mode === 'insert') {
-    problems.push(
-      new MigratorError(
-        'DELIVERY_REFUSED',
-        `${target.identity} has no key to find a row by, and rows and checkpoints cannot be written in one transaction here.`,
-        {
-          migration,
-          help: "Give the sink table a primary key or a unique index on the key columns, or keep the checkpoints in the sink's own database, behind an endpoint whose batches are atomic.",
-        },
-      ),
-    );
-  }
+  const errors = (target.findings ?? []).filter(isError);
+  const problems = errors.length === 0 ? [] : (await refusals()).foundErrors(migration, errors);
+  if (delivery === 'at-least-once' && target.mode === 'insert')
+    problems.push((await refusals()).deliveryRefused(migration, target));
   const occupied = stored === null && target.mode === 'insert' && !(await target.isEmpty(context));
   // Another process may have planned and begun between the two questions: then these rows are its own.
   if (occupied) stored = await store.readPlan(migration, context);
   const fingerprint = fingerprintOf(options, description, shape, target, delivery);
-  const mismatch = stored && storedPlanProblem(migration, stored, fingerprint);
+  const mismatch = stored && (await storedPlanProblem(migration, stored, fingerprint));
   if (mismatch) problems.push(mismatch);
-  if (occupied && !stored) problems.push(notEmpty(migration, target));
+  if (occupied && !stored) problems.push((await refusals()).notEmpty(migration, target));
   const usable = mismatch ? null : stored;
   const settings: PlanSettings = {
     fingerprint,
@@ -122,30 +130,6 @@ export async function shapeOf(
   const { columns, key, schema } = description;
   if (transform === null) return { migration, columns, key, schema };
   return (await import('../rows/result-shape.ts')).resultShape(migration, description, transform);
-}
-
-/** What a sink finds with the code of an error keeps a run from beginning, as that error. */
-function problemOf(migration: string, { code, severity, message, help }: Finding): MigratorError[] {
-  return severity === 'error' && isErrorCode(code)
-    ? [new MigratorError(code, message, { migration, help })]
-    : [];
-}
-
-function isErrorCode(code: string): code is MigratorErrorCode {
-  return Object.hasOwn(errorCodes, code);
-}
-
-/** Refuses a run whose plan has findings of severity `error`. Nothing is written yet. */
-export function refuseErrors({ migration, description, target }: Prepared): void {
-  const errors = [...(description.findings ?? []), ...(target.findings ?? [])].filter(
-    ({ severity }) => severity === 'error',
-  );
-  if (errors.length === 0) return;
-  throw new MigratorError(
-    'PLAN_REFUSED',
-    `The plan cannot be carried out: ${errors.map(({ code, message }) => `${code}: ${message}`).join(' ')}`,
-    { migration, help: errors.map(({ help }) => help).join(' ') },
-  );
 }
 
 /** The guide's table: checkpoints of a bearable number and size. */
@@ -191,7 +175,7 @@ export async function ensurePlan(
     if (!overtaken) return;
     // Another process plans too, or an answer was lost after our own append: go on from what is stored.
     const stored = await store.readPlan(migration, context);
-    if (stored) checkStoredPlan(migration, stored, settings.fingerprint);
+    if (stored) await checkStoredPlan(migration, stored, settings.fingerprint);
     lastSeq = stored?.lastSeq ?? 0;
     after = stored?.end ?? null;
   }
@@ -205,9 +189,8 @@ async function adopt(
 ): Promise<void> {
   if (await options.store.adopt(migration, settings, context)) return;
   const stored = await options.store.readPlan(migration, context);
-  if (!stored?.settings)
-    throw planIncomplete(migration, 'The stored checkpoints do not cover the keys without a gap');
-  checkStoredPlan(migration, stored, settings.fingerprint);
+  if (!stored?.settings) throw (await refusals()).gapsBetween(migration);
+  await checkStoredPlan(migration, stored, settings.fingerprint);
 }
 
 function fingerprintOf(
@@ -236,56 +219,28 @@ function fingerprintOf(
   };
 }
 
-function checkStoredPlan(migration: string, stored: StoredPlan, fingerprint: Fingerprint): void {
-  const problem = storedPlanProblem(migration, stored, fingerprint);
+async function checkStoredPlan(
+  migration: string,
+  stored: StoredPlan,
+  fingerprint: Fingerprint,
+): Promise<void> {
+  const problem = await storedPlanProblem(migration, stored, fingerprint);
   if (problem) throw problem;
 }
 
 /** Why a stored plan cannot be continued; null where it can. */
-function storedPlanProblem(
+async function storedPlanProblem(
   migration: string,
   stored: StoredPlan,
   fingerprint: Fingerprint,
-): MigratorError | null {
-  if (stored.settings !== null && stored.lastSeq !== stored.checkpoints) {
-    const missing = stored.lastSeq - stored.checkpoints;
-    return planIncomplete(
-      migration,
-      `The plan ends at checkpoint ${stored.lastSeq}, but ${missing} of its checkpoints are not there any more`,
-    );
-  }
-  const before = stored.settings?.fingerprint;
-  if (!before) return null;
-  const changes = [...new Set([...Object.keys(before), ...Object.keys(fingerprint)])]
-    .filter((setting) => before[setting] !== fingerprint[setting])
-    .map(
-      (setting) => `${setting} was ${before[setting] ?? 'not set'}, now ${fingerprint[setting] ?? 'not set'}`,
-    );
-  if (changes.length === 0) return null;
-  return new MigratorError(
-    'PLAN_MISMATCH',
-    `The stored plan was made with other settings: ${changes.join('; ')}.`,
-    {
-      migration,
-      help: 'Run with the former settings to go on with it, give this migration another name, or forget the plan with reset() (RESUME_MODE=false) and start anew.',
-    },
+): Promise<MigratorError | null> {
+  if (stored.settings === null) return null;
+  if (stored.lastSeq !== stored.checkpoints) return (await refusals()).checkpointsMissing(migration, stored);
+  const before = stored.settings.fingerprint;
+  const changed = Object.keys({ ...before, ...fingerprint }).filter(
+    (setting) => before[setting] !== fingerprint[setting],
   );
-}
-
-function planIncomplete(migration: string, what: string): MigratorError {
-  return new MigratorError('PLAN_INCOMPLETE', `${what}; the rows between them would never be copied.`, {
-    migration,
-    help: "Delete all checkpoints of this migration (reset(), or RESUME_MODE=false) to plan it anew. To copy a range again, set its status to 'pending' and its cursor to NULL instead of deleting it.",
-  });
-}
-
-function notEmpty(migration: string, target: SinkTarget): MigratorError {
-  return new MigratorError(
-    'SINK_NOT_EMPTY',
-    `${target.identity} has rows already, and no key to find a row by: copying from the start could double them.`,
-    {
-      migration,
-      help: 'Empty the table, or give it a primary key or a unique index on the key columns, so that rows are upserted.',
-    },
-  );
+  return changed.length === 0
+    ? null
+    : (await refusals()).planMismatch(migration, before, fingerprint, changed);
 }
