@@ -1,6 +1,6 @@
 import type { Advance, Checkpoint, Key, Lease, RejectedRow, TextRow } from '../../contract/index.ts';
 import { isMigratorError } from '../../errors.ts';
-import { BatchFiller } from './fill.ts';
+import type { BatchFiller } from './fill.ts';
 import type { CopyJob } from './job.ts';
 import { keyOf, pages } from '../paging.ts';
 import { sleep } from '../retry.ts';
@@ -68,13 +68,12 @@ async function copyFrom(
   const { pipeline, batchLimit } = job;
   const encoder = job.target.encoder(job.batchSize);
   const filler =
-    pipeline &&
-    new BatchFiller({
+    pipeline?.filler({
       description: job.description,
       encoder,
       seqOf: () => checkpoint.seq,
       setAside: job.setAside,
-    });
+    }) ?? null;
   let { cursor, rows: checkpointRows } = position;
   let lastRow: TextRow = [];
   let inFlight: Promise<void> = Promise.resolve();

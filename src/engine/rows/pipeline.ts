@@ -1,5 +1,6 @@
 import type { RowSchema, RowSchemaIssue, RowSchemaResult, TextRow } from '../../contract/index.ts';
 import { MigratorError } from '../../errors.ts';
+import { BatchFiller, type FillerParts } from '../copying/fill.ts';
 import { decoderOf, type ValueDecoder } from './decode-values.ts';
 import { type RowOutcome, RowRefusal } from './refusal.ts';
 import { ResultEncoder, type ResultParts } from './result-encoder.ts';
@@ -32,6 +33,11 @@ export class RowPipeline {
     this.#names = description.columns.map(({ name }) => name);
     this.#decoders = description.columns.map(decoderOf);
     this.#encoder = new ResultEncoder(parts, this.keepsKey);
+  }
+
+  /** Puts what becomes of rows into batches. Copies without a pipeline need none. */
+  filler(parts: FillerParts): BatchFiller {
+    return new BatchFiller(parts);
   }
 
   /** Never throws: what host code throws is a refusal. A promise only where the schema gave one. */
