@@ -228,6 +228,11 @@ export function showKey(key: Key): string {
   return shown.length === 1 ? String(shown[0]) : `(${shown.join(', ')})`;
 }
 
+/** What an option that cannot work is refused with. */
+export function invalidOption(message: string, help: string): MigratorError {
+  return new MigratorError('INVALID_OPTION', message, { help });
+}
+
 /** What a row that no batch of the sink can hold is refused with. */
 export function rowTooLarge(maxRowBytes: number): MigratorError {
   return new MigratorError(

@@ -16,6 +16,7 @@ import {
   type RowOptions,
   type RunOptions,
 } from './engine/index.ts';
+import type * as GroupCalls from './engine/group/group-calls.ts';
 import type { GroupResult } from './errors.ts';
 import { ResumableMigrator } from './migrator.ts';
 
@@ -43,8 +44,7 @@ export interface GroupRunOptions extends RunOptions {
 type AnyMigrator = ResumableMigrator<object, object>;
 
 /** What the calls on a group do: most programs copy single tables, and never load it. */
-const calls = async (): Promise<typeof import('./engine/group/group-calls.ts')> =>
-  await import('./engine/group/group-calls.ts');
+const calls = async (): Promise<typeof GroupCalls> => await import('./engine/group/group-calls.ts');
 
 /**
  * Copies several tables with one call, parents before children, and says in one object what became of each.

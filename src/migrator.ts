@@ -16,6 +16,7 @@ import {
   readProgress,
   type RepairResult,
   resolveOptions,
+  retryEvent,
   type ResumableMigratorOptions,
   runMigration,
   type RowOptions,
@@ -227,10 +228,9 @@ export class ResumableMigrator<
   /** Outside of a run calls are tried again as they are in one. */
   async #retrying<T>(operation: string, call: () => Promise<T>, context: CallContext): Promise<T> {
     const { retry, name } = this.#options;
-    return await withRetries(operation, call, retry, context, ({ attempt, delayMs, error }) => {
-      const { code, message } = error;
-      this.#emitter('retry', { migration: name ?? '', operation, attempt, delayMs, code, message });
-    });
+    return await withRetries(operation, call, retry, context, (notice) =>
+      this.#emitter('retry', retryEvent(name ?? '', notice)),
+    );
   }
 
   #listen(event: keyof MigrationEvents, listener: unknown, once: boolean): this {

@@ -10,9 +10,7 @@ import type { D1Connection, Row } from './connection.ts';
 export async function isAtomic(connection: D1Connection, context?: CallContext): Promise<boolean> {
   if (!connection.overRest) return true;
   const results = await connection.batch(
-    [sql`PRAGMA defer_foreign_keys = on`, sql`PRAGMA defer_foreign_keys`].map((query) =>
-      connection.compile(query),
-    ),
+    [sql`PRAGMA defer_foreign_keys = on`, sql`PRAGMA defer_foreign_keys`],
     context,
   );
   const [seen] = (results[1]?.results ?? []) as Row[];

@@ -47,10 +47,7 @@ export async function compareBatch(
   const range = span && within(place, span);
   const inSpan = sql`FROM ${sql.id(table)} WHERE ${range ?? sql`false`}`;
   const [found, counted] = await connection.batch(
-    [
-      connection.compile(differences(table, shape, batch)),
-      connection.compile(sql`SELECT count(*) AS rows ${inSpan}`),
-    ],
+    [differences(table, shape, batch), sql`SELECT count(*) AS rows ${inSpan}`],
     context,
   );
   const rows = (found?.results ?? []) as Row[];

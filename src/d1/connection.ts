@@ -10,9 +10,6 @@ import {
 import type { CallContext } from '../contract/index.ts';
 import { type D1DatabaseLike, type D1ResultLike, type D1StatementLike, isRemote } from './database.ts';
 
-/** A query ready to be sent: its statement and its parameters. */
-export type Query = Pick<CompiledQuery, 'sql' | 'parameters'>;
-
 /** A row as D1 hands it over. */
 export type Row = Record<string, unknown>;
 
@@ -54,10 +51,6 @@ export class D1Connection {
     );
   }
 
-  compile(query: RawBuilder<unknown>): Query {
-    return query.compile(sqlite);
-  }
-
   /** Runs one statement and returns its rows. */
   async rows(query: RawBuilder<unknown>, context?: CallContext): Promise<Row[]> {
     return (await this.#run(query, context)).results as Row[];
@@ -69,14 +62,14 @@ export class D1Connection {
   }
 
   /** Runs statements in one request: one transaction, where the endpoint keeps that promise. */
-  async batch(queries: readonly Query[], context?: CallContext): Promise<D1ResultLike[]> {
+  async batch(queries: readonly RawBuilder<unknown>[], context?: CallContext): Promise<D1ResultLike[]> {
     return await this.#guarded(context, (database) =>
       database.batch(queries.map((query) => prepared(database, query))),
     );
   }
 
   async #run(query: RawBuilder<unknown>, context?: CallContext): Promise<D1ResultLike> {
-    return await this.#guarded(context, (database) => prepared(database, this.compile(query)).all());
+    return await this.#guarded(context, (database) => prepared(database, query).all());
   }
 
   /** Ends waiting with the signal, and classifies what a binding throws. A binding's call itself cannot be ended. */
@@ -109,6 +102,12 @@ export class D1Connection {
   }
 }
 
-function prepared(database: D1DatabaseLike, { sql, parameters }: Query): D1StatementLike {
+/** The statement that a query is in SQLite, and its parameters. */
+export function compiled(query: RawBuilder<unknown>): CompiledQuery {
+  return query.compile(sqlite);
+}
+
+function prepared(database: D1DatabaseLike, query: RawBuilder<unknown>): D1StatementLike {
+  const { sql, parameters } = compiled(query);
   return database.prepare(sql).bind(...parameters);
 }

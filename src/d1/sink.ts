@@ -1,5 +1,5 @@
 import type { CallContext, RejectStore, RowShape, Sink, SinkTarget } from '../contract/index.ts';
-import { MigratorError } from '../errors.ts';
+import { invalidOption, MigratorError } from '../errors.ts';
 import { isAtomic } from './atomicity.ts';
 import { type CarryOver, partsOf } from './schema/carry-options.ts';
 import { D1CheckpointStore } from './checkpoints/checkpoint-store.ts';
@@ -54,9 +54,7 @@ export class D1Sink<Row extends object> implements Sink<Row> {
 
   constructor(database: D1DatabaseLike, options: D1SinkOptions<string>) {
     if (typeof options.table !== 'string' || options.table === '') {
-      throw new MigratorError('INVALID_OPTION', 'The sink has no table.', {
-        help: 'Pass the name of the D1 table.',
-      });
+      throw invalidOption('The sink has no table.', 'Pass the name of the D1 table.');
     }
     const { checkpointTable = 'migration_checkpoints', rejectTable = 'migration_rejects' } = options;
     refuseSameTable(options.table, 'the checkpoints', checkpointTable, 'checkpointTable');
@@ -132,7 +130,8 @@ export class D1Sink<Row extends object> implements Sink<Row> {
 /** SQLite compares names of tables without regard to case. */
 function refuseSameTable(table: string, what: string, other: string, option: string): void {
   if (table.toLowerCase() !== other.toLowerCase()) return;
-  throw new MigratorError('INVALID_OPTION', `${table} is the table of ${what}.`, {
-    help: `Copy into a table of another name, or choose another ${option}.`,
-  });
+  throw invalidOption(
+    `${table} is the table of ${what}.`,
+    `Copy into a table of another name, or choose another ${option}.`,
+  );
 }

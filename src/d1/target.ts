@@ -16,7 +16,8 @@ import type {
 } from '../contract/index.ts';
 import { MigratorError } from '../errors.ts';
 import { D1CheckpointStore } from './checkpoints/checkpoint-store.ts';
-import type { D1Connection, Query } from './connection.ts';
+import type { Place } from './compare.ts';
+import type { D1Connection } from './connection.ts';
 import type { Ddl } from './schema/ddl.ts';
 import { type D1Batch, D1Encoder, maxRowBytes } from './encoder.ts';
 import type { D1RejectStore } from './checkpoints/rejects.ts';
@@ -60,7 +61,7 @@ export class D1Target implements SinkTarget<D1Batch> {
   /** How the columns are stored, to tell whether another target writes the same. */
   readonly columnTypes: string;
   readonly #parts: D1TargetParts;
-  readonly #keyForms: readonly ColumnForm[];
+  readonly #place: Place;
   readonly #insertInto: RawBuilder<unknown>;
   readonly #onConflict: RawBuilder<unknown>;
   readonly verifier: SinkVerifier<D1Batch> | undefined;
@@ -70,16 +71,16 @@ export class D1Target implements SinkTarget<D1Batch> {
   #store: D1CheckpointStore | null = null;
 
   constructor(parts: D1TargetParts) {
-    const { table, shape, upsert } = parts;
+    const { connection, table, shape, upsert } = parts;
     this.identity = `D1 table ${table}`;
     this.settings = parts.settings;
     this.findings = [...parts.findings, ...parts.ddl.findings];
     const { drop, create, before, after } = parts.ddl;
     this.statements = [drop, create, ...before, ...after].filter((statement) => statement !== null);
-    this.database = parts.connection.identity;
+    this.database = connection.identity;
     this.mode = upsert ? 'upsert' : 'insert';
     this.#parts = parts;
-    this.#keyForms = keyFormsOf(shape, parts.forms);
+    this.#place = { connection, table, shape, keyForms: keyFormsOf(shape, parts.forms) };
     this.#exists = create === null;
     this.finish = after.length > 0 ? (context) => this.#runEach(after, context) : undefined;
     this.columnTypes = parts.forms.map(({ columnType }) => columnType).join();
@@ -90,13 +91,7 @@ export class D1Target implements SinkTarget<D1Batch> {
 
   async estimate(workload: Workload): Promise<SinkEstimate> {
     const { estimateCopy } = await import('./estimate.ts');
-    const { connection, table, forms, ddl, ownIndexes } = this.#parts;
-    const missing = ddl.create !== null;
-    const indexes = ownIndexes + ddl.indexes + ddl.before.length + ddl.after.length;
-    const { overRest } = connection;
-    const oneRequest = this.#store !== null;
-    const facts = { table, forms, keyForms: this.#keyForms, missing, indexes, overRest, oneRequest };
-    return estimateCopy(facts, workload);
+    return estimateCopy({ ...this.#parts, ...this.#place, oneRequest: this.#store !== null }, workload);
   }
 
   delivery(store: CheckpointStore): Delivery {
@@ -160,11 +155,9 @@ export class D1Target implements SinkTarget<D1Batch> {
   }
 
   async countRows(range?: KeyRange, context?: CallContext): Promise<number | null> {
-    const { connection, table, shape, ddl } = this.#parts;
+    const { connection, table, ddl } = this.#parts;
     if (!this.#exists && ddl.drop === null) return 0;
-    const condition =
-      range &&
-      (await import('./compare.ts')).within({ connection, table, shape, keyForms: this.#keyForms }, range);
+    const condition = range && (await import('./compare.ts')).within(this.#place, range);
     if (condition === null) return null;
     const where = condition ? sql` WHERE ${condition}` : sql``;
     const [row] = await connection.rows(sql`SELECT count(*) AS rows FROM ${sql.id(table)}${where}`, context);
@@ -176,20 +169,18 @@ export class D1Target implements SinkTarget<D1Batch> {
   }
 
   /** What a batch writes: its rows, and those that are set aside. */
-  async #inserts(batch: D1Batch, condition: RawBuilder<unknown>): Promise<Query[]> {
-    const { connection, shape, rejects } = this.#parts;
+  async #inserts(batch: D1Batch, condition: RawBuilder<unknown>): Promise<RawBuilder<unknown>[]> {
+    const { shape, rejects } = this.#parts;
     const inserts = batch.rows > 0 ? [this.#insert(batch, condition)] : [];
     if (batch.rejects !== '') {
-      inserts.push(connection.compile(await rejects.insert(shape.migration, batch.rejects, condition)));
+      inserts.push(await rejects.insert(shape.migration, batch.rejects, condition));
     }
     return inserts;
   }
 
   /** The rows' statement: one JSON text, and the values of a single row that are too large for it. */
-  #insert(batch: D1Batch, condition: RawBuilder<unknown>): Query {
-    return this.#parts.connection.compile(
-      sql`${this.#insertInto} SELECT ${sql.join(this.#values(batch))} FROM json_each(${batch.json}) WHERE ${condition}${this.#onConflict}`,
-    );
+  #insert(batch: D1Batch, condition: RawBuilder<unknown>): RawBuilder<unknown> {
+    return sql`${this.#insertInto} SELECT ${sql.join(this.#values(batch))} FROM json_each(${batch.json}) WHERE ${condition}${this.#onConflict}`;
   }
 
   /** The values of a row in the form in which they are stored. */
@@ -204,8 +195,7 @@ export class D1Target implements SinkTarget<D1Batch> {
 
   /** What compares is loaded when it is asked for: copying needs none of it. */
   #makeVerifier(): SinkVerifier<D1Batch> {
-    const { connection, table, shape } = this.#parts;
-    const place = { connection, table, shape, keyForms: this.#keyForms };
+    const place = this.#place;
     return {
       compare: async (batch, span, context) => {
         const { compareBatch } = await import('./compare.ts');

@@ -25,7 +25,7 @@ export type {
 } from './group/group-results.ts';
 export type { RejectPolicy, RowOptions } from './rows/transform-options.ts';
 export { emptyProgress, readProgress } from './progress.ts';
-export { type RetryPolicy, withRetries } from './retry.ts';
+export { retryEvent, type RetryPolicy, withRetries } from './retry.ts';
 export { runMigration, type RunOptions } from './run.ts';
 export type { FullVerification, RowFinding } from './verifying/findings.ts';
 export type { CountDifference, CountVerification } from './verifying/verify.ts';

@@ -30,7 +30,7 @@ import {
   now,
   standsAt,
 } from './checkpoint-sql.ts';
-import { D1Connection, type Query, type Row } from '../connection.ts';
+import { D1Connection, type Row } from '../connection.ts';
 import type { D1DatabaseLike } from '../database.ts';
 
 /** No JSON, so that SQLite refuses it. */
@@ -86,7 +86,7 @@ export class D1CheckpointStore implements CheckpointStore {
       [
         sql`CREATE UNIQUE INDEX IF NOT EXISTS ${index('seq')} ON ${this.#table} (table_name, seq)`,
         sql`CREATE INDEX IF NOT EXISTS ${index('status')} ON ${this.#table} (table_name, status, seq)`,
-      ].map((statement) => this.#connection.compile(statement)),
+      ],
       context,
     );
   }
@@ -204,7 +204,7 @@ export class D1CheckpointStore implements CheckpointStore {
   UNION ALL SELECT * FROM (SELECT * ${of} AND status = 'failed' ORDER BY seq LIMIT 1)
   UNION ALL SELECT * FROM (SELECT * ${of} AND status = 'in_progress' ORDER BY seq LIMIT 1)
 ) ORDER BY seq LIMIT 1`,
-      ].map((statement) => this.#connection.compile(statement)),
+      ],
       context,
     );
     const statuses = new Map(((counts?.results ?? []) as Row[]).map((row) => [row['status'], row]));
@@ -282,11 +282,9 @@ export class D1CheckpointStore implements CheckpointStore {
    *
    * @internal
    */
-  onlyUnplanned(migration: string): Query {
+  onlyUnplanned(migration: string): RawBuilder<unknown> {
     const planned = sql`EXISTS (SELECT 1 FROM ${this.#table} WHERE table_name = ${migration})`;
-    return this.#connection.compile(
-      sql`SELECT json(CASE WHEN ${planned} THEN ${plannedAlready} ELSE 'true' END)`,
-    );
+    return sql`SELECT json(CASE WHEN ${planned} THEN ${plannedAlready} ELSE 'true' END)`;
   }
 
   /**
@@ -294,10 +292,10 @@ export class D1CheckpointStore implements CheckpointStore {
    *
    * @internal
    */
-  guard(advance: Advance): { readonly condition: RawBuilder<boolean>; readonly move: Query } {
+  guard(advance: Advance): { readonly condition: RawBuilder<boolean>; readonly move: RawBuilder<unknown> } {
     return {
       condition: sql`EXISTS (SELECT 1 FROM ${this.#table} WHERE ${standsAt(advance.lease, advance.from)})`,
-      move: this.#connection.compile(advanceStatement(this.#table, advance)),
+      move: advanceStatement(this.#table, advance),
     };
   }
 }

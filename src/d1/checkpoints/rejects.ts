@@ -1,15 +1,15 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { CallContext, Key, RejectFilter, RejectStore, StoredReject } from '../../contract/index.ts';
 import type { D1Connection } from '../connection.ts';
-import type { RejectTable } from './reject-sql.ts';
+import type * as Statements from './reject-sql.ts';
 
 /** Its statements: most migrations set nothing aside. Where one does, `prepare` loads them before the first row comes. */
-const statements = async (): Promise<typeof import('./reject-sql.ts')> => await import('./reject-sql.ts');
+const statements = async (): Promise<typeof Statements> => await import('./reject-sql.ts');
 
 /** Rows that were set aside, in a D1 table, one row each, for people to query. */
 export class D1RejectStore implements RejectStore {
   readonly identity: string;
-  readonly #table: RejectTable;
+  readonly #table: Statements.RejectTable;
 
   constructor(connection: D1Connection, name: string) {
     this.identity = `D1 table ${name}`;

@@ -1,4 +1,4 @@
-import { MigratorError } from '../../errors.ts';
+import { invalidOption } from '../../errors.ts';
 import type { D1ResultLike, D1StatementLike, RemoteDatabase } from '../database.ts';
 import type { Endpoint } from './client.ts';
 import type { RequestQuota } from './pacer.ts';
@@ -53,14 +53,14 @@ export class D1RestDatabase implements RemoteDatabase {
     const { accountId, databaseId, apiToken, timeoutMs = 60_000, maxResponseBytes = 32_000_000 } = options;
     for (const [name, value] of Object.entries({ accountId, databaseId, apiToken })) {
       if (typeof value === 'string' && value.trim() !== '' && !/[\s\p{Cc}]/u.test(value)) continue;
-      throw invalid(
+      throw invalidOption(
         `${name} is missing, or holds blanks.`,
         'Pass the account id, the database id and an API token with the permission "D1: Edit".',
       );
     }
     const base = (options.baseUrl ?? cloudflare).replace(/\/+$/, '');
     if (!URL.canParse(base) || !/^https?:/.test(base)) {
-      throw invalid(
+      throw invalidOption(
         'baseUrl is not an http address.',
         'Leave it out for Cloudflare itself: https://api.cloudflare.com/client/v4.',
       );
@@ -68,7 +68,7 @@ export class D1RestDatabase implements RemoteDatabase {
     for (const [name, limit] of Object.entries({ timeoutMs, maxResponseBytes })) {
       // The largest number that a timer takes; a longer one would end at once.
       if (!isCount(limit) || limit >= 2 ** 31)
-        throw invalid(`${name} must be a whole number above 0.`, `Leave ${name} out for its default.`);
+        throw invalidOption(`${name} must be a whole number above 0.`, `Leave ${name} out for its default.`);
     }
     this.#options = options;
     this.#signal = signal;
@@ -132,7 +132,7 @@ export class D1RestStatement implements D1StatementLike {
       if (typeof value === 'string') return value;
       if (typeof value === 'number' || typeof value === 'bigint') return String(value);
       if (typeof value === 'boolean') return value ? '1' : '0';
-      throw invalid(
+      throw invalidOption(
         `A parameter of type ${value === null ? 'null' : typeof value} cannot be sent over the REST API.`,
         'Pass texts, numbers or booleans, and write NULL into the statement itself.',
       );
@@ -150,7 +150,7 @@ function quotaOf({ quota }: D1RestOptions, base: string): RequestQuota {
   const { requests = 1_200, windowMs = 300_000 } = quota ?? {};
   if (!quota && base !== cloudflare) return { requests: Infinity, windowMs };
   if (isCount(requests) && isCount(windowMs)) return { requests, windowMs };
-  throw invalid(
+  throw invalidOption(
     'quota must be whole numbers above 0.',
     'quota: { requests: 1200, windowMs: 300000 } is the default. Leave it out for Cloudflare itself.',
   );
@@ -159,8 +159,4 @@ function quotaOf({ quota }: D1RestOptions, base: string): RequestQuota {
 /** Whatever the host passed: a compiler may not have seen it. */
 function isCount(value: unknown): boolean {
   return Number.isInteger(value) && Number(value) > 0;
-}
-
-function invalid(message: string, help: string): MigratorError {
-  return new MigratorError('INVALID_OPTION', message, { help });
 }

@@ -3,7 +3,7 @@ import type { CallContext, Finding, RowShape } from '../../contract/index.ts';
 import { MigratorError } from '../../errors.ts';
 import { type Carried, carryOver } from './carry-over.ts';
 import { type CarryOver, type NamesTaken, referredTable } from './carry-options.ts';
-import type { D1Connection } from '../connection.ts';
+import { compiled, type D1Connection } from '../connection.ts';
 import type { FloatForm, StoreOptions } from '../values/forms.ts';
 import { createTableStatement, indexesOfNew } from './new-table.ts';
 import { describeTable, primaryKeyOf, type TableDescription, type TableOptions } from './table.ts';
@@ -62,7 +62,7 @@ export async function ddlOf(parts: DdlParts, context?: CallContext): Promise<Ddl
   return {
     drop: replaces ? `DROP TABLE IF EXISTS ${quoteName(table)}` : null,
     create: isNew
-      ? connection.compile(createTableStatement(table, shape, forms, { ...options, ...carried })).sql
+      ? compiled(createTableStatement(table, shape, forms, { ...options, ...carried })).sql
       : null,
     indexes: isNew ? indexesOfNew(shape, forms, options) : 0,
     before,

@@ -16,8 +16,8 @@ export async function replaceTable(
       help: 'Ask delivery() first.',
     });
   const statements = [ddl.drop, ddl.create, ...ddl.before].filter((statement) => statement !== null);
-  const made = statements.map((statement) => connection.compile(sql.raw(statement)));
   try {
+    const made = statements.map((statement) => sql.raw(statement));
     await connection.batch([store.onlyUnplanned(shape.migration), ...made], context);
   } catch (error) {
     // What D1CheckpointStore.onlyUnplanned fails with.

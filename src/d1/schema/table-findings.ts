@@ -79,18 +79,18 @@ function problemsOf(
       !columns.some(({ name }) => sameName(name, column.name)),
   );
   return [
-    problem(
+    columnsFinding(
       missing,
       (names) =>
         `The D1 table ${table} lacks ${missing.length === 1 ? 'the column' : 'the columns'} ${names}.`,
       'Add what is missing (ALTER TABLE ... ADD COLUMN), or choose the columns of the source with its `columns` option.',
     ),
-    problem(
+    columnsFinding(
       generated,
       (names) => `The D1 table ${table} computes ${names} itself, so no value can be written there.`,
       'Leave these columns out with the `columns` option of the source.',
     ),
-    problem(
+    columnsFinding(
       unfilled,
       (names) => `The D1 table ${table} needs a value for ${names}, which the source does not have.`,
       'Give these columns a default, or let them be null.',
@@ -99,7 +99,7 @@ function problemsOf(
 }
 
 /** One finding for all columns that have the same problem; null where none has it. */
-function problem(
+function columnsFinding(
   columns: readonly { readonly name: string }[],
   message: (names: string) => string,
   help: string,

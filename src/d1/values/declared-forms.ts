@@ -127,7 +127,7 @@ export function encoderOf(form: StoredForm, exactly: ValueEncoder): ValueEncoder
   if (form === 'epoch-s') return epoch('s', false);
   if (form === 'epoch-ms') return epoch('ms', false);
   if (form === 'epoch-us') return epoch('us', false);
-  if ('scaled' in form) return scaled(form.scaled);
+  if ('scaled' in form) return scaledTo(form.scaled);
   if ('epoch' in form) return epoch(form.epoch, true);
   return float(form, exactly);
 }
@@ -145,7 +145,7 @@ function nearestDouble(exactly: ValueEncoder): ValueEncoder {
 /** Exact decimals: optional sign, digits, perhaps a point and digits. */
 const decimalText = /^(-?)(\d+)(?:\.(\d+))?$/;
 
-function scaled(places: number): ValueEncoder {
+function scaledTo(places: number): ValueEncoder {
   return (value) => {
     const parts = decimalText.exec(value);
     if (!parts) throw valueRefused('a value that is no finite decimal');

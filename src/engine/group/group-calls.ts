@@ -6,7 +6,7 @@ import type {
   Progress,
   RunResult,
 } from '../../contract/index.ts';
-import { type GroupResult, MigratorError } from '../../errors.ts';
+import { type GroupResult, invalidOption, type MigratorError } from '../../errors.ts';
 import { checkBudget, type EngineOptions } from '../options.ts';
 import type { RunOptions } from '../run.ts';
 import type { RepairResult, VerifyOptions, VerifyResult } from '../verifying/repair.ts';
@@ -157,7 +157,7 @@ async function describe<Migrator extends GroupedMigrator>(
   readonly names: readonly string[];
 }> {
   if (tables.length === 0) {
-    throw new MigratorError('INVALID_OPTION', 'The group has no tables.', { help: 'Add some with add().' });
+    throw invalidOption('The group has no tables.', 'Add some with add().');
   }
   const answers = await askEach([...tables], concurrency, async (table, index) => {
     try {

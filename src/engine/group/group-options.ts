@@ -1,4 +1,4 @@
-import { MigratorError } from '../../errors.ts';
+import { invalidOption } from '../../errors.ts';
 
 /** `references`: parents before children, else as given. `given`: as given, whatever refers to what. */
 export type GroupOrder = 'references' | 'given';
@@ -16,19 +16,15 @@ export function resolveGroupOptions({
   readonly order?: GroupOrder | undefined;
 }): { readonly concurrency: number; readonly order: GroupOrder } {
   if (!Number.isInteger(concurrency) || concurrency < 1) {
-    throw new MigratorError(
-      'INVALID_OPTION',
+    throw invalidOption(
       `concurrency must be a whole number from 1, not ${concurrency}.`,
-      { help: 'It is the number of tables that are copied at the same time.' },
+      'It is the number of tables that are copied at the same time.',
     );
   }
   if (order !== 'references' && order !== 'given') {
-    throw new MigratorError(
-      'INVALID_OPTION',
+    throw invalidOption(
       `order must be "references" or "given", not "${String(order)}".`,
-      {
-        help: 'Leave it out to copy parents before their children.',
-      },
+      'Leave it out to copy parents before their children.',
     );
   }
   return { concurrency, order };

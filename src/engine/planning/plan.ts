@@ -12,11 +12,12 @@ import type {
 } from '../../contract/index.ts';
 import { type MigratorError, rowTooLarge } from '../../errors.ts';
 import type { EngineOptions } from '../options.ts';
+import type * as Refusals from './refusals.ts';
 import type { RowPipeline } from '../rows/pipeline.ts';
 import type { CheckedTransform } from '../rows/transform-options.ts';
 
 /** What a run is refused with: needed before anything is written, and only where something is wrong. */
-const refusals = async (): Promise<typeof import('./refusals.ts')> => await import('./refusals.ts');
+const refusals = async (): Promise<typeof Refusals> => await import('./refusals.ts');
 
 /** Both sides, described and checked against each other and against the stored plan. Nothing is written yet. */
 export interface Prepared {

@@ -9,12 +9,12 @@ import type {
   Severity,
   SinkEstimate,
 } from '../../contract/index.ts';
-import { MigratorError } from '../../errors.ts';
+import { invalidOption, type MigratorError } from '../../errors.ts';
 import { withDeadline } from './deadline.ts';
 import { type EngineOptions, show } from '../options.ts';
 import { type Prepared, survey } from './plan.ts';
 import { emptyProgress, readProgress } from '../progress.ts';
-import { type RetryNotice, withRetries } from '../retry.ts';
+import { retryEvent, type RetryNotice, withRetries } from '../retry.ts';
 import type { Emit } from '../copying/scheduler.ts';
 import { Spread } from './spread.ts';
 import { checkAll, checkSample, sampledRows, ValueCheck } from './value-check.ts';
@@ -37,9 +37,10 @@ const unknown: SinkEstimate = {
 /** Checks the options of a plan. */
 function checkPlanOptions({ values = 'sample' }: PlanOptions): void {
   if (['sample', 'all', 'none'].includes(values)) return;
-  throw new MigratorError('INVALID_OPTION', `values must not be ${show(values)}.`, {
-    help: "It is 'sample' (some pages), 'all' (every row) or 'none'.",
-  });
+  throw invalidOption(
+    `values must not be ${show(values)}.`,
+    "It is 'sample' (some pages), 'all' (every row) or 'none'.",
+  );
 }
 
 /** Shows what a run would do. Writes nothing on either side. */
@@ -268,9 +269,8 @@ class Preflight {
     );
   }
 
-  #retried({ operation, attempt, delayMs, error }: RetryNotice): void {
-    const { code, message } = error;
-    this.#emit('retry', { migration: this.#migration, operation, attempt, delayMs, code, message });
+  #retried(notice: RetryNotice): void {
+    this.#emit('retry', retryEvent(this.#migration, notice));
   }
 }
 

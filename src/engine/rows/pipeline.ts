@@ -1,5 +1,5 @@
 import type { RowSchema, RowSchemaIssue, RowSchemaResult, TextRow } from '../../contract/index.ts';
-import { MigratorError } from '../../errors.ts';
+import { invalidOption, MigratorError } from '../../errors.ts';
 import { BatchFiller, type FillerParts } from '../copying/fill.ts';
 import { decoderOf, type ValueDecoder } from './decode-values.ts';
 import { type RowOutcome, RowRefusal } from './refusal.ts';
@@ -24,9 +24,10 @@ export class RowPipeline {
     const { description, transform } = parts;
     // Assigning to this name would change the object itself.
     if (description.columns.some(({ name }) => name === '__proto__')) {
-      throw new MigratorError('INVALID_OPTION', 'A column is called __proto__, which no property can be.', {
-        help: 'Give it another name with the `columns` option of the source.',
-      });
+      throw invalidOption(
+        'A column is called __proto__, which no property can be.',
+        'Give it another name with the `columns` option of the source.',
+      );
     }
     this.#parts = parts;
     this.keepsKey = transform === null || transform.key === null;

@@ -1,5 +1,5 @@
 import type { LogicalType, ResultColumn, RowSchema, RowTransform } from '../../contract/index.ts';
-import { MigratorError } from '../../errors.ts';
+import { invalidOption } from '../../errors.ts';
 
 /** What becomes of a row that cannot be copied. */
 export type RejectPolicy = 'stop' | 'set-aside';
@@ -61,19 +61,19 @@ export function checkTransform(transform: RowOptions['transform']): CheckedTrans
     readonly map: unknown;
   };
   if (typeof version !== 'string' || version === '') {
-    throw invalid(
+    throw invalidOption(
       'transform.version is missing.',
       'It is a text that names what `map` does, for example "1".',
     );
   }
   if (typeof map !== 'function') {
-    throw invalid(
+    throw invalidOption(
       'transform.map is no function.',
       'It makes of a row of the source a row, null or several rows.',
     );
   }
   if (key !== undefined && !(Array.isArray(key) && key.every((name) => typeof name === 'string'))) {
-    throw invalid(
+    throw invalidOption(
       'transform.key is no list of names.',
       'It names the columns by which a row is found in the sink.',
     );
@@ -84,7 +84,7 @@ export function checkTransform(transform: RowOptions['transform']): CheckedTrans
     const column = typeof choice === 'string' ? { type: choice } : choice;
     const isKnown = column === false || (typeof column === 'object' && logicalTypes.includes(column?.type));
     if (!isKnown) {
-      throw invalid(
+      throw invalidOption(
         `transform.columns gives ${name} no type that there is.`,
         `It is false (left out), or one of ${logicalTypes.join(', ')}, or { type, nullable }.`,
       );
@@ -104,7 +104,7 @@ export function checkSchema(validate: RowOptions['validate']): RowSchema | null 
   if (validate === undefined) return null;
   const standard = (validate as Partial<RowSchema> | null)?.['~standard'];
   if (standard?.version === 1 && typeof standard.validate === 'function') return validate;
-  throw invalid(
+  throw invalidOption(
     'validate is no schema.',
     'Pass a schema of a library that speaks Standard Schema v1, such as Zod, Valibot or ArkType.',
   );
@@ -114,15 +114,11 @@ export function checkSchema(validate: RowOptions['validate']): RowSchema | null 
 export function checkPolicy(onReject: RejectPolicy | undefined, hasRejects: boolean): RejectPolicy {
   if (onReject === undefined || onReject === 'stop') return 'stop';
   if (onReject !== 'set-aside') {
-    throw invalid(
+    throw invalidOption(
       `onReject must be "stop" or "set-aside", not "${String(onReject)}".`,
       'The default is "stop".',
     );
   }
   if (hasRejects) return onReject;
-  throw invalid('The sink has no place for rows that are set aside.', "Leave onReject at 'stop'.");
-}
-
-function invalid(message: string, help: string): MigratorError {
-  return new MigratorError('INVALID_OPTION', message, { help });
+  throw invalidOption('The sink has no place for rows that are set aside.', "Leave onReject at 'stop'.");
 }

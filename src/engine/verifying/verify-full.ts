@@ -22,7 +22,7 @@ import {
 import type { EngineOptions } from '../options.ts';
 import { keyOf, pages, type PageReader, sameKey } from '../paging.ts';
 import type { Prepared } from '../planning/plan.ts';
-import { withRetries } from '../retry.ts';
+import { retryEvent, withRetries } from '../retry.ts';
 import type { RunControl } from '../run-control.ts';
 import type { Emit } from '../copying/scheduler.ts';
 import { allCheckpoints } from './verify.ts';
@@ -65,8 +65,7 @@ export class FullVerifier {
       pageSize: options.pageSize,
       retry: options.retry,
       stop: control.stop,
-      retried: ({ operation, attempt, delayMs, error }) =>
-        emit('retry', { migration, operation, attempt, delayMs, code: error.code, message: error.message }),
+      retried: (notice) => emit('retry', retryEvent(migration, notice)),
     };
   }
 
