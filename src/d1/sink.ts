@@ -1,17 +1,13 @@
 import type { CallContext, RejectStore, RowShape, Sink, SinkTarget } from '../contract/index.ts';
-import { invalidOption, MigratorError } from '../errors.ts';
-import { isAtomic } from './atomicity.ts';
-import { type CarryOver, partsOf } from './schema/carry-options.ts';
+import { invalidOption } from '../errors.ts';
+import type { CarryOver } from './schema/carry-options.ts';
 import { D1CheckpointStore } from './checkpoints/checkpoint-store.ts';
 import { D1Connection } from './connection.ts';
 import type { D1DatabaseLike } from './database.ts';
-import type { Ddl, DdlParts } from './schema/ddl.ts';
-import { isReserved } from './schema/names.ts';
 import { D1RejectStore } from './checkpoints/rejects.ts';
-import { describeTable, isUnique, primaryKeyOf, type TableOptions } from './schema/table.ts';
+import type { TableOptions } from './schema/table.ts';
 import { D1Target } from './target.ts';
 import type { StoreOptions } from './values/forms.ts';
-import { formsOf, keyFormsOf, keysAreKnown, storeSettings } from './values/types.ts';
 
 /** Options of both D1 sinks, besides where the database is. */
 export interface D1SinkOptions<Table extends string, Column extends string = string> {
@@ -71,59 +67,14 @@ export class D1Sink<Row extends object> implements Sink<Row> {
     return await this.#prepare(shape, context);
   }
 
+  /** What is asked and decided before a copy is loaded for it: the copy itself needs none of it. */
   async #prepare(shape: RowShape, context?: CallContext): Promise<D1Target> {
-    const { table, createTable = 'if-missing', store = {}, tableOptions = {} } = this.#options;
-    const connection = this.#connection;
-    // Once before anything is asked: an option that cannot work needs no endpoint to be refused.
-    const hasFloats = (await formsOf(shape, store, 'all')).some(({ columnType }) => columnType === 'REAL');
-    if (tableOptions.strict || tableOptions.withoutRowid)
-      (await import('./schema/ddl.ts')).checkTableOptions(tableOptions, shape, store);
-    const present = isReserved(table) ? null : await describeTable(connection, table, context);
-    if (!present && createTable === 'never') {
-      throw new MigratorError('SINK_TABLE_NOT_FOUND', `D1 has no table ${table}.`, {
-        migration: shape.migration,
-        help: "Create it, or let the sink make it: createTable: 'if-missing'.",
-      });
-    }
-    const replaces = present !== null && createTable === 'replace' && shape.planned !== true;
-    const description = replaces ? null : present;
-    const isNew = description === null;
-    const floats = hasFloats ? await import('./values/floats.ts') : null;
-    const [atomic, reading] = await Promise.all([
-      isAtomic(connection, context),
-      floats?.readsFloats(connection, context) ?? ('all' as const),
-    ]);
-    const fitted = isNew
-      ? store
-      : (await import('./values/affinity.ts')).fitToTable(shape, description, store);
-    const forms = await formsOf(shape, fitted, reading);
-    const wanted = partsOf(this.#options.carryOver);
-    const { tableFindings } = await import('./schema/table-findings.ts');
+    const { decideTarget } = await import('./decide.ts');
     return new D1Target({
-      connection,
-      table,
-      shape,
-      forms,
-      findings: tableFindings(table, shape, description, forms),
-      settings: await storeSettings(store, shape),
-      ddl: await this.#ddl(
-        { connection, table, shape, forms, wanted, options: tableOptions, isNew, replaces },
-        context,
-      ),
+      ...(await decideTarget(this.#connection, this.#options, shape, context)),
       again: (later) => this.#prepare({ ...shape, planned: true }, later),
-      ownIndexes: description?.indexes ?? 0,
-      upsert: primaryKeyOf(shape).length > 0 && (isNew || isUnique(description, shape.key)),
-      keysAreKnown: await keysAreKnown(keyFormsOf(shape, forms)),
-      atomic,
       rejects: this.#rejects,
     });
-  }
-
-  /** A table that is there, and gets nothing of the source's schema, needs no statements. */
-  async #ddl(parts: DdlParts, context?: CallContext): Promise<Ddl> {
-    if (parts.isNew || Object.values(parts.wanted).some(Boolean))
-      return await (await import('./schema/ddl.ts')).ddlOf(parts, context);
-    return { drop: null, create: null, indexes: 0, before: [], after: [], findings: [] };
   }
 }
 

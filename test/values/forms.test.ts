@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type LogicalType, ResumableMigrator } from 'resumable-migrator';
 import type { StoredForm } from 'resumable-migrator/d1';
-import { formsOf } from '../../src/d1/values/types.ts';
+import { formsOf } from '../../src/d1/values/choose-forms.ts';
 import { World } from '../support/world.ts';
 import { anyDouble } from './random.ts';
 import { anyMoment } from './moments.ts';

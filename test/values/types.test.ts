@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ResumableMigrator } from 'resumable-migrator';
 import { typeForms } from '../../src/d1/values/declared-forms.ts';
-import { defaultColumnType } from '../../src/d1/values/types.ts';
+import { defaultColumnType } from '../../src/d1/values/choose-forms.ts';
 import {
   builtInTypes,
   extensionTypes,

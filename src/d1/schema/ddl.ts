@@ -8,7 +8,8 @@ import type { FloatForm, StoreOptions } from '../values/forms.ts';
 import { createTableStatement, indexesOfNew } from './new-table.ts';
 import { describeTable, primaryKeyOf, type TableDescription, type TableOptions } from './table.ts';
 import { quoteName } from './translate.ts';
-import { type ColumnForm, declaredFor } from '../values/types.ts';
+import { declaredFor } from '../values/choose-forms.ts';
+import type { ColumnForm } from '../values/types.ts';
 
 /** The statements that make a target's table and its indexes, in the order in which they run. */
 export interface Ddl {

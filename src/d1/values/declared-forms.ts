@@ -2,7 +2,8 @@ import type { LogicalType, RowShape } from '../../contract/index.ts';
 import { MigratorError } from '../../errors.ts';
 import { epochOf, type EpochUnit } from './epochs.ts';
 import type { FloatForm, StoredForm, StoreOptions } from './forms.ts';
-import { type ColumnType, declaredFor, defaultColumnType } from './types.ts';
+import { declaredFor, defaultColumnType } from './choose-forms.ts';
+import type { ColumnType } from './types.ts';
 import { float, quote, type ValueEncoder, valueRefused } from './value-encoders.ts';
 
 /** How a type is stored unless the options say otherwise, and what they may say. `docs/types.md` shows the same. */
