@@ -182,14 +182,8 @@ export class MigratorError extends Error {
   /** The same error with more facts: its place, or the run's result. */
   with(facts: Partial<MigratorErrorFacts>): MigratorError {
     const copy = new MigratorError(this.code, this.summary, {
-      help: this.help,
-      retryable: this.retryable,
-      ambiguous: this.ambiguous,
-      shrink: this.shrink,
-      retryAfterMs: this.retryAfterMs,
+      ...this,
       cause: this.cause,
-      result: this.result,
-      group: this.group,
       ...this.place,
       ...facts,
     });
