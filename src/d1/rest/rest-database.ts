@@ -1,5 +1,5 @@
 import { invalidOption } from '../../errors.ts';
-import type { D1ResultLike, D1StatementLike, RemoteDatabase } from '../database.ts';
+import type { D1DatabaseLike, D1ResultLike, D1StatementLike, RemoteDatabase } from '../database.ts';
 import type { Endpoint } from './client.ts';
 import type { RequestQuota } from './pacer.ts';
 
@@ -39,9 +39,9 @@ const cloudflare = 'https://api.cloudflare.com/client/v4';
  * const { results } = await database.prepare('SELECT * FROM t WHERE id = ?').bind('1').all();
  * ```
  */
-export class D1RestDatabase implements RemoteDatabase {
+export class D1RestDatabase implements D1DatabaseLike {
   /** @internal */
-  readonly overRest = true;
+  readonly overRest: RemoteDatabase['overRest'] = true;
   /** Says which database this is, without credentials. */
   readonly identity: string;
   readonly #options: D1RestOptions;
