@@ -37,6 +37,31 @@ export interface CheckpointFailedEvent extends CheckpointFailure {
   readonly migration: string;
 }
 
+/**
+ * Why a batch has no more rows.
+ *
+ * - `bytes`: the next row did not fit
+ * - `rows`: it has as many as are allowed, by `batchSize` or by the latest {@link BatchLimitEvent}
+ * - `checkpoint`: there were no more in the checkpoint
+ */
+export type BatchEnd = 'bytes' | 'rows' | 'checkpoint';
+
+/**
+ * - `too-much`: the sink could not take so many at once
+ * - `slow`: a batch took longer than `targetBatchMs`
+ * - `recovered`: batches went well for a while, so larger ones are tried
+ */
+export type BatchLimitReason = 'too-much' | 'slow' | 'recovered';
+
+/** From now on batches have another number of rows at the most. What is encoded already is sent as it is. */
+export interface BatchLimitEvent {
+  readonly migration: string;
+  /** Rows a batch at the most; null: as many as fit. */
+  readonly rows: number | null;
+  readonly previous: number | null;
+  readonly reason: BatchLimitReason;
+}
+
 /** A batch is durably in the sink. */
 export interface BatchEvent {
   readonly migration: string;
@@ -48,6 +73,8 @@ export interface BatchEvent {
   readonly written: number;
   readonly rejected: number;
   readonly bytes: number;
+  /** Why it ended where it did; see {@link BatchEnd}. */
+  readonly end: BatchEnd;
   /** From sending the batch to knowing that it is in. */
   readonly milliseconds: number;
   /** Rows of this checkpoint in the source that are durably dealt with, this batch included. */
@@ -137,6 +164,7 @@ export interface MigrationEvents {
   /** Another worker took the checkpoint over, or someone reset it. Its rows are theirs now. */
   'checkpoint:lost': CheckpointEvent;
   'batch:committed': BatchEvent;
+  'batch:limit': BatchLimitEvent;
   'row:rejected': RowRejectedEvent;
   progress: ProgressEvent;
   retry: RetryEvent;

@@ -17,7 +17,16 @@
  *
  * @module
  */
-export type { CallContext, ColumnDescriptor, Key, KeyBound, KeyRange, LogicalType, TextRow } from './rows.ts';
+export type {
+  ByteRow,
+  CallContext,
+  ColumnDescriptor,
+  Key,
+  KeyBound,
+  KeyRange,
+  LogicalType,
+  TextRow,
+} from './rows.ts';
 export type { Page, PageRequest, RangeRequest, RangeStrategy, Source, SourceDescription } from './source.ts';
 export type { Finding, Severity } from './findings.ts';
 export type { RejectedRow, RejectFilter, RejectStore, StoredReject } from './rejects.ts';
@@ -80,6 +89,9 @@ export type {
 } from './checkpoint-store.ts';
 export type {
   BatchEvent,
+  BatchEnd,
+  BatchLimitEvent,
+  BatchLimitReason,
   CheckpointEvent,
   CheckpointFailedEvent,
   ListenerErrorEvent,

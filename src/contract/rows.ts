@@ -51,6 +51,20 @@ export interface ColumnDescriptor {
 /** A row in transit: canonical text or null, one entry a column, in the order of the descriptors. */
 export type TextRow = readonly (string | null)[];
 
+/**
+ * A row in transit as the bytes in which it came: the same canonical text, in UTF-8. A source hands over one object again and
+ * again, so that nothing is made for a row; what is read of it must be read before the call returns. The bytes themselves
+ * stay as they are: whoever notes {@link source}, a start and an end can read that value later.
+ */
+export interface ByteRow {
+  readonly source: Uint8Array;
+  /** Where the value of each column begins in {@link source}; -1: it is null; -2: it stands in {@link texts}. */
+  readonly starts: Int32Array;
+  readonly ends: Int32Array;
+  /** Values that had to be put into canonical text first. */
+  readonly texts: readonly string[];
+}
+
 /** The values of the key columns, in canonical text and in key order. Never null. */
 export type Key = readonly string[];
 

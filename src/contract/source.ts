@@ -1,5 +1,5 @@
 import type { Finding } from './findings.ts';
-import type { CallContext, ColumnDescriptor, Key, KeyBound, KeyRange, TextRow } from './rows.ts';
+import type { ByteRow, CallContext, ColumnDescriptor, Key, KeyBound, KeyRange, TextRow } from './rows.ts';
 import type { TableSchema } from './schema.ts';
 
 /** What a source says of itself before anything is read. */
@@ -50,6 +50,16 @@ export interface PageRequest {
   readonly upper: Key;
   /** Rows at the most. */
   readonly limit: number;
+  /** Bytes of text after which the page may end early. A source that sees sizes only afterwards leaves it aside. */
+  readonly maxBytes?: number | undefined;
+  /**
+   * Takes each row as it arrives, in key order. A source that can streams its rows here, so that a page is never in memory as a
+   * whole, and leaves {@link Page.rows} empty; another may leave it aside. What was handed over before a failure counts:
+   * the next request begins behind it. Never throws.
+   */
+  readonly onRow?: ((row: TextRow) => void) | undefined;
+  /** Takes rows as {@link onRow} does, from a source that has them as bytes. It may use both, and the order of all is that of the key. */
+  readonly onBytes?: ((row: ByteRow) => void) | undefined;
   /**
    * The description's. A source that gives one reads no row by another description: it rejects with `SOURCE_CHANGED`
    * where the table is not the one any more that was described.
@@ -57,8 +67,9 @@ export interface PageRequest {
   readonly version?: string | undefined;
 }
 
-/** Rows in key order, and whether the range is exhausted with them. */
+/** Rows in key order, and whether the range is exhausted with them. A page that is not done has rows, or has handed some over. */
 export interface Page {
+  /** Those that were not handed to {@link PageRequest.onRow}. */
   readonly rows: readonly TextRow[];
   /** True: no row of the range comes after these. */
   readonly done: boolean;

@@ -8,6 +8,7 @@ import type {
   RowShape,
 } from '../contract/index.ts';
 import type { D1Connection, Row } from './connection.ts';
+import type { JsonText } from './json-text.ts';
 import { keyRows, keysOf, keyTexts, keyTuple, tuple } from './values/key-values.ts';
 import type { ColumnForm } from './values/types.ts';
 
@@ -25,7 +26,7 @@ export interface Place {
 
 /** A batch as it travels, and for each column the expression of its stored value, over the rows `batch` of the JSON. */
 export interface ComparedBatch {
-  readonly json: string;
+  readonly json: JsonText;
   readonly rows: number;
   readonly values: readonly RawBuilder<unknown>[];
 }

@@ -102,12 +102,13 @@ export class D1Connection {
   }
 }
 
-/** The statement that a query is in SQLite, and its parameters. */
+/** The statement that a query is in SQLite, and its parameters, each a string or a {@link JsonText}. */
 export function compiled(query: RawBuilder<unknown>): CompiledQuery {
   return query.compile(sqlite);
 }
 
 function prepared(database: D1DatabaseLike, query: RawBuilder<unknown>): D1StatementLike {
   const { sql, parameters } = compiled(query);
-  return database.prepare(sql).bind(...parameters);
+  // A binding takes strings; over REST the request is written from the bytes of a JsonText.
+  return database.prepare(sql).bind(...(isRemote(database) ? parameters : parameters.map(String)));
 }

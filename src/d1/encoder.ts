@@ -1,7 +1,8 @@
-import type { BatchEncoder, EncodedBatch, RejectedRow, TextRow } from '../contract/index.ts';
+import type { BatchEncoder, ByteRow, EncodedBatch, RejectedRow, TextRow } from '../contract/index.ts';
 import { groupTooLarge, MigratorError, rowTooLarge } from '../errors.ts';
+import type { JsonText } from './json-text.ts';
+import { JsonWriter, type WriterPosition } from './json-writer.ts';
 import type { ColumnForm } from './values/types.ts';
-import type { ValueEncoder } from './values/value-encoders.ts';
 
 /** D1 takes strings, blobs and rows of up to 2,000,000 bytes (Cloudflare's documentation, D1 limits). */
 export const maxRowBytes = 2_000_000;
@@ -20,7 +21,7 @@ export interface LargeValue {
 
 /** Rows as one JSON text: an array of arrays. */
 export interface D1Batch extends EncodedBatch {
-  readonly json: string;
+  readonly json: JsonText;
   /** Values of a single large row; in the JSON text they are null. */
   readonly large: readonly LargeValue[];
   /** Rows that are set aside, as an array of `[seq, key, code, reason, row]`; empty where there are none. */
@@ -29,31 +30,28 @@ export interface D1Batch extends EncodedBatch {
   readonly pairs: ReadonlySet<number>;
 }
 
-const bracket = 0x5b;
+const openBracket = 0x5b;
+const closeBracket = 0x5d;
+const comma = 0x2c;
 
-/** Turns rows into the JSON text that `json_each` takes apart again. */
+/** Turns rows into the JSON text that `json_each` takes apart again: from the values' text straight into bytes. */
 export class D1Encoder implements BatchEncoder<D1Batch> {
   readonly #forms: readonly ColumnForm[];
-  readonly #encode: readonly ValueEncoder[];
-  readonly #ascii: readonly boolean[];
-  readonly #floats: readonly boolean[];
   readonly #maxRows: number;
+  readonly #writer: JsonWriter;
   /** True while rows that come from one are added to an empty batch: they may be more than {@link #maxRows}. */
   #isGroup = false;
   #rejects = '';
   #rejectBytes = 2;
-  #text = '';
-  #bytes = 2;
   #rows = 0;
   #large: readonly LargeValue[] = [];
   #pairs = new Set<number>();
 
-  constructor(forms: readonly ColumnForm[], maxRows: number = Infinity) {
+  /** @param isEscaped - the JSON text is to become the inside of a JSON string. */
+  constructor(forms: readonly ColumnForm[], maxRows: number = Infinity, isEscaped: boolean = false) {
     this.#forms = forms;
-    this.#encode = forms.map(({ encode }) => encode);
-    this.#ascii = forms.map(({ ascii }) => ascii);
-    this.#floats = forms.map(({ read }) => read === 'float');
     this.#maxRows = maxRows;
+    this.#writer = new JsonWriter(maxBatchBytes, isEscaped);
   }
 
   get rows(): number {
@@ -61,36 +59,50 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
   }
 
   add(row: TextRow): boolean {
-    if ((this.#rows >= this.#maxRows && !this.#isGroup) || this.#large.length > 0) return false;
-    let text = '[';
-    let bytes = 2;
-    let index = 0;
-    try {
-      for (const encode of this.#encode) {
-        const value = row[index];
-        const encoded = value === null || value === undefined ? 'null' : encode(value);
-        if (this.#floats[index] && encoded.charCodeAt(0) === bracket) this.#pairs.add(index);
-        text += index === 0 ? encoded : `,${encoded}`;
-        bytes += 1 + (this.#ascii[index] ? encoded.length : utf8Bytes(encoded));
-        index += 1;
-      }
-    } catch (error) {
-      throw named(error, this.#forms[index]);
-    }
-    if (this.#bytes + bytes <= maxBatchBytes) {
-      this.#append(`${text}]`, bytes);
-      return true;
-    }
+    if (this.#isClosed) return false;
+    const before = this.#writer.position;
+    this.#writeRow(row, noColumns);
+    if (this.#fits(before)) return true;
     if (this.#rows > 0) return false;
     this.#addLarge(row);
     return true;
+  }
+
+  addBytes(row: ByteRow): boolean {
+    if (this.#isClosed) return false;
+    const before = this.#writer.position;
+    this.#writeBytes(row);
+    if (this.#fits(before)) return true;
+    if (this.#rows > 0) return false;
+    const { source, starts, ends, texts } = row;
+    const values = Array.from(starts, (start, column) => {
+      if (start < 0) return start === -1 ? null : (texts[column] as string);
+      return decoder.decode(source.subarray(start, ends[column]));
+    });
+    this.#addLarge(values);
+    return true;
+  }
+
+  /** True: no row may join those that are there. */
+  get #isClosed(): boolean {
+    return (this.#rows >= this.#maxRows && !this.#isGroup) || this.#large.length > 0;
+  }
+
+  /** Counts the row that was written last; takes it back where it does not fit. */
+  #fits(before: WriterPosition): boolean {
+    const writer = this.#writer;
+    // The bracket that ends the whole has to fit as well.
+    const fits = !writer.isFull && writer.length < maxBatchBytes;
+    if (fits) this.#rows += 1;
+    else writer.truncate(before);
+    return fits;
   }
 
   addAll(rows: readonly TextRow[]): boolean {
     const [first] = rows;
     if (!first) return true;
     if (rows.length === 1) return this.add(first);
-    const [text, bytes, before] = [this.#text, this.#bytes, this.#rows];
+    const [position, before] = [this.#writer.position, this.#rows];
     if (before > 0 && before + rows.length > this.#maxRows) return false;
     let isWhole = false;
     this.#isGroup = true;
@@ -99,7 +111,8 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
     } finally {
       this.#isGroup = false;
       if (!isWhole) {
-        [this.#text, this.#bytes, this.#rows] = [text, bytes, before];
+        this.#writer.truncate(position);
+        this.#rows = before;
         if (before === 0) this.#large = [];
       }
     }
@@ -124,67 +137,118 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
   }
 
   take(): D1Batch {
+    const writer = this.#writer;
+    if (this.#rows === 0) writer.character(openBracket);
+    writer.character(closeBracket);
+    const large = this.#large.reduce(
+      (sum, { pieces }) => sum + pieces.reduce((all, piece) => all + piece.length, 0),
+      0,
+    );
     const batch = {
       rows: this.#rows,
-      bytes: this.#bytes + (this.#rejects === '' ? 0 : this.#rejectBytes),
-      json: `[${this.#text}]`,
+      bytes: writer.length + large + (this.#rejects === '' ? 0 : this.#rejectBytes),
+      json: writer.toText(),
       rejects: this.#rejects === '' ? '' : `[${this.#rejects}]`,
       large: this.#large,
       pairs: this.#pairs,
     };
     this.#rejects = '';
     this.#rejectBytes = 2;
-    this.#text = '';
-    this.#bytes = 2;
+    writer.truncate(start);
     this.#rows = 0;
     this.#large = [];
     this.#pairs = new Set();
     return batch;
   }
 
-  #value(index: number, form: ColumnForm, value: string): string {
+  /** @param elsewhere - columns whose values do not travel in the JSON text. */
+  #writeRow(row: TextRow, elsewhere: ReadonlySet<number>): void {
+    const writer = this.#writer;
+    const before = writer.position;
+    writer.character(this.#rows === 0 ? openBracket : comma);
+    let index = 0;
     try {
-      const encoded = form.encode(value);
-      if (this.#floats[index] && encoded.charCodeAt(0) === bracket) this.#pairs.add(index);
-      return encoded;
+      for (const form of this.#forms) {
+        writer.character(index === 0 ? openBracket : comma);
+        const value = row[index];
+        if (value === null || value === undefined || (elsewhere.size > 0 && elsewhere.has(index))) {
+          writer.ascii('null');
+        } else {
+          this.#writeText(form, index, value);
+        }
+        index += 1;
+      }
     } catch (error) {
-      throw named(error, form);
+      writer.truncate(before);
+      throw named(error, this.#forms[index]);
     }
+    writer.character(closeBracket);
   }
 
-  #append(text: string, bytes: number): void {
-    this.#text += this.#rows === 0 ? text : `,${text}`;
-    this.#bytes += bytes;
-    this.#rows += 1;
+  #writeBytes(row: ByteRow): void {
+    const writer = this.#writer;
+    const before = writer.position;
+    const { source, starts, ends, texts } = row;
+    const forms = this.#forms;
+    writer.character(this.#rows === 0 ? openBracket : comma);
+    let index = 0;
+    try {
+      for (; index < forms.length; index += 1) {
+        const form = forms[index] as ColumnForm;
+        const start = starts[index] as number;
+        const end = ends[index] as number;
+        writer.character(index === 0 ? openBracket : comma);
+        if (start === -1) writer.ascii('null');
+        else if (start === -2) this.#writeText(form, index, texts[index] as string);
+        else if (form.asIs === 'string' && writer.stringBytes(source, start, end)) continue;
+        else if (form.asIs === 'digits' && writer.digitBytes(source, start, end)) continue;
+        else this.#writeText(form, index, decoder.decode(source.subarray(start, end)));
+      }
+    } catch (error) {
+      writer.truncate(before);
+      throw named(error, forms[index]);
+    }
+    writer.character(closeBracket);
+  }
+
+  #writeText(form: ColumnForm, index: number, value: string): void {
+    const writer = this.#writer;
+    if (form.asIs === 'string') return writer.string(value);
+    const encoded = form.encode(value);
+    if (form.read === 'float' && encoded.charCodeAt(0) === openBracket) this.#pairs.add(index);
+    if (form.ascii) writer.ascii(encoded);
+    else writer.json(encoded);
   }
 
   /** A row that fills a batch alone: its large values go beside the JSON text, where nothing has to be escaped. */
   #addLarge(row: TextRow): void {
     let stored = 0;
     const large: LargeValue[] = [];
-    const parts = this.#forms.map((form, column) => {
+    for (const [column, form] of this.#forms.entries()) {
       const value = row[column];
-      if (value === null || value === undefined) return 'null';
+      if (value === null || value === undefined) continue;
       const bytes = utf8Bytes(value);
-      if (bytes <= largeValueBytes || form.large === null) {
-        stored += form.read === 'unhex' ? bytes / 2 : bytes;
-        return this.#value(column, form, value);
-      }
-      stored += form.large === 'hex' ? bytes / 2 : bytes;
-      large.push({ column, pieces: form.large === 'hex' ? cut(value, 1_000_000) : [value] });
-      return 'null';
-    });
-    const text = `[${parts.join(',')}]`;
-    const bytes = utf8Bytes(text);
-    if (stored > maxRowBytes || bytes > maxBatchBytes) throw rowTooLarge(maxRowBytes);
-    this.#append(text, bytes);
-    this.#bytes += large.reduce(
-      (sum, { pieces }) => sum + pieces.reduce((all, piece) => all + piece.length, 0),
-      0,
-    );
+      const travels = bytes <= largeValueBytes || form.large === null;
+      const isHex = travels ? form.read === 'unhex' : form.large === 'hex';
+      stored += isHex ? bytes / 2 : bytes;
+      if (!travels) large.push({ column, pieces: isHex ? cut(value, 1_000_000) : [value] });
+    }
+    const writer = this.#writer;
+    this.#writeRow(row, new Set(large.map(({ column }) => column)));
+    if (stored > maxRowBytes || writer.isFull || writer.length >= maxBatchBytes) {
+      writer.truncate(start);
+      throw rowTooLarge(maxRowBytes);
+    }
+    this.#rows = 1;
     this.#large = large;
   }
 }
+
+const start: WriterPosition = { at: 0, escapes: 0 };
+
+const noColumns: ReadonlySet<number> = new Set();
+
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /** Which column refused a value; the engine adds the row's key. */
 function named(error: unknown, form: ColumnForm | undefined): unknown {

@@ -120,7 +120,8 @@ export class D1Target implements SinkTarget<D1Batch> {
   }
 
   encoder(maxRows?: number): BatchEncoder<D1Batch> {
-    return new D1Encoder(this.#parts.forms, maxRows);
+    const { forms, connection } = this.#parts;
+    return new D1Encoder(forms, maxRows, connection.overRest);
   }
 
   async commit(batch: D1Batch, advance: Advance, context?: CallContext): Promise<CommitOutcome> {

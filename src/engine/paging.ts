@@ -1,16 +1,20 @@
 import type {
+  ByteRow,
   CallContext,
   Key,
   KeyRange,
   Page,
+  PageRequest,
   Source,
   SourceDescription,
   TextRow,
 } from '../contract/index.ts';
+import { MigratorError } from '../errors.ts';
+import { NotedKey } from './rows/byte-row.ts';
 import { type RetryNotice, type RetryPolicy, withRetries } from './retry.ts';
 
-/** Text that one page may hold in memory; a reader holds two at a time. */
-const pageBytes = 8_000_000;
+/** Text that one page may hold. A reader of {@link pages} holds two at a time, one of {@link readRange} none. */
+const pageBytes = 1_000_000;
 
 /** What reading a range needs. */
 export interface PageReader {
@@ -18,6 +22,8 @@ export interface PageReader {
   readonly description: SourceDescription;
   /** Rows a page at the most. */
   readonly pageSize: number;
+  /** The same, as it stands now; see {@link BatchLimit}. */
+  readonly batchLimit?: { readonly pageRows: number } | undefined;
   readonly retry: RetryPolicy;
   /** Ends waiting and reading. */
   readonly stop: AbortSignal;
@@ -30,33 +36,144 @@ export async function* pages(
   range: KeyRange,
   cursor: Key | null,
 ): AsyncGenerator<Page, void> {
-  const { upper } = range;
-  const { version } = reader.description;
-  let rowBytes = reader.description.estimatedRowBytes;
+  const sizes = new RowSizes(reader.description.estimatedRowBytes);
   const read = (after: Key | null): Promise<Page> => {
-    const lower = after === null ? range.lower : { key: after, inclusive: false };
-    const limit = pageRowsFor(reader.pageSize, rowBytes);
-    const context: CallContext = { signal: reader.stop };
-    const page = withRetries(
-      'read a page',
-      () => reader.source.readPage({ lower, upper, limit, version }, context),
-      reader.retry,
-      context,
-      (notice) => reader.retried(notice),
-    );
+    const page = readPage(reader, () => requestAfter(reader, range, after, sizes));
     page.catch(() => undefined); // awaited when its turn comes
     return page;
   };
-  if (cursor !== null && sameKey(cursor, upper)) return;
+  if (cursor !== null && sameKey(cursor, range.upper)) return;
   let next: Promise<Page> | null = read(cursor);
   while (next) {
     const page: Page = await next;
+    for (const row of page.rows) sizes.see(row);
     const last = page.rows.at(-1);
-    rowBytes = rowTextBytes(page.rows) ?? rowBytes;
-    const lastKey = last && keyOf(reader.description, last);
-    next = page.done || !lastKey || sameKey(lastKey, upper) ? null : read(lastKey);
+    const key = nextKey(range, page, last ? keyOf(reader.description, last) : null);
+    next = key && read(key);
     yield page;
   }
+}
+
+/** Takes the rows of a range, in the form in which the source has them. What it throws ends the reading. */
+export interface RangeTaker {
+  row(row: TextRow): void;
+  bytes(row: ByteRow): void;
+}
+
+/**
+ * Reads the rows of a range from `cursor` on and hands each over as it arrives, so that no page is kept.
+ *
+ * @param room - waited for before each page: the way in which whatever rows become holds the reading back.
+ */
+export async function readRange(
+  reader: PageReader,
+  range: KeyRange,
+  cursor: Key | null,
+  taker: RangeTaker,
+  room: () => Promise<void>,
+): Promise<void> {
+  if (cursor !== null && sameKey(cursor, range.upper)) return;
+  const reading = new RangeReading(reader, taker);
+  for (let from = cursor; ;) {
+    await room();
+    const next = await reading.page(range, from);
+    if (next === null) return;
+    from = next;
+  }
+}
+
+/** Hands rows over, and knows how far it got. */
+class RangeReading {
+  readonly #reader: PageReader;
+  readonly #taker: RangeTaker;
+  readonly #sizes: RowSizes;
+  readonly #last: NotedKey;
+  /** Thrown by the taker while the source called it. */
+  #failure: { readonly error: unknown } | null = null;
+
+  constructor(reader: PageReader, taker: RangeTaker) {
+    this.#reader = reader;
+    this.#taker = taker;
+    this.#sizes = new RowSizes(reader.description.estimatedRowBytes);
+    this.#last = new NotedKey(reader.description);
+  }
+
+  /** Reads one page. Returns the key that the next begins behind; null: it was the last. */
+  async page(range: KeyRange, from: Key | null): Promise<Key | null> {
+    const last = this.#last;
+    last.clear();
+    const page = await readPage(this.#reader, () => {
+      this.#check();
+      // A page that failed half-way goes on behind what it has handed over.
+      const after = last.isEmpty ? from : last.key;
+      const request = requestAfter(this.#reader, range, after, this.#sizes);
+      return { ...request, onRow: this.#onRow, onBytes: this.#onBytes };
+    });
+    for (const row of page.rows) this.#onRow(row);
+    this.#check();
+    return nextKey(range, page, last.isEmpty ? null : last.key);
+  }
+
+  readonly #onRow = (row: TextRow): void => {
+    if (this.#failure) return;
+    try {
+      this.#taker.row(row);
+    } catch (error) {
+      this.#failure = { error };
+    }
+    this.#last.note(row);
+    this.#sizes.see(row);
+  };
+
+  readonly #onBytes = (row: ByteRow): void => {
+    if (this.#failure) return;
+    try {
+      this.#taker.bytes(row);
+    } catch (error) {
+      this.#failure = { error };
+    }
+    this.#last.noteBytes(row);
+    this.#sizes.seeBytes(row);
+  };
+
+  #check(): void {
+    if (this.#failure) throw this.#failure.error;
+  }
+}
+
+async function readPage(reader: PageReader, request: () => PageRequest): Promise<Page> {
+  const context: CallContext = { signal: reader.stop };
+  return await withRetries(
+    'read a page',
+    async () => await reader.source.readPage(request(), context),
+    reader.retry,
+    context,
+    (notice) => reader.retried(notice),
+  );
+}
+
+function requestAfter(reader: PageReader, range: KeyRange, after: Key | null, sizes: RowSizes): PageRequest {
+  const { pageRows = Infinity } = reader.batchLimit ?? {};
+  return {
+    lower: after === null ? range.lower : { key: after, inclusive: false },
+    upper: range.upper,
+    limit: Math.max(1, Math.floor(Math.min(reader.pageSize, pageRows, pageBytes / sizes.average))),
+    maxBytes: pageBytes,
+    version: reader.description.version,
+  };
+}
+
+/** The key behind which the range goes on; null where no row comes after this page. */
+function nextKey(range: KeyRange, page: Page, last: Key | null): Key | null {
+  if (last !== null) return page.done || sameKey(last, range.upper) ? null : last;
+  if (page.done) return null;
+  throw new MigratorError(
+    'INTERNAL',
+    'The source gave a page without rows that is not the last of its range.',
+    {
+      help: 'This is a fault of the source. Until it is mended nothing is taken for complete.',
+    },
+  );
 }
 
 /** The key of a row in transit. */
@@ -69,20 +186,45 @@ export function sameKey(a: Key, b: Key): boolean {
   return a.length === b.length && a.every((part, index) => part === b[index]);
 }
 
-/** Rows to ask for, so that a page stays within its bytes. */
-function pageRowsFor(maxRows: number, rowBytes: number): number {
-  return Math.max(1, Math.min(maxRows, Math.floor(pageBytes / Math.max(1, rowBytes))));
-}
+/** How large a row is: by statistics at first, then by every eighth row that was seen, the latest above all. Characters. */
+class RowSizes {
+  average: number;
+  #rows = 0;
+  #sampled = 0;
+  #characters = 0;
 
-/** The average row of a page in characters, from a sample of its rows; null for an empty page. */
-function rowTextBytes(rows: readonly TextRow[]): number | null {
-  if (rows.length === 0) return null;
-  const step = Math.max(1, Math.floor(rows.length / 100));
-  let sampled = 0;
-  let characters = 0;
-  for (let index = 0; index < rows.length; index += step) {
-    sampled += 1;
-    for (const value of rows[index] ?? []) characters += value === null ? 1 : value.length;
+  constructor(estimate: number) {
+    this.average = Math.max(1, estimate);
   }
-  return characters / sampled;
+
+  see(row: TextRow): void {
+    if (!this.#isSampled()) return;
+    let characters = 0;
+    for (const value of row) characters += value === null ? 1 : value.length;
+    this.#add(characters);
+  }
+
+  seeBytes({ starts, ends, texts }: ByteRow): void {
+    if (!this.#isSampled()) return;
+    let bytes = 0;
+    for (const [column, start] of starts.entries()) {
+      bytes +=
+        start >= 0 ? (ends[column] as number) - start : start === -1 ? 1 : (texts[column]?.length ?? 0);
+    }
+    this.#add(bytes);
+  }
+
+  #isSampled(): boolean {
+    this.#rows += 1;
+    return this.#rows % 8 === 1;
+  }
+
+  #add(characters: number): void {
+    this.#characters += characters;
+    this.#sampled += 1;
+    this.average = Math.max(1, this.#characters / this.#sampled);
+    if (this.#sampled < 1_000) return;
+    this.#sampled /= 2;
+    this.#characters /= 2;
+  }
 }

@@ -1,6 +1,7 @@
+import pLimit from 'p-limit';
 import type { CallContext, Progress, RunResult } from '../contract/index.ts';
 import { isMigratorError, MigratorError } from '../errors.ts';
-import { BatchLimit } from './copying/batch-limit.ts';
+import { BatchLimit, type LimitChange } from './copying/batch-limit.ts';
 import type { CopyJob } from './copying/job.ts';
 import type { Budget, EngineOptions } from './options.ts';
 import { prepare, type Prepared, refuseErrors } from './planning/plan.ts';
@@ -100,6 +101,7 @@ class Run {
         job: this.#job(prepared),
         owner: this.#id,
         concurrency: this.#options.concurrency,
+        left: before.checkpoints.total - before.checkpoints.completed,
         planning,
         meter,
         control: this.#control,
@@ -181,19 +183,30 @@ class Run {
   }
 
   #job(prepared: Prepared): CopyJob {
-    const { batchSize, onReject } = this.#options;
+    const { batchSize, targetBatchMs, onReject, concurrency } = this.#options;
     const { migration, pipeline } = prepared;
     return {
       ...this.#options,
       ...prepared,
       setAside: onReject === 'set-aside',
       // With a pipeline rows of the source are not rows of a batch: only what the sink asks for limits them.
-      batchLimit: new BatchLimit(pipeline === null ? batchSize : undefined),
+      batchLimit: new BatchLimit(
+        pipeline === null ? batchSize : undefined,
+        batchSize === undefined ? targetBatchMs : Infinity,
+        (change) => this.#limited(migration, change),
+      ),
+      encoders: [],
+      inFlight: pLimit(concurrency),
       stop: this.#control.stop,
       abort: this.#control.abort,
       admit: (rows) => this.#control.admit(rows),
       retried: (notice) => this.#retried(migration, notice),
     };
+  }
+
+  #limited(migration: string, { rows, previous, reason }: LimitChange): void {
+    const shown = (limit: number): number | null => (limit === Infinity ? null : limit);
+    this.#emit('batch:limit', { migration, rows: shown(rows), previous: shown(previous), reason });
   }
 
   #retried(migration: string, notice: RetryNotice): void {

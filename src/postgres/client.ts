@@ -11,6 +11,7 @@ import {
 import type { CallContext } from '../contract/index.ts';
 import { MigratorError, Redactor } from '../errors.ts';
 import { type ErrorManners, fromDriver } from './errors.ts';
+import { RowStream, type RowTaker, takesRowStreams } from './row-stream.ts';
 
 /** The little of a `pg.Pool` that is used: any pool of this shape serves. */
 export interface PgPoolLike {
@@ -39,6 +40,9 @@ type PgRow = (string | null)[];
 
 /** Runs one query inside the transaction. */
 export type PgQueryRunner = (query: RawBuilder<unknown>) => Promise<PgRow[]>;
+
+/** Runs one query inside the transaction, and hands its rows over as they arrive; as one portion, where the driver keeps them. */
+export type PgStreamRunner = (query: RawBuilder<unknown>, taker: RowTaker) => Promise<void>;
 
 /**
  * Whatever the server or the role is set to, the text of a value is the same: ISO dates in UTC, floats with all their
@@ -80,7 +84,10 @@ export function compile(query: RawBuilder<unknown>): CompiledQuery {
 export interface PgTransactions {
   /** False: values come as the host's driver parses them, so every column is selected as text. */
   readonly rawText: boolean;
-  run<T>(work: (query: PgQueryRunner) => Promise<T>, context?: CallContext): Promise<T>;
+  run<T>(
+    work: (query: PgQueryRunner, stream: PgStreamRunner) => Promise<T>,
+    context?: CallContext,
+  ): Promise<T>;
   close(): Promise<void>;
 }
 
@@ -114,7 +121,10 @@ export class PoolTransactions implements PgTransactions {
     };
   }
 
-  async run<T>(work: (query: PgQueryRunner) => Promise<T>, context?: CallContext): Promise<T> {
+  async run<T>(
+    work: (query: PgQueryRunner, stream: PgStreamRunner) => Promise<T>,
+    context?: CallContext,
+  ): Promise<T> {
     try {
       context?.signal?.throwIfAborted();
       this.#pool ??= this.#open();
@@ -135,7 +145,7 @@ export class PoolTransactions implements PgTransactions {
 
   async #transaction<T>(
     client: PgClientLike,
-    work: (query: PgQueryRunner) => Promise<T>,
+    work: (query: PgQueryRunner, stream: PgStreamRunner) => Promise<T>,
     context?: CallContext,
   ): Promise<T> {
     const signal = context?.signal;
@@ -156,8 +166,8 @@ export class PoolTransactions implements PgTransactions {
     const settings = Object.entries(sessionSettings).map(([name, value]) => `SET LOCAL ${name} = '${value}'`);
     try {
       await client.query(plain([begin, ...settings].join('; ')));
-      const result = await work(async (query) => {
-        const { sql: text, parameters } = compile(query);
+      const query: PgQueryRunner = async (asked) => {
+        const { sql: text, parameters } = compile(asked);
         const { rows } = await client.query({
           text,
           values: [...parameters],
@@ -165,6 +175,14 @@ export class PoolTransactions implements PgTransactions {
           types: keepText,
         });
         return rows as PgRow[];
+      };
+      const streams = takesRowStreams(client);
+      const result = await work(query, async (asked, taker) => {
+        if (!streams) return handOver(await query(asked), taker);
+        const { sql: text, parameters } = compile(asked);
+        const stream = new RowStream(text, parameters, taker);
+        void client.query(stream as unknown as PgQuery);
+        await stream.done;
       });
       await client.query(plain('COMMIT'));
       release(false);
@@ -193,7 +211,10 @@ export class KyselyTransactions<Database> implements PgTransactions {
     this.#manners = { redact: new Redactor([]), values };
   }
 
-  async run<T>(work: (query: PgQueryRunner) => Promise<T>, context?: CallContext): Promise<T> {
+  async run<T>(
+    work: (query: PgQueryRunner, stream: PgStreamRunner) => Promise<T>,
+    context?: CallContext,
+  ): Promise<T> {
     try {
       context?.signal?.throwIfAborted();
       const settings = Object.entries(sessionSettings).map(
@@ -205,10 +226,11 @@ export class KyselyTransactions<Database> implements PgTransactions {
         .setAccessMode('read only')
         .execute(async (transaction) => {
           await sql`SELECT ${sql.join(settings)}`.execute(transaction);
-          const result = await work(async (query) => {
-            const { rows } = await query.execute(transaction);
+          const query: PgQueryRunner = async (asked) => {
+            const { rows } = await asked.execute(transaction);
             return rows.map((row) => Object.values(row as Record<string, string | null>));
-          });
+          };
+          const result = await work(query, async (asked, taker) => handOver(await query(asked), taker));
           context?.signal?.throwIfAborted();
           return result;
         });
@@ -218,6 +240,10 @@ export class KyselyTransactions<Database> implements PgTransactions {
   }
 
   async close(): Promise<void> {}
+}
+
+function handOver(rows: readonly PgRow[], taker: RowTaker): void {
+  for (const row of rows) taker.row(row);
 }
 
 function plain(text: string): PgQuery {

@@ -32,6 +32,8 @@ export interface TableDescription {
   readonly keyIndexes: readonly number[];
   readonly estimatedRows: number;
   readonly estimatedRowBytes: number;
+  /** False: the server checks no encoding, so a text may be no UTF-8. */
+  readonly isUtf8: boolean;
   /** False: no value is stored out of line, so no row can be large. Views cannot tell. */
   readonly hasLargeValues: boolean;
 }
@@ -47,7 +49,8 @@ export async function describeTable(query: PgQueryRunner, request: TableRequest)
       has_table_privilege(c.oid, 'SELECT')::text,
       (SELECT coalesce(sum(pg_relation_size(part.reltoastrelid)), 0) FROM pg_class AS part WHERE part.reltoastrelid <> 0
         AND (part.oid = c.oid OR part.oid IN (SELECT relid FROM pg_partition_tree(c.oid))))::text,
-      (c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid))::text AS children
+      (c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid))::text AS children,
+      current_setting('server_encoding') AS encoding
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE c.relname = ${table} AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
       AND ${schema === undefined ? sql`pg_table_is_visible(c.oid)` : sql`n.nspname = ${schema}`}`);
@@ -61,9 +64,8 @@ export async function describeTable(query: PgQueryRunner, request: TableRequest)
         : 'Check its name (PostgreSQL is case-sensitive here) and its schema; a table outside the search path needs the `schema` option.',
     );
   }
-  const [oid = '', namespace = '', kind = '', database = '', , largeBytes = '0', children] = found.map(
-    (value) => value ?? '',
-  );
+  const [oid = '', namespace = '', kind = '', database = '', , largeBytes = '0', children, encoding] =
+    found.map((value) => value ?? '');
   const hasChildren = children === 'true';
   const all = await readColumns(query, oid);
   const columns = request.columns === undefined ? all : choose(all, request.columns, shown);
@@ -80,6 +82,7 @@ export async function describeTable(query: PgQueryRunner, request: TableRequest)
     oid,
     kind,
     hasChildren,
+    isUtf8: encoding !== 'SQL_ASCII',
     database,
     schema: namespace,
     table,

@@ -24,6 +24,7 @@ import { type KeyFacts, readKeyFacts } from './key-facts.ts';
 import { type IntegerEnds, integerRanges, strategyOf, walkedRanges } from './ranges.ts';
 import { readReferences } from './references.ts';
 import type { ChosenRow, ColumnChoice, PostgresKeysetSourceOptions } from './source-options.ts';
+import { PageTaker, travellingColumns } from './page.ts';
 import { type PostgresColumn, selected } from './types/types.ts';
 import { unchanged, versionOf } from './unchanged.ts';
 
@@ -134,16 +135,15 @@ export class PostgresKeysetSource<
     return strategyOf(request, table.key, ends, table.estimatedRows);
   }
 
-  async readPage({ lower, upper, limit, version }: PageRequest, context?: CallContext): Promise<Page> {
+  async readPage(request: PageRequest, context?: CallContext): Promise<Page> {
     const table = await this.#described(context);
+    const { lower, upper, limit, version } = request;
     // It was described anew meanwhile, for another caller.
     if (version !== undefined && version !== versionOf(table)) throw sourceChanged();
     const rest = sql`${within(table, lower, upper)} ORDER BY ${keyOrder(table)} LIMIT ${sql.lit(limit + 1)}`;
-    const rows = await this.#rowsWhere(table, rest, context);
-    // One row more than asked for says whether there are more, without another query.
-    const done = rows.length <= limit;
-    if (!done) rows.pop();
-    return { rows, done };
+    const page = new PageTaker(table, request);
+    await this.#read(table, rest, page, context);
+    return page.end();
   }
 
   async readRows(keys: readonly Key[], context?: CallContext): Promise<readonly TextRow[]> {
@@ -254,27 +254,27 @@ export class PostgresKeysetSource<
     table: TableDescription,
     rest: RawBuilder<unknown>,
     context?: CallContext,
-  ): Promise<(string | null)[][]> {
-    const extra = table.key.filter((column) => !table.columns.includes(column));
-    const columns = [...table.columns, ...extra];
-    const read = sql`SELECT ${this.#select(columns)} FROM ${table.from} WHERE ${unchanged(table)} AND ${rest}`;
-    const rows = await this.#transactions
-      .run((query) => query(read), context)
-      .catch(async (error: unknown) => {
-        // A query that PostgreSQL does not even begin (a key is compared with another type) looks at nothing itself.
-        const refused = isMigratorError(error) && error.code === 'SOURCE_FAILED' && !error.retryable;
-        if (refused) await this.#transactions.run((query) => query(sql`SELECT ${unchanged(table)}`), context);
-        throw error;
-      });
-    for (const [index, { codec }] of columns.entries()) {
-      const convert = codec.canonical;
-      if (!convert) continue;
-      for (const row of rows) {
-        const value = row[index];
-        if (typeof value === 'string') row[index] = convert(value);
-      }
+  ): Promise<readonly TextRow[]> {
+    const page = new PageTaker(table, { limit: Infinity });
+    await this.#read(table, rest, page, context);
+    return page.end().rows;
+  }
+
+  async #read(
+    table: TableDescription,
+    rest: RawBuilder<unknown>,
+    taker: PageTaker,
+    context?: CallContext,
+  ): Promise<void> {
+    const read = sql`SELECT ${this.#select(travellingColumns(table))} FROM ${table.from} WHERE ${unchanged(table)} AND ${rest}`;
+    try {
+      await this.#transactions.run((_query, stream) => stream(read, taker), context);
+    } catch (error) {
+      // A query that PostgreSQL does not even begin (a key is compared with another type) looks at nothing itself.
+      const refused = isMigratorError(error) && error.code === 'SOURCE_FAILED' && !error.retryable;
+      if (refused) await this.#transactions.run((query) => query(sql`SELECT ${unchanged(table)}`), context);
+      throw error;
     }
-    return rows;
   }
 
   #canonicalKey(table: TableDescription, key: Key): Key {

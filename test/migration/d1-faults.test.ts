@@ -107,7 +107,8 @@ const isWrite = (table: string, body: string): boolean => body.includes(`INSERT 
 /** The second batch of the second checkpoint. */
 const isVictim = (table: string, body: string): boolean => isWrite(table, body) && body.includes('row 65.');
 
-const textOf = (init: RequestInit | undefined): string => (typeof init?.body === 'string' ? init.body : '');
+const textOf = ({ body }: RequestInit = {}): string =>
+  typeof body === 'string' ? body : body instanceof Uint8Array ? new TextDecoder().decode(body) : '';
 
 type Tampering = (real: () => Promise<Response>, init: RequestInit) => Promise<Response>;
 
@@ -472,7 +473,8 @@ describe('an error after which nothing can succeed stops the run at once', () =>
     const retries: string[] = [];
     copy.on('retry', (retry) => retries.push(retry.code));
     let until: number | null = null;
-    copy.on('checkpoint:failed', () => (until ??= requests.length));
+    // What was begun before the failure is sent by then.
+    copy.on('checkpoint:failed', () => setImmediate(() => (until ??= requests.length)));
     const error = await rejection(copy.run());
     expect(error).toMatchObject({ code, result: { status: 'failed' } });
     expect(error.help).toMatch(help);
@@ -481,7 +483,8 @@ describe('an error after which nothing can succeed stops the run at once', () =>
     // What failed is recorded, and progress is read once; no row is sent and no checkpoint claimed any more.
     const after = requests.slice(until);
     expect(after.filter((text) => isWrite(table, text) || text.includes('RETURNING'))).toEqual([]);
-    expect(after.length).toBeLessThanOrEqual(4 + 3);
+    // Four checkpoints are read at a time, and as many may wait for their last writes: each is given back.
+    expect(after.length).toBeLessThanOrEqual(2 * 4 + 3);
     world.stack.api.setFaults(undefined);
     const next = migrator(table, {}, { checkpointSize: 10, batchSize: 5 });
     expect(await next.run()).toMatchObject({ status: 'completed' });

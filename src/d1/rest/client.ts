@@ -3,6 +3,7 @@ import type { D1ResultLike } from '../database.ts';
 import { type Envelope, parseEnvelope } from './envelope.ts';
 import { fromRest } from '../errors.ts';
 import { pacerFor, type RequestPacer, type RequestQuota, type Ticket } from './pacer.ts';
+import { requestBody, type SentQuery } from './request-body.ts';
 import { BodyTooLarge, readBody } from './response-body.ts';
 
 /** Where requests go, and how. */
@@ -18,22 +19,15 @@ export interface Endpoint {
   readonly fetch: typeof fetch | undefined;
 }
 
-/** A statement and its parameters, as the API takes them. */
-export interface RestQuery {
-  readonly sql: string;
-  readonly params: readonly string[];
-}
-
 /** Sends statements in one request; where they are a batch, as one. Its failures are classified, without the token. */
 export async function sendQueries(
   endpoint: Endpoint,
-  queries: readonly RestQuery[],
+  queries: readonly SentQuery[],
   isBatch: boolean,
   signal: AbortSignal | undefined,
 ): Promise<D1ResultLike[]> {
   const pacer = pacerFor(endpoint.user, endpoint.quota);
-  const plain = queries.map(({ sql, params }) => ({ sql, params }));
-  const body = JSON.stringify(isBatch ? { batch: plain } : plain[0]);
+  const body = requestBody(queries, isBatch);
   const { response, text } = await post(endpoint, pacer, body, signal);
   const envelope = parseEnvelope(text);
   if (!response.ok || envelope?.success !== true) throw failure(endpoint, pacer, response, envelope, text);
@@ -48,7 +42,7 @@ export async function sendQueries(
 async function post(
   endpoint: Endpoint,
   pacer: RequestPacer,
-  body: string,
+  body: string | Uint8Array<ArrayBuffer>,
   signal: AbortSignal | undefined,
 ): Promise<{ response: Response; text: string }> {
   const ticket = await admitted(pacer, signal);

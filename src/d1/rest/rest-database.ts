@@ -1,5 +1,6 @@
 import { invalidOption } from '../../errors.ts';
 import type { D1DatabaseLike, D1ResultLike, D1StatementLike, RemoteDatabase } from '../database.ts';
+import { JsonText } from '../json-text.ts';
 import type { Endpoint } from './client.ts';
 import type { RequestQuota } from './pacer.ts';
 
@@ -110,13 +111,13 @@ export class D1RestDatabase implements D1DatabaseLike {
 /** A statement of a {@link D1RestDatabase}. */
 export class D1RestStatement implements D1StatementLike {
   readonly sql: string;
-  readonly params: readonly string[];
+  readonly params: readonly (string | JsonText)[];
   readonly #send: (statement: D1RestStatement) => Promise<D1ResultLike[]>;
 
   constructor(
     send: (statement: D1RestStatement) => Promise<D1ResultLike[]>,
     sql: string,
-    params: readonly string[],
+    params: readonly (string | JsonText)[],
   ) {
     this.#send = send;
     this.sql = sql;
@@ -129,7 +130,7 @@ export class D1RestStatement implements D1StatementLike {
    */
   bind(...values: unknown[]): D1RestStatement {
     const params = values.map((value) => {
-      if (typeof value === 'string') return value;
+      if (typeof value === 'string' || value instanceof JsonText) return value;
       if (typeof value === 'number' || typeof value === 'bigint') return String(value);
       if (typeof value === 'boolean') return value ? '1' : '0';
       throw invalidOption(

@@ -2,7 +2,7 @@ import type { LogicalType, RowShape } from '../../contract/index.ts';
 import type { FloatReading } from './floats.ts';
 import type { StoredForm, StoreOptions } from './forms.ts';
 import type { ColumnForm, ColumnType } from './types.ts';
-import { float, quote, type ValueEncoder } from './value-encoders.ts';
+import { float, quote, quoteHex, type ValueEncoder } from './value-encoders.ts';
 
 /** How columns are stored whose type has a form of its own, unless the options say otherwise. All others are texts. */
 const columnTypes: Readonly<Partial<Record<LogicalType, ColumnType>>> = {
@@ -32,7 +32,7 @@ export async function formsOf(
   store: StoreOptions,
   reading: FloatReading,
 ): Promise<ColumnForm[]> {
-  const exactly = reading === 'all' ? asIs : (await import('./floats.ts')).finiteFloat(reading);
+  const exactly = reading === 'all' ? unchanged : (await import('./floats.ts')).finiteFloat(reading);
   const declared = Object.keys(store).length === 0 ? null : await import('./declared-forms.ts');
   declared?.checkStore(shape, store);
   return shape.columns.map((column) => {
@@ -49,6 +49,12 @@ export async function formsOf(
       column,
       stored,
       encode,
+      asIs:
+        encode === quote || encode === quoteHex
+          ? 'string'
+          : isDigits(type, stored, reading)
+            ? 'digits'
+            : null,
       ascii: !isText,
       read: columnType === 'BLOB' ? 'unhex' : columnType === 'REAL' && reading !== 'all' ? 'float' : 'value',
       large: encode === quote ? 'text' : type === 'bytes' && !isText ? 'hex' : null,
@@ -57,19 +63,28 @@ export async function formsOf(
   });
 }
 
-const asIs: ValueEncoder = (value) => value;
+/**
+ * True where plain digits, with sign and point, are their own JSON: integers, and floats that the endpoint reads. What has a
+ * letter, and a negative zero, has to be looked at.
+ */
+function isDigits(type: LogicalType, form: StoredForm | undefined, reading: FloatReading): boolean {
+  if (type === 'integer') return form === undefined;
+  return type === 'float' && (form === undefined || typeof form === 'object') && reading !== 'none';
+}
+
+const unchanged: ValueEncoder = (value) => value;
 
 function defaultEncoder(type: LogicalType, exactly: ValueEncoder): ValueEncoder {
   switch (type) {
     case 'integer':
       // Digits stay digits: D1 reads all 64 bits of a JSON integer.
-      return asIs;
+      return unchanged;
     case 'float':
       return float({}, exactly);
     case 'boolean':
       return (value) => (value === 'true' ? '1' : '0');
     case 'bytes':
-      return (value) => `"${value}"`;
+      return quoteHex;
     default:
       return quote;
   }

@@ -15,6 +15,11 @@ export interface ColumnForm {
   readonly stored: StoredForm | undefined;
   /** A canonical text as JSON. */
   readonly encode: ValueEncoder;
+  /**
+   * What {@link encode} does to most values: it makes a JSON string of the text and changes nothing else, or leaves plain
+   * digits as they are. `null`: something else.
+   */
+  readonly asIs: 'string' | 'digits' | null;
   /** True: what {@link encode} gives is ASCII. */
   readonly ascii: boolean;
   /** What the statement makes of the JSON value. A float may be a mantissa and an exponent. */

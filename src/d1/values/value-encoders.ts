@@ -11,6 +11,11 @@ export function quote(value: string): string {
   return needsEscape.test(value) ? JSON.stringify(value) : `"${value}"`;
 }
 
+/** Hexadecimal digits as a JSON string: there is nothing to escape. */
+export function quoteHex(value: string): string {
+  return `"${value}"`;
+}
+
 /** The last letters of NaN and Infinity; digits and exponents have neither. */
 const letterN = 0x4e;
 const letterY = 0x79;

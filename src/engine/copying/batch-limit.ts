@@ -1,42 +1,80 @@
-/** Batches in a row that have to be taken before larger ones are tried again. */
+import type { BatchLimitReason } from '../../contract/index.ts';
+
+/** Batches in a row that have to go well before larger ones are tried again. */
 const patience = 20;
 
+/** A batch that is slow makes the next no smaller than this part of it: one slow answer may have other reasons. */
+const smallestStep = 0.25;
+
+/** What limits batches, and why it changed. */
+export interface LimitChange {
+  readonly rows: number;
+  readonly previous: number;
+  readonly reason: BatchLimitReason;
+}
+
 /**
- * The largest batch that is tried now, in rows of the source, for all checkpoints of a run: half as many where the sink asks
- * for less, and twice as many again once it has taken some. What was too much for a moment must not slow down the
- * hours that follow.
+ * The largest batch that is tried now, in rows of the source, for all checkpoints of a run: fewer at once where the sink asks
+ * for less or takes too long, and twice as many again once it has taken some. What was too much for a moment must not slow
+ * down the hours that follow.
  */
 export class BatchLimit {
   readonly #most: number;
+  /** Milliseconds that a batch may take; infinite where the host fixes its rows. */
+  readonly #targetMs: number;
+  readonly #changed: (change: LimitChange) => void;
   /** What was too much first; from there on nothing limits but what the host asks for. */
   #ceiling = Infinity;
   #rows: number;
   #taken = 0;
 
-  /** @param most - what the host asks for. */
-  constructor(most: number = Infinity) {
-    this.#most = most;
-    this.#rows = most;
+  /** @param most - what the host asks for. Without it the time that batches take counts as well. */
+  constructor(most: number | undefined, targetMs: number, changed: (change: LimitChange) => void) {
+    this.#most = most ?? Infinity;
+    this.#targetMs = most === undefined ? targetMs : Infinity;
+    this.#rows = this.#most;
+    this.#changed = changed;
   }
 
   get rows(): number {
     return this.#rows;
   }
 
-  /** A batch of so many rows was too much. */
-  tooMuch(rows: number): void {
-    if (this.#rows === this.#most) this.#ceiling = rows;
-    this.#rows = Math.min(this.#rows, Math.ceil(rows / 2));
-    this.#taken = 0;
+  /** Rows to read at a time: where batches are smaller than they were, what is cut beforehand cannot grow with them. */
+  get pageRows(): number {
+    return this.#rows === this.#most ? Infinity : this.#rows;
   }
 
-  /** A batch was taken. */
-  taken(): void {
+  /** A batch of so many rows was too much. */
+  tooMuch(rows: number): void {
+    this.#shrink(rows, Math.ceil(rows / 2), 'too-much');
+  }
+
+  /** A batch was taken, in so many milliseconds. */
+  taken(rows: number, milliseconds: number): void {
+    if (milliseconds > this.#targetMs) {
+      const part = Math.max(smallestStep, this.#targetMs / milliseconds);
+      if (rows > 1) this.#shrink(rows, Math.max(1, Math.floor(rows * part)), 'slow');
+      return;
+    }
     if (this.#rows === this.#most) return;
-    this.#taken += 1;
+    // What would be too slow at twice its size says nothing for a larger one.
+    this.#taken = milliseconds * 2 > this.#targetMs ? 0 : this.#taken + 1;
     if (this.#taken < patience) return;
     this.#taken = 0;
     const more = this.#rows * 2;
-    this.#rows = more >= this.#ceiling ? this.#most : more;
+    this.#set(more >= this.#ceiling ? this.#most : more, 'recovered');
+  }
+
+  #shrink(tried: number, rows: number, reason: BatchLimitReason): void {
+    if (this.#rows === this.#most) this.#ceiling = tried;
+    this.#taken = 0;
+    if (rows < this.#rows) this.#set(rows, reason);
+  }
+
+  #set(rows: number, reason: BatchLimitReason): void {
+    const previous = this.#rows;
+    this.#rows = rows;
+    this.#changed({ rows, previous, reason });
   }
 }

@@ -1,10 +1,16 @@
-import type { Advance, Checkpoint, Key, Lease, RejectedRow, TextRow } from '../../contract/index.ts';
-import { isMigratorError } from '../../errors.ts';
-import type { BatchFiller } from './fill.ts';
+import type {
+  Advance,
+  BatchEnd,
+  Checkpoint,
+  EncodedBatch,
+  Key,
+  Lease,
+  RejectedRow,
+} from '../../contract/index.ts';
+import { BatchQueue } from '../batch-queue.ts';
+import { type FilledBatch, PlainBatches } from './batches.ts';
 import type { CopyJob } from './job.ts';
-import { keyOf, pages } from '../paging.ts';
 import { sleep } from '../retry.ts';
-import type { RowPipeline } from '../rows/pipeline.ts';
 import { complete, type Position, send } from './send.ts';
 
 /** Told of every batch once it is durably in. */
@@ -14,12 +20,21 @@ export type OnCommitted = (batch: {
   readonly written: number;
   readonly rejects: readonly RejectedRow[];
   readonly bytes: number;
+  readonly end: BatchEnd;
   readonly milliseconds: number;
   readonly checkpointRows: number;
 }) => void;
 
 /** How the copy of a checkpoint ended. An error is thrown instead. */
 export type CopyEnd = 'completed' | 'stopped' | 'lost';
+
+/** A batch that waits for its turn, and how it moves the checkpoint. */
+interface Filled {
+  readonly batch: EncodedBatch;
+  readonly advance: Advance;
+  readonly rejects: readonly RejectedRow[];
+  readonly end: BatchEnd;
+}
 
 /** Ends the reading of rows for a reason that is no error. */
 class Interrupted extends Error {
@@ -33,23 +48,25 @@ class Interrupted extends Error {
 /**
  * Copies one claimed checkpoint from where it stands to its end.
  *
- * Reading the next page, encoding the next batch and the write in flight overlap; batches of one checkpoint are
- * written one after the other. Whenever the outcome of a write is not known, the stored checkpoint decides.
+ * Rows are encoded while they arrive, and a write is in flight meanwhile; batches of one checkpoint are written one after
+ * the other. Once a batch waits behind the one in flight no further page is asked for. Whenever the outcome of a write is not known, the stored checkpoint decides.
  */
 export async function copyCheckpoint(
   job: CopyJob,
   checkpoint: Checkpoint,
   onCommitted: OnCommitted,
+  onRead: () => void,
 ): Promise<CopyEnd> {
   const lease: Lease = { migration: job.migration, id: checkpoint.id, fenceToken: checkpoint.fenceToken };
   const heartbeat = startHeartbeat(job, lease);
   let position: Position = { cursor: checkpoint.cursor, rows: checkpoint.recordsProcessed };
   try {
     for (;;) {
-      const end = await copyFrom(job, checkpoint, lease, position, (batch) => {
+      const committed: OnCommitted = (batch) => {
         heartbeat.beat();
         onCommitted(batch);
-      });
+      };
+      const end = await copyFrom(job, checkpoint, lease, position, committed, onRead);
       if (typeof end === 'string') return end;
       position = end;
     }
@@ -64,81 +81,59 @@ async function copyFrom(
   lease: Lease,
   position: Position,
   onCommitted: OnCommitted,
+  onRead: () => void,
 ): Promise<CopyEnd | Position> {
-  const { pipeline, batchLimit } = job;
-  const encoder = job.target.encoder(job.batchSize);
-  const filler =
-    pipeline?.filler({
-      description: job.description,
-      encoder,
-      seqOf: () => checkpoint.seq,
-      setAside: job.setAside,
-    }) ?? null;
   let { cursor, rows: checkpointRows } = position;
-  let lastRow: TextRow = [];
-  let inFlight: Promise<void> = Promise.resolve();
-
-  const flush = async (isLast: boolean): Promise<void> => {
-    const batch = encoder.take();
-    const { rows, rejects, last } = filler?.take() ?? { rows: batch.rows, rejects: [], last: lastRow };
-    const advance: Advance = {
+  const queue = new BatchQueue(async ({ batch, advance, rejects, end }: Filled) => {
+    const milliseconds = await job.inFlight(async () => {
+      if (!job.admit(advance.rows)) throw new Interrupted('stopped');
+      const started = performance.now();
+      const sent = await send(job, batch, advance);
+      if (sent !== 'committed') throw new Interrupted(sent);
+      return performance.now() - started;
+    });
+    const { to, rows, written, complete: isLast } = advance;
+    checkpointRows += rows;
+    const { bytes } = batch;
+    onCommitted({ cursor: to, rows, written, rejects, bytes, end, milliseconds, checkpointRows });
+    if (job.batchDelayMs > 0 && !isLast) await sleep(job.batchDelayMs, job.stop).catch(() => undefined);
+  });
+  const source = job.pipeline?.batches(job, checkpoint.seq) ?? new PlainBatches(job);
+  const push = ({ batch, rows, rejects, last, end }: FilledBatch, isLast: boolean): void => {
+    const { rows: written } = batch;
+    const { leaseMs } = job;
+    const advance = {
       lease,
       from: cursor,
-      to: keyOf(job.description, last),
+      to: last,
       rows,
-      written: batch.rows,
+      written,
       rejected: rejects.length,
       complete: isLast,
-      leaseMs: job.leaseMs,
+      leaseMs,
     };
-    cursor = advance.to;
-    await inFlight;
-    if (!job.admit(rows)) throw new Interrupted('stopped');
-    inFlight = (async () => {
-      const started = performance.now();
-      const end = await send(job, batch, advance);
-      if (end !== 'committed') throw new Interrupted(end);
-      checkpointRows += rows;
-      const milliseconds = performance.now() - started;
-      onCommitted({
-        cursor: advance.to,
-        rows,
-        written: batch.rows,
-        rejects,
-        bytes: batch.bytes,
-        milliseconds,
-        checkpointRows,
-      });
-      if (job.batchDelayMs > 0 && !isLast) await sleep(job.batchDelayMs, job.stop).catch(() => undefined);
-    })();
-    inFlight.catch(() => undefined); // awaited by the next flush or at the end
+    cursor = last;
+    queue.push({ batch, advance, rejects, end });
   };
 
   try {
-    for await (const page of pages(job, checkpoint.range, cursor)) {
-      if (pipeline && filler) {
-        // Where rows are skipped the cursor has to move all the same.
-        const isFull = (): boolean => filler.rows >= Math.min(batchLimit.rows, job.pageSize);
-        await fill(pipeline, filler, page.rows, isFull, async () => await flush(false));
-        continue;
-      }
-      for (const row of page.rows) {
-        if (encoder.rows >= batchLimit.rows || !addRow(job, encoder, row)) {
-          await flush(false);
-          addRow(job, encoder, row);
-        }
-        lastRow = row;
-      }
-    }
-    if ((filler ?? encoder).rows > 0) await flush(true);
-    else if (!(await complete(job, lease))) throw new Interrupted('lost');
-    await inFlight;
+    await source.fill(
+      checkpoint.range,
+      cursor,
+      (filled) => push(filled, false),
+      () => queue.room(),
+    );
+    const rest = source.rest();
+    if (rest) push(rest, true);
+    onRead();
+    await queue.drained();
+    if (!rest && !(await complete(job, lease))) throw new Interrupted('lost');
     return 'completed';
   } catch (error) {
-    // A write in flight is never abandoned: it may still land.
-    const failure: unknown = await inFlight.then(
+    // A write in flight is never abandoned, as it may still land; and what was read before the failure is good.
+    const failure: unknown = await queue.drained().then(
       () => error,
-      (inFlightError: unknown) => inFlightError,
+      (queueError: unknown) => queueError,
     );
     if (failure instanceof Interrupted) return failure.end;
     const stopped = [job.stop, job.abort].some((signal) => signal.aborted && failure === signal.reason);
@@ -162,31 +157,4 @@ function startHeartbeat(job: CopyJob, lease: Lease): { beat(): void; stop(): voi
     },
     stop: () => clearInterval(timer),
   };
-}
-
-/** Sends rows through the pipeline and into batches. */
-async function fill(
-  pipeline: RowPipeline,
-  filler: BatchFiller,
-  rows: readonly TextRow[],
-  isFull: () => boolean,
-  flush: () => Promise<void>,
-): Promise<void> {
-  for (const row of rows) {
-    const processed = pipeline.process(row);
-    const outcome = processed instanceof Promise ? await processed : processed;
-    if (isFull()) await flush();
-    if (!filler.put(row, outcome)) {
-      await flush();
-      filler.put(row, outcome);
-    }
-  }
-}
-
-function addRow(job: CopyJob, encoder: { add(row: TextRow): boolean }, row: TextRow): boolean {
-  try {
-    return encoder.add(row);
-  } catch (error) {
-    throw isMigratorError(error) ? error.with({ key: keyOf(job.description, row) }) : error;
-  }
 }

@@ -1,4 +1,4 @@
-import type { CheckpointStore, SinkTarget } from '../../contract/index.ts';
+import type { BatchEncoder, CheckpointStore, SinkTarget } from '../../contract/index.ts';
 import type { PageReader } from '../paging.ts';
 import type { RowPipeline } from '../rows/pipeline.ts';
 import type { BatchLimit } from './batch-limit.ts';
@@ -18,6 +18,10 @@ export interface CopyJob extends PageReader {
   /** True: a row that cannot be copied is set aside. */
   readonly setAside: boolean;
   readonly batchLimit: BatchLimit;
+  /** Encoders that no checkpoint uses at the moment. */
+  readonly encoders: BatchEncoder[];
+  /** Does something as one of so many that may be in flight at a time. */
+  readonly inFlight: <T>(write: () => Promise<T>) => Promise<T>;
   /** Ends a batch in flight: the grace time is over. */
   readonly abort: AbortSignal;
   /** Asks to start one more batch. False: the run is to end. */

@@ -6,7 +6,7 @@ import type {
   MigrationEvents,
 } from '../../contract/index.ts';
 import { isMigratorError, oneLine } from '../../errors.ts';
-import { copyCheckpoint } from './copy.ts';
+import { copyCheckpoint, type OnCommitted } from './copy.ts';
 import type { CopyJob } from './job.ts';
 import type { Planning } from '../planning/planning.ts';
 import { type ProgressMeter, storedError } from '../progress.ts';
@@ -50,73 +50,128 @@ export interface SchedulerParts {
   /** Names the run in the store. */
   readonly owner: string;
   readonly concurrency: number;
+  /** Checkpoints that are not completed, as far as they were planned when the run began to claim. */
+  readonly left: number;
   readonly planning: Planning;
   readonly meter: ProgressMeter;
   readonly control: RunControl;
   readonly emit: Emit;
 }
 
+/** A claim found nothing: until when that may last. */
+interface Nothing {
+  /** Others hold what is left, so long. Null: nothing is left. */
+  readonly waitMs: number | null;
+  /** Whether planning was over when it was asked, and what tells of more. */
+  readonly over: boolean;
+  readonly change: Promise<void>;
+}
+
 /** Hands checkpoints out, copies several at a time, and records what failed. */
 export class Scheduler {
   readonly tally: Tally;
   readonly #parts: SchedulerParts;
+  readonly #claims = new Set<Promise<void>>();
+  readonly #reading = new Set<Promise<void>>();
+  readonly #active = new Set<Promise<void>>();
+  #claimed = 0;
+  #nothing: Nothing | null = null;
 
   constructor(parts: SchedulerParts, tally: Tally) {
     this.#parts = parts;
     this.tally = tally;
   }
 
-  /** Claims checkpoints one after the other and copies several at a time, until nothing is left to claim. */
+  /** Claims checkpoints and copies several at a time, until nothing is left to claim. */
   async run(): Promise<void> {
-    const { job, owner, concurrency, planning, meter } = this.#parts;
-    const { migration, store, retry, leaseMs } = job;
-    const context: CallContext = { signal: job.stop };
+    const { planning, meter, control } = this.#parts;
     const counted = planning.added;
-    const active = new Set<Promise<void>>();
     try {
-      while (!this.#parts.control.stopped) {
-        if (active.size >= concurrency) {
-          await Promise.race(active);
-          continue;
-        }
-        // Asked for before the claim: checkpoints that come while it is under way must not be slept through.
-        const { over, change } = planning;
+      while (!control.stopped) {
         meter.planned(planning.added - counted);
-        const claim = await withRetries(
-          'claim a checkpoint',
-          // Not ended by the signal: a claim that nobody hears of would be held until its lease ends.
-          () => store.claim(migration, { owner, leaseMs }, { signal: job.abort }),
-          retry,
-          context,
-          job.retried,
-        );
-        if (claim.kind === 'claimed') {
-          const task = this.#copyOne(claim.checkpoint).finally(() => active.delete(task));
-          active.add(task);
-        } else if (active.size > 0) {
-          await Promise.race(over ? active : [...active, change]);
-        } else if (!over) {
-          await change;
-        } else if (claim.kind === 'busy') {
-          const waitMs = this.#parts.control.admitWait(Math.min(Math.max(claim.waitMs, 50), longestWaitMs));
-          if (waitMs === 0) break;
-          this.#parts.emit('wait', { migration, waitMs });
-          await sleep(waitMs, job.stop);
+        if (this.#nothing === null && this.#hasRoom(planning.added - counted)) {
+          track(this.#claims, this.#claim());
+        } else if (this.#nothing === null) {
+          await Promise.race([...this.#claims, ...this.#reading, ...this.#active]);
+        } else if (this.#claims.size > 0) {
+          await Promise.race(this.#claims);
         } else {
-          break;
+          if (!(await this.#changed(this.#nothing))) break;
+          this.#nothing = null;
         }
       }
     } catch (error) {
-      if (!this.#parts.control.stopped) this.#parts.control.fail(error);
+      if (!control.stopped) control.fail(error);
     }
-    await Promise.all(active);
+    await Promise.all(this.#claims);
+    await Promise.all(this.#active);
     await planning.end().catch((error: unknown) => {
-      if (!this.#parts.control.stopped) this.#parts.control.fail(error);
+      if (!control.stopped) control.fail(error);
     });
     meter.planned(planning.added - counted);
   }
 
-  async #copyOne(checkpoint: Checkpoint): Promise<void> {
+  /** True: one more checkpoint may be claimed. Beyond those that are known to be left, one claim at a time asks. */
+  #hasRoom(added: number): boolean {
+    const { concurrency, left } = this.#parts;
+    const claims = this.#claims.size;
+    // One that is read to its end, and only waits for its last writes, makes room for the reading of the next.
+    const most = concurrency === 1 ? 1 : concurrency * 2;
+    const isFree = this.#reading.size + claims < concurrency && this.#active.size + claims < most;
+    return isFree && (claims === 0 || this.#claimed + claims < left + added);
+  }
+
+  async #claim(): Promise<void> {
+    const { job, owner, planning, control } = this.#parts;
+    const { migration, store, retry, leaseMs } = job;
+    // Asked for before the claim: checkpoints that come while it is under way must not be slept through.
+    const { over, change } = planning;
+    try {
+      const claim = await withRetries(
+        'claim a checkpoint',
+        // Not ended by the signal: a claim that nobody hears of would be held until its lease ends.
+        () => store.claim(migration, { owner, leaseMs }, { signal: job.abort }),
+        retry,
+        { signal: job.stop },
+        job.retried,
+      );
+      if (claim.kind === 'claimed') this.#start(claim.checkpoint);
+      else this.#nothing ??= { waitMs: claim.kind === 'busy' ? claim.waitMs : null, over, change };
+    } catch (error) {
+      if (!control.stopped) control.fail(error);
+    }
+  }
+
+  #start(checkpoint: Checkpoint): void {
+    this.#claimed += 1;
+    const { promise: isRead, resolve: onRead } = Promise.withResolvers<void>();
+    track(this.#reading, isRead);
+    track(this.#active, this.#copyOne(checkpoint, onRead).finally(onRead));
+  }
+
+  /** Waits until there may be something to claim again. False: there will be nothing. */
+  async #changed({ waitMs, over, change }: Nothing): Promise<boolean> {
+    const { job, control, emit } = this.#parts;
+    if (this.#active.size > 0) {
+      const enough = new AbortController();
+      // What others hold may become free before we are done.
+      const time = sleep(Math.max(waitMs ?? 0, longestWaitMs), AbortSignal.any([enough.signal, job.stop]));
+      await Promise.race([time.catch(() => undefined), Promise.all(this.#active), ...(over ? [] : [change])]);
+      enough.abort();
+      return true;
+    }
+    if (!over) await change;
+    else if (waitMs === null) return false;
+    else {
+      const allowedMs = control.admitWait(Math.min(Math.max(waitMs, 50), longestWaitMs));
+      if (allowedMs === 0) return false;
+      emit('wait', { migration: job.migration, waitMs: allowedMs });
+      await sleep(allowedMs, job.stop);
+    }
+    return true;
+  }
+
+  async #copyOne(checkpoint: Checkpoint, onRead: () => void): Promise<void> {
     const { job, meter } = this.#parts;
     const { migration } = job;
     const { seq, range } = checkpoint;
@@ -125,7 +180,7 @@ export class Scheduler {
     const lease = { migration, id: checkpoint.id, fenceToken: checkpoint.fenceToken };
     this.#parts.emit('checkpoint:claimed', { ...event, cursor, rows });
     try {
-      const end = await copyCheckpoint(job, checkpoint, (batch) => {
+      const onCommitted: OnCommitted = (batch) => {
         cursor = batch.cursor;
         rows = batch.checkpointRows;
         const { rejects, ...facts } = batch;
@@ -138,7 +193,8 @@ export class Scheduler {
           this.#parts.emit('row:rejected', { migration, seq, key, code, reason });
         }
         meter.batch(batch.rows, rejects.length);
-      });
+      };
+      const end = await copyCheckpoint(job, checkpoint, onCommitted, onRead);
       if (end === 'completed') {
         this.tally.completed += 1;
         this.#parts.emit('checkpoint:completed', { ...event, cursor, rows });
@@ -194,4 +250,10 @@ export class Scheduler {
 function describeError(error: unknown): { code: string; summary: string } {
   if (isMigratorError(error)) return { code: error.code, summary: error.message };
   return { code: 'INTERNAL', summary: oneLine(error instanceof Error ? error.message : String(error)) };
+}
+
+/** Keeps a promise in a set for as long as it is pending. */
+function track(set: Set<Promise<void>>, promise: Promise<void>): void {
+  const kept = promise.finally(() => set.delete(kept));
+  set.add(kept);
 }

@@ -18,10 +18,11 @@ export async function send(job: CopyJob, batch: EncodedBatch, advance: Advance):
   const context: CallContext = { signal: job.abort };
   const tries = new Tries(job.retry);
   for (;;) {
+    const started = performance.now();
     let failure: MigratorError | null = null;
     try {
       if ((await deliver(job, batch, advance, context)) === 'committed') {
-        job.batchLimit.taken();
+        job.batchLimit.taken(advance.rows, performance.now() - started);
         return 'committed';
       }
     } catch (error) {

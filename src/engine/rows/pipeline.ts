@@ -1,6 +1,7 @@
 import type { RowSchema, RowSchemaIssue, RowSchemaResult, TextRow } from '../../contract/index.ts';
 import { invalidOption, MigratorError } from '../../errors.ts';
-import { BatchFiller, type FillerParts } from '../copying/fill.ts';
+import type { CopyJob } from '../copying/job.ts';
+import { PipelineBatches } from '../copying/pipeline-batches.ts';
 import { decoderOf, type ValueDecoder } from './decode-values.ts';
 import { type RowOutcome, RowRefusal } from './refusal.ts';
 import { ResultEncoder, type ResultParts } from './result-encoder.ts';
@@ -36,9 +37,9 @@ export class RowPipeline {
     this.#encoder = new ResultEncoder(parts, this.keepsKey);
   }
 
-  /** Puts what becomes of rows into batches. Copies without a pipeline need none. */
-  filler(parts: FillerParts): BatchFiller {
-    return new BatchFiller(parts);
+  /** What puts into batches what becomes of the rows of a checkpoint: a copy without a pipeline needs none of it. */
+  batches(job: CopyJob, seq: number): PipelineBatches {
+    return new PipelineBatches(job, this, seq);
   }
 
   /** Never throws: what host code throws is a refusal. A promise only where the schema gave one. */

@@ -1,28 +1,30 @@
-import type { BatchEncoder, EncodedBatch, Key, TextRow } from '../../contract/index.ts';
-import { BatchFiller, type Filled } from '../copying/fill.ts';
+import type { BatchEncoder, EncodedBatch, RejectedRow, TextRow } from '../../contract/index.ts';
+import { BatchFiller } from '../copying/fill.ts';
 import type { EngineOptions } from '../options.ts';
-import { keyOf } from '../paging.ts';
+import { type KeyList, NotedKeys } from '../rows/byte-row.ts';
 import type { RowOutcome } from '../rows/refusal.ts';
 import type { Prepared } from '../planning/plan.ts';
 
 /** A batch to compare, and what of the source it stands for. */
-export interface ComparedRows extends Filled {
+export interface ComparedRows {
   readonly batch: EncodedBatch;
   /** For each row of the batch the key of the source row that it comes from. */
-  readonly keys: readonly Key[];
+  readonly keys: KeyList;
+  /** Rows of the source. */
+  readonly rows: number;
+  readonly rejects: readonly RejectedRow[];
 }
 
 /** Puts rows, as they should be in the sink, into batches to compare. */
 export class ComparisonBatches {
-  readonly #prepared: Prepared;
   readonly #encoder: BatchEncoder;
   readonly #filler: BatchFiller;
-  #keys: Key[] = [];
+  readonly #keys: NotedKeys;
 
   constructor({ onReject, batchSize }: EngineOptions, prepared: Prepared) {
-    this.#prepared = prepared;
     this.#encoder = prepared.target.encoder(batchSize);
     const { description } = prepared;
+    this.#keys = new NotedKeys(description);
     const setAside = onReject === 'set-aside';
     // What cannot be copied is only counted here.
     this.#filler = new BatchFiller({ description, encoder: this.#encoder, seqOf: () => 0, setAside });
@@ -32,15 +34,13 @@ export class ComparisonBatches {
   put(row: TextRow, outcome: RowOutcome): boolean {
     const before = this.#encoder.rows;
     if (!this.#filler.put(row, outcome)) return false;
-    const key = keyOf(this.#prepared.description, row);
-    for (let made = this.#encoder.rows - before; made > 0; made -= 1) this.#keys.push(key);
+    for (let made = this.#encoder.rows - before; made > 0; made -= 1) this.#keys.note(row);
     return true;
   }
 
   take(): ComparedRows {
-    const compared = { batch: this.#encoder.take(), keys: this.#keys, ...this.#filler.take() };
-    this.#keys = [];
-    return compared;
+    const { rows, rejects } = this.#filler.take();
+    return { batch: this.#encoder.take(), keys: this.#keys.take(), rows, rejects };
   }
 }
 

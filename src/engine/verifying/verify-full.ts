@@ -7,10 +7,11 @@ import type {
   Key,
   KeyRange,
   SinkVerifier,
-  TextRow,
 } from '../../contract/index.ts';
 import { isMigratorError, MigratorError } from '../../errors.ts';
-import { comparedRows, type ComparedRows, ComparisonBatches } from './comparison.ts';
+import { BatchQueue } from '../batch-queue.ts';
+import { type FilledBatch, PlainBatches, type PlainJob } from '../copying/batches.ts';
+import { type ComparedRows, ComparisonBatches } from './comparison.ts';
 import {
   type Findings,
   type FullVerification,
@@ -19,16 +20,22 @@ import {
   note,
   type RowFinding,
 } from './findings.ts';
+import { SourceLookup } from './look-again.ts';
 import type { EngineOptions } from '../options.ts';
-import { keyOf, pages, type PageReader, sameKey } from '../paging.ts';
+import { keyOf, pages, sameKey } from '../paging.ts';
+import { NotedKeys } from '../rows/byte-row.ts';
+import type { RowPipeline } from '../rows/pipeline.ts';
 import type { Prepared } from '../planning/plan.ts';
 import { retryEvent, withRetries } from '../retry.ts';
 import type { RunControl } from '../run-control.ts';
 import type { Emit } from '../copying/scheduler.ts';
 import { allCheckpoints } from './verify.ts';
 
-/** Keys that are looked up in the source at a time. */
-const lookupKeys = 500;
+/** A batch that waits to be compared, and the stretch of keys that it stands for. */
+interface Compared {
+  readonly compared: ComparedRows;
+  readonly span: KeyRange | null;
+}
 
 /** Compares every value of every row of the completed checkpoints. Changes nothing; memory does not grow with the table. */
 export class FullVerifier {
@@ -37,7 +44,8 @@ export class FullVerifier {
   readonly #control: RunControl;
   readonly #emit: Emit;
   readonly #verifier: SinkVerifier;
-  readonly #reader: PageReader;
+  readonly #job: PlainJob;
+  readonly #lookup: SourceLookup;
   #rows = 0;
   #checked = 0;
   #total = 0;
@@ -59,14 +67,26 @@ export class FullVerifier {
     this.#control = control;
     this.#emit = emit;
     this.#verifier = target.verifier;
-    this.#reader = {
+    this.#job = {
       source: options.source,
+      target,
+      batchSize: options.batchSize,
+      encoders: [],
+      batchLimit: { rows: options.batchSize ?? Infinity, pageRows: Infinity },
       description,
       pageSize: options.pageSize,
       retry: options.retry,
       stop: control.stop,
       retried: (notice) => emit('retry', retryEvent(migration, notice)),
     };
+    this.#lookup = new SourceLookup(options, this.#prepared, {
+      readRows: async (keys) =>
+        await this.#try(
+          'read rows again',
+          async (context) => (await options.source.readRows?.(keys, context)) ?? [],
+        ),
+      compare: async (batch) => await this.#compare(batch, null),
+    });
   }
 
   /** @param from - the first checkpoint to compare, as `resumeFrom` of an earlier result says. */
@@ -136,46 +156,74 @@ export class FullVerifier {
   /** Compares one checkpoint. Null: the run was asked to stop before it was done. */
   async #checkpoint(checkpoint: Checkpoint): Promise<Findings | null> {
     if (this.#control.stopped) return null;
-    const { description, pipeline } = this.#prepared;
+    const { range, seq } = checkpoint;
     const findings = noFindings();
-    const batches = new ComparisonBatches(this.#options, this.#prepared);
-    let lower = checkpoint.range.lower;
-    let lastKey = checkpoint.range.upper;
-    let inFlight: Promise<void> = Promise.resolve();
-
-    const flush = async (last: boolean): Promise<void> => {
-      const compared = batches.take();
-      const upper = last ? checkpoint.range.upper : lastKey;
+    const queue = new BatchQueue(async ({ compared, span }: Compared) => {
+      if (compared.rows > 0 && !this.#control.admit(compared.rows)) throw this.#control.stop.reason;
+      await this.#batch(seq, compared, span, findings);
+    });
+    let { lower } = range;
+    const push = (compared: ComparedRows, upper: Key): void => {
       const span = this.#keepsKey ? { lower, upper } : null;
       lower = { key: upper, inclusive: false };
-      await inFlight;
-      if (compared.rows > 0 && !this.#control.admit(compared.rows)) throw this.#control.stop.reason;
-      inFlight = this.#batch(checkpoint.seq, compared, span, findings);
-      inFlight.catch(() => undefined); // awaited by the next flush or at the end
+      queue.push({ compared, span });
     };
-
     try {
-      for await (const page of pages(this.#reader, checkpoint.range, null)) {
-        for (const row of page.rows) {
-          const processed = pipeline === null ? [row] : pipeline.process(row);
-          const outcome = processed instanceof Promise ? await processed : processed;
-          if (!batches.put(row, outcome)) {
-            await flush(false);
-            batches.put(row, outcome);
-          }
-          lastKey = keyOf(description, row);
-        }
-      }
-      await flush(true);
-      await inFlight;
+      const rest = this.#prepared.pipeline
+        ? await this.#fill(this.#prepared.pipeline, range, push, () => queue.room())
+        : await this.#fillPlain(range, push, () => queue.room());
+      // The rest of the range as well: the sink may have rows there.
+      push(rest, range.upper);
+      await queue.drained();
     } catch (error) {
-      await inFlight.catch(() => undefined);
-      if (this.#control.stopped && error === this.#control.stop.reason) return null;
-      throw isMigratorError(error) ? error.with({ checkpoint: checkpoint.seq }) : error;
+      const failure: unknown = await queue.drained().then(
+        () => error,
+        (queueError: unknown) => queueError,
+      );
+      if (this.#control.stopped && failure === this.#control.stop.reason) return null;
+      throw isMigratorError(failure) ? failure.with({ checkpoint: seq }) : failure;
     }
     this.#checked += 1;
     this.#progress();
     return findings;
+  }
+
+  /** Puts rows into batches as they are. Returns the last, which may be empty. */
+  async #fillPlain(
+    range: KeyRange,
+    push: (compared: ComparedRows, upper: Key) => void,
+    room: () => Promise<void>,
+  ): Promise<ComparedRows> {
+    const keys = new NotedKeys(this.#prepared.description);
+    const batches = new PlainBatches(this.#job, keys);
+    const onFull = ({ batch, rows, rejects, last }: FilledBatch): void =>
+      push({ batch, rows, rejects, keys: keys.take() }, last);
+    await batches.fill(range, null, onFull, room);
+    return { rejects: [], keys: keys.take(), ...batches.last() };
+  }
+
+  /** The same for what a pipeline makes of them. */
+  async #fill(
+    pipeline: RowPipeline,
+    range: KeyRange,
+    push: (compared: ComparedRows, upper: Key) => void,
+    room: () => Promise<void>,
+  ): Promise<ComparedRows> {
+    const batches = new ComparisonBatches(this.#options, this.#prepared);
+    let lastKey = range.upper;
+    for await (const page of pages(this.#job, range, null)) {
+      for (const row of page.rows) {
+        const processed = pipeline.process(row);
+        const outcome = processed instanceof Promise ? await processed : processed;
+        if (!batches.put(row, outcome)) {
+          push(batches.take(), lastKey);
+          await room();
+          batches.put(row, outcome);
+        }
+        lastKey = keyOf(this.#prepared.description, row);
+      }
+    }
+    return batches.take();
   }
 
   async #batch(
@@ -190,11 +238,9 @@ export class FullVerifier {
     findings.rejectedRows += rejects.length;
     this.#rows += rows;
     this.#progress();
-    const suspects = [...found.missing, ...found.different.map(({ row }) => row)].map(
-      (row) => keys[row] as Key,
-    );
-    const { missing, different } = await this.#lookAgain(suspects);
-    const extra = await this.#notInSource(found.extra ?? []);
+    const suspects = [...found.missing, ...found.different.map(({ row }) => row)].map((row) => keys.at(row));
+    const { missing, different } = await this.#lookup.again(suspects);
+    const extra = await this.#lookup.absent(found.extra ?? []);
     note(
       findings,
       'missing',
@@ -212,44 +258,6 @@ export class FullVerifier {
     );
   }
 
-  /** A row may have changed since its page was read: what differs is read and compared once more. */
-  async #lookAgain(
-    suspects: readonly Key[],
-  ): Promise<{ missing: Key[]; different: { key: Key; columns: readonly string[] }[] }> {
-    const missing: Key[] = [];
-    const different: { key: Key; columns: readonly string[] }[] = [];
-    // Several rows of the sink may come from one of the source.
-    const asked = [...new Map(suspects.map((key) => [JSON.stringify(key), key])).values()];
-    for (let start = 0; start < asked.length; start += lookupKeys) {
-      const rows = await this.#readRows(asked.slice(start, start + lookupKeys));
-      for await (const { batch, keys } of comparedRows(this.#options, this.#prepared, rows)) {
-        const found = await this.#compare(batch, null);
-        missing.push(...found.missing.map((row) => keys[row] as Key));
-        different.push(...found.different.map(({ row, columns }) => ({ key: keys[row] as Key, columns })));
-      }
-    }
-    return { missing, different };
-  }
-
-  async #notInSource(keys: readonly Key[]): Promise<Key[]> {
-    const absent: Key[] = [];
-    for (let start = 0; start < keys.length; start += lookupKeys) {
-      const asked = keys.slice(start, start + lookupKeys);
-      const found = await this.#keysInSink(await this.#readRows(asked));
-      const present = new Set(found.map((key) => JSON.stringify(key)));
-      absent.push(...asked.filter((key) => !present.has(JSON.stringify(key))));
-    }
-    return absent;
-  }
-
-  /** The keys of those rows of the source that should be in the sink: not skipped, and not set aside. */
-  async #keysInSink(rows: readonly TextRow[]): Promise<readonly Key[]> {
-    if (this.#prepared.pipeline === null) return rows.map((row) => keyOf(this.#prepared.description, row));
-    const found: Key[] = [];
-    for await (const { keys } of comparedRows(this.#options, this.#prepared, rows)) found.push(...keys);
-    return found;
-  }
-
   /** Looks for `count` keys that only the sink has: behind the plan's end, where most are, then from its first key on. */
   async #strayRows(count: number, known: readonly RowFinding[], end: Key | null): Promise<RowFinding[]> {
     const strays = new Map<string, RowFinding>();
@@ -259,7 +267,7 @@ export class FullVerifier {
         const keys: readonly Key[] = await this.#try('read keys', (context) =>
           this.#verifier.keys(from, 5_000, context),
         );
-        for (const key of await this.#notInSource(keys)) {
+        for (const key of await this.#lookup.absent(keys)) {
           const isKnown = known.some((finding) => sameKey(finding.key, key));
           if (!isKnown) strays.set(JSON.stringify(key), { seq: null, key });
         }
@@ -269,14 +277,6 @@ export class FullVerifier {
       }
     }
     return [...strays.values()];
-  }
-
-  async #readRows(keys: readonly Key[]): Promise<readonly TextRow[]> {
-    if (keys.length === 0) return [];
-    return await this.#try(
-      'read rows again',
-      async (context) => (await this.#options.source.readRows?.(keys, context)) ?? [],
-    );
   }
 
   async #compare(batch: EncodedBatch, span: KeyRange | null): Promise<Comparison> {
@@ -289,7 +289,7 @@ export class FullVerifier {
       () => call(this.#context),
       this.#options.retry,
       this.#context,
-      this.#reader.retried,
+      this.#job.retried,
     );
   }
 

@@ -1,6 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { ColumnDescriptor, LogicalType } from '../../contract/index.ts';
 import { arrayToJson, type ElementFormat, jsonToArray } from './arrays.ts';
+import { dateInPlace, hexInPlace, type InPlace, timestampInPlace, timestamptzInPlace } from './in-place.ts';
 import { fromIso, isoDate, isoTimestamp, isoTimestamptz } from './types-time.ts';
 import { builtIn, ofExtensions, typeRules } from './types-table.ts';
 
@@ -23,6 +24,8 @@ export interface TypeCodec {
   readonly castsToText: boolean;
   /** Turns PostgreSQL's text into the canonical one; null where they are the same. */
   readonly canonical: ((text: string) => string) | null;
+  /** The same for the bytes of a value, where the canonical text is no longer; see {@link InPlace}. Null: by {@link canonical}. */
+  readonly inPlace: InPlace | null;
   /** Canonical text to PostgreSQL's, for keys; null where they are the same. */
   readonly native: ((text: string) => string) | null;
   /** A type that a key's text is read as before it is cast to the column's own. */
@@ -51,6 +54,7 @@ const asIs: Omit<TypeCodec, 'type'> = {
   select: null,
   castsToText: false,
   canonical: null,
+  inPlace: null,
   native: null,
   via: null,
 };
@@ -76,10 +80,10 @@ const catalogs: Readonly<Record<string, string>> = {
 
 const special: Readonly<Record<string, Partial<TypeCodec>>> = {
   bool: { canonical: (text) => (text.charCodeAt(0) === 0x74 ? 'true' : 'false') },
-  bytea: { canonical: (text) => text.slice(2), native: (text) => `\\x${text}` },
-  date: { canonical: isoDate, native: fromIso },
-  timestamp: { canonical: isoTimestamp, native: fromIso },
-  timestamptz: { canonical: isoTimestamptz, native: fromIso },
+  bytea: { canonical: (text) => text.slice(2), inPlace: hexInPlace, native: (text) => `\\x${text}` },
+  date: { canonical: isoDate, inPlace: dateInPlace, native: fromIso },
+  timestamp: { canonical: isoTimestamp, inPlace: timestampInPlace, native: fromIso },
+  timestamptz: { canonical: isoTimestamptz, inPlace: timestamptzInPlace, native: fromIso },
   // The text of money has the locale's currency and separators.
   money: { select: (column) => sql`CAST(${column} AS numeric)`, via: 'numeric' },
   regoper: { via: 'regoperator' },
@@ -136,6 +140,7 @@ function arrayCodec(facts: TypeFacts & { readonly delimiter: string }): TypeCode
     select: via === null ? null : (column) => sql`CAST(${column} AS ${sql.raw(via)})`,
     castsToText: true,
     canonical: arrayToJson(format),
+    inPlace: null,
     native: jsonToArray(format),
     via,
   };

@@ -1,0 +1,113 @@
+import type {
+  BatchEnd,
+  BatchEncoder,
+  ByteRow,
+  EncodedBatch,
+  Key,
+  KeyRange,
+  RejectedRow,
+  SinkTarget,
+  TextRow,
+} from '../../contract/index.ts';
+import { isMigratorError } from '../../errors.ts';
+import { keyOf, type PageReader, readRange } from '../paging.ts';
+import { NotedKey, type NotedKeys, textRowOf } from '../rows/byte-row.ts';
+
+/** A batch, and what of the source it deals with. */
+export interface FilledBatch {
+  readonly batch: EncodedBatch;
+  readonly rows: number;
+  readonly rejects: readonly RejectedRow[];
+  /** The key of the last of these rows. */
+  readonly last: Key;
+  readonly end: BatchEnd;
+}
+
+/** Takes a batch that is full. */
+export type OnFull = (filled: FilledBatch) => void;
+
+/** Turns the rows of a range into batches. */
+export interface Batches {
+  /** @param room - waited for before more is read. */
+  fill(range: KeyRange, cursor: Key | null, onFull: OnFull, room: () => Promise<void>): Promise<void>;
+  /** What did not fill a batch; null: nothing. */
+  rest(): FilledBatch | null;
+}
+
+/** What putting rows into batches as they are needs. */
+export interface PlainJob extends PageReader {
+  readonly target: Pick<SinkTarget, 'encoder'>;
+  readonly batchSize: number | undefined;
+  readonly encoders: BatchEncoder[];
+  readonly batchLimit: { readonly rows: number; readonly pageRows: number };
+}
+
+/** Rows that are written as they were read: each is encoded when it arrives, and nothing of it is kept. */
+export class PlainBatches implements Batches {
+  readonly #job: PlainJob;
+  readonly #keys: NotedKeys | null;
+  readonly #encoder: BatchEncoder;
+  readonly #last: NotedKey;
+
+  /** @param keys - notes the key of every row, for whoever takes the batches. */
+  constructor(job: PlainJob, keys: NotedKeys | null = null) {
+    this.#job = job;
+    this.#keys = keys;
+    this.#encoder = job.encoders.pop() ?? job.target.encoder(job.batchSize);
+    this.#last = new NotedKey(job.description);
+  }
+
+  async fill(range: KeyRange, cursor: Key | null, onFull: OnFull, room: () => Promise<void>): Promise<void> {
+    const encoder = this.#encoder;
+    const { batchLimit, description } = this.#job;
+    const addBytes = encoder.addBytes
+      ? (row: ByteRow): boolean => encoder.addBytes?.(row) === true
+      : (row: ByteRow): boolean => encoder.add(textRowOf(row));
+    const row = (values: TextRow): void => {
+      try {
+        const isLimit = encoder.rows >= batchLimit.rows;
+        if (isLimit || !encoder.add(values)) {
+          onFull(this.#take(isLimit ? 'rows' : 'bytes'));
+          encoder.add(values);
+        }
+      } catch (error) {
+        throw isMigratorError(error) ? error.with({ key: keyOf(description, values) }) : error;
+      }
+      this.#last.note(values);
+      this.#keys?.note(values);
+    };
+    const bytes = (values: ByteRow): void => {
+      try {
+        const isLimit = encoder.rows >= batchLimit.rows;
+        if (isLimit || !addBytes(values)) {
+          onFull(this.#take(isLimit ? 'rows' : 'bytes'));
+          addBytes(values);
+        }
+      } catch (error) {
+        throw isMigratorError(error) ? error.with({ key: keyOf(description, textRowOf(values)) }) : error;
+      }
+      this.#last.noteBytes(values);
+      this.#keys?.noteBytes(values);
+    };
+    await readRange(this.#job, range, cursor, { row, bytes }, room);
+  }
+
+  rest(): FilledBatch | null {
+    return this.#encoder.rows > 0
+      ? { ...this.last(), rejects: [], last: this.#last.key, end: 'checkpoint' }
+      : null;
+  }
+
+  /** What is left at the end, which may be no rows. */
+  last(): Pick<FilledBatch, 'batch' | 'rows'> {
+    const batch = this.#encoder.take();
+    // Its buffer has grown to what such rows need.
+    this.#job.encoders.push(this.#encoder);
+    return { batch, rows: batch.rows };
+  }
+
+  #take(end: BatchEnd): FilledBatch {
+    const batch = this.#encoder.take();
+    return { batch, rows: batch.rows, rejects: [], last: this.#last.key, end };
+  }
+}

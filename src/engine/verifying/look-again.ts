@@ -1,0 +1,69 @@
+import type { Comparison, EncodedBatch, Key, TextRow } from '../../contract/index.ts';
+import { comparedRows } from './comparison.ts';
+import type { EngineOptions } from '../options.ts';
+import { keyOf } from '../paging.ts';
+import type { Prepared } from '../planning/plan.ts';
+
+/** Keys that are looked up in the source at a time. */
+const lookupKeys = 500;
+
+/** What looking again asks of the two sides. */
+export interface LookupCalls {
+  /** Reads the rows of these keys; none for keys that have no row. */
+  readRows(keys: readonly Key[]): Promise<readonly TextRow[]>;
+  /** Compares the rows of a batch with those in the sink. */
+  compare(batch: EncodedBatch): Promise<Comparison>;
+}
+
+/** Reads single rows of the source again, before anything is said of them. */
+export class SourceLookup {
+  readonly #options: EngineOptions;
+  readonly #prepared: Prepared;
+  readonly #calls: LookupCalls;
+
+  constructor(options: EngineOptions, prepared: Prepared, calls: LookupCalls) {
+    this.#options = options;
+    this.#prepared = prepared;
+    this.#calls = calls;
+  }
+
+  /** A row may have changed since its page was read: what differs is read and compared once more. */
+  async again(
+    suspects: readonly Key[],
+  ): Promise<{ missing: Key[]; different: { key: Key; columns: readonly string[] }[] }> {
+    const missing: Key[] = [];
+    const different: { key: Key; columns: readonly string[] }[] = [];
+    // Several rows of the sink may come from one of the source.
+    const asked = [...new Map(suspects.map((key) => [JSON.stringify(key), key])).values()];
+    for (let start = 0; start < asked.length; start += lookupKeys) {
+      const rows = await this.#calls.readRows(asked.slice(start, start + lookupKeys));
+      for await (const { batch, keys } of comparedRows(this.#options, this.#prepared, rows)) {
+        const found = await this.#calls.compare(batch);
+        missing.push(...found.missing.map((row) => keys.at(row)));
+        different.push(...found.different.map(({ row, columns }) => ({ key: keys.at(row), columns })));
+      }
+    }
+    return { missing, different };
+  }
+
+  /** Those of the keys that no row of the source has, as it should be in the sink. */
+  async absent(keys: readonly Key[]): Promise<Key[]> {
+    const absent: Key[] = [];
+    for (let start = 0; start < keys.length; start += lookupKeys) {
+      const asked = keys.slice(start, start + lookupKeys);
+      const found = await this.#keysInSink(await this.#calls.readRows(asked));
+      const present = new Set(found.map((key) => JSON.stringify(key)));
+      absent.push(...asked.filter((key) => !present.has(JSON.stringify(key))));
+    }
+    return absent;
+  }
+
+  /** The keys of those rows of the source that should be in the sink: not skipped, and not set aside. */
+  async #keysInSink(rows: readonly TextRow[]): Promise<readonly Key[]> {
+    if (this.#prepared.pipeline === null) return rows.map((row) => keyOf(this.#prepared.description, row));
+    const found: Key[] = [];
+    for await (const { keys } of comparedRows(this.#options, this.#prepared, rows))
+      for (let row = 0; row < keys.length; row += 1) found.push(keys.at(row));
+    return found;
+  }
+}

@@ -1,0 +1,147 @@
+import { type OnDataRow, type TappedSocket, WireTap } from './wire-tap.ts';
+
+/** The little of pg's own connection that its extension point for queries works with, as pg-cursor and others use it. */
+interface Wire {
+  readonly stream: { cork?(): void; uncork?(): void } & Partial<TappedSocket>;
+  parse(query: { readonly text: string; readonly name: ''; readonly types: readonly [] }): void;
+  bind(values: { readonly values: readonly string[] }): void;
+  execute(portal: { readonly rows: number }): void;
+  flush(): void;
+  sync(): void;
+}
+
+/** Takes rows as the server sends them. */
+export interface RowTaker {
+  row(values: (string | null)[]): void;
+  /** Takes rows as the bytes of the stream instead, where these can be had. */
+  readonly bytes?: OnDataRow | undefined;
+  /**
+   * How many rows are to be sent before it is asked again; 0: all that there are. Asked once before the first.
+   * Null: no more.
+   */
+  portion(): number | null;
+}
+
+/** True for a client that takes {@link RowStream}s: pg's own, and those that are made of it. */
+export function takesRowStreams(client: object): boolean {
+  const { connection, pipeline } = client as {
+    readonly connection?: Partial<Wire> | null;
+    readonly pipeline?: unknown;
+  };
+  // A client that sends queries ahead of their answers has no place for a query of another kind.
+  return (
+    pipeline !== true &&
+    (['parse', 'bind', 'execute', 'flush', 'sync'] as const).every(
+      (name) => typeof connection?.[name] === 'function',
+    )
+  );
+}
+
+function isTappable(stream: Partial<TappedSocket>): stream is TappedSocket {
+  return (['listeners', 'on', 'off', 'emit'] as const).every((name) => typeof stream[name] === 'function');
+}
+
+/**
+ * A query whose rows are handed over while the socket is read, as pg's parser makes them: no result is collected, and no value
+ * goes through a type parser. Pass it to `client.query()`, and wait for `done`.
+ */
+export class RowStream {
+  /** Ends when the server has nothing more to say. Rejects with the error of the server, of the connection, or of the taker. */
+  readonly done: Promise<void>;
+  readonly #text: string;
+  readonly #values: readonly string[];
+  readonly #taker: RowTaker;
+  readonly #resolve: () => void;
+  readonly #reject: (error: unknown) => void;
+  /** The server has been asked to end: what comes now is the rest. */
+  #synced = false;
+  #failure: { readonly error: unknown } | null = null;
+  #tap: WireTap | null = null;
+
+  constructor(text: string, values: readonly unknown[], taker: RowTaker) {
+    this.#text = text;
+    this.#values = values.map(String);
+    this.#taker = taker;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.done = promise;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  submit(wire: Wire): null {
+    const { bytes } = this.#taker;
+    if (bytes && isTappable(wire.stream)) {
+      this.#tap = new WireTap(wire.stream, (chunk, start) => {
+        if (this.#failure) return;
+        try {
+          bytes(chunk, start);
+        } catch (error) {
+          this.#failure = { error };
+        }
+      });
+    }
+    // One packet for all of it, where the stream can be told.
+    wire.stream.cork?.();
+    try {
+      wire.parse({ text: this.#text, name: '', types: [] });
+      wire.bind({ values: this.#values });
+      this.#next(wire);
+    } finally {
+      wire.stream.uncork?.();
+    }
+    return null;
+  }
+
+  handleRowDescription(): void {}
+
+  handleDataRow({ fields }: { readonly fields: (string | null)[] }): void {
+    if (this.#failure) return;
+    try {
+      this.#taker.row(fields);
+    } catch (error) {
+      // Thrown inside the socket's event it would end the process.
+      this.#failure = { error };
+    }
+  }
+
+  handlePortalSuspended(wire: Wire): void {
+    this.#next(wire);
+  }
+
+  handleCommandComplete(_message: unknown, wire: Wire): void {
+    this.#sync(wire);
+  }
+
+  handleEmptyQuery(wire: Wire): void {
+    this.#sync(wire);
+  }
+
+  /** After an error the server reads nothing until it is asked to end. A broken connection has nobody to ask. */
+  handleError(error: unknown, wire: Wire): void {
+    this.#failure ??= { error };
+    if (typeof (error as { readonly severity?: unknown }).severity === 'string') this.#sync(wire);
+    // No row comes any more, and pg does not tell of the end.
+    this.#tap?.close();
+    this.#reject(this.#failure.error);
+  }
+
+  handleReadyForQuery(): void {
+    this.#tap?.close();
+    if (this.#failure) this.#reject(this.#failure.error);
+    else this.#resolve();
+  }
+
+  #next(wire: Wire): void {
+    const rows = this.#failure ? null : this.#taker.portion();
+    if (rows === null) return this.#sync(wire);
+    wire.execute({ rows });
+    if (rows > 0) wire.flush();
+    else this.#sync(wire);
+  }
+
+  #sync(wire: Wire): void {
+    if (this.#synced) return;
+    this.#synced = true;
+    wire.sync();
+  }
+}
