@@ -4,8 +4,9 @@ import { isMigratorError, MigratorError } from '../errors.ts';
 import { BatchLimit, type LimitChange } from './copying/batch-limit.ts';
 import type { CopyJob } from './copying/job.ts';
 import type { Budget, EngineOptions } from './options.ts';
-import { prepare, type Prepared, refuseErrors } from './planning/plan.ts';
+import type { Prepared } from './planning/plan.ts';
 import { Planning } from './planning/planning.ts';
+import type * as Survey from './planning/survey.ts';
 import { emptyProgress, ProgressMeter, readProgress } from './progress.ts';
 import { retryEvent, type RetryNotice, withRetries } from './retry.ts';
 import { RunControl } from './run-control.ts';
@@ -23,9 +24,11 @@ export async function runMigration(options: EngineOptions, run: RunOptions, emit
   const control = new RunControl(run, options.graceMs);
   const execution = new Run(options, control, emit);
   try {
+    // What is asked and decided before a copy; the copy itself needs none of it.
+    const survey = await import('./planning/survey.ts');
     // Adapters may be slow to notice a signal; nothing is to happen after it.
     if (control.stopped) return execution.pausedEarly();
-    return await execution.execute();
+    return await execution.execute(survey);
   } catch (error) {
     // The host's signal before the first claim is a pause like any other.
     if ((control.stopped && error === control.stop.reason) || control.pauseFor(error))
@@ -61,7 +64,7 @@ class Run {
     this.#emit = emit;
   }
 
-  async execute(): Promise<RunResult> {
+  async execute({ prepare, refuseErrors }: typeof Survey): Promise<RunResult> {
     const { store } = this.#options;
     const stopContext: CallContext = { signal: this.#control.stop };
     const retried = (notice: RetryNotice): void =>
@@ -72,7 +75,7 @@ class Run {
     const prepared = await retrying('prepare', () => prepare(this.#options, stopContext));
     const { migration } = prepared;
     this.#migration = migration;
-    await refuseErrors(prepared);
+    refuseErrors(prepared);
     this.#emit('run:start', {
       migration,
       runId: this.#id,

@@ -2,7 +2,7 @@ import type { CallContext } from '../../contract/index.ts';
 import { MigratorError } from '../../errors.ts';
 import type { GroupMember } from './group.ts';
 import type { EngineOptions } from '../options.ts';
-import { shapeOf } from '../planning/plan.ts';
+import { shapeOf } from '../planning/survey.ts';
 
 /** What a table is called until its source has been asked. */
 export function provisionalName({ name }: EngineOptions, index: number): string {

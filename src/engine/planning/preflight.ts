@@ -12,7 +12,8 @@ import type {
 import { invalidOption, type MigratorError } from '../../errors.ts';
 import { withDeadline } from './deadline.ts';
 import { type EngineOptions, show } from '../options.ts';
-import { type Prepared, survey } from './plan.ts';
+import type { Prepared } from './plan.ts';
+import { survey } from './survey.ts';
 import { emptyProgress, readProgress } from '../progress.ts';
 import { retryEvent, type RetryNotice, withRetries } from '../retry.ts';
 import type { Emit } from '../copying/scheduler.ts';

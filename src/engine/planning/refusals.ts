@@ -45,8 +45,23 @@ export function notEmpty(migration: string, target: SinkTarget): MigratorError {
   );
 }
 
+/** Why a stored plan cannot be continued; null where it can. */
+export function storedPlanProblem(
+  migration: string,
+  stored: StoredPlan,
+  fingerprint: Fingerprint,
+): MigratorError | null {
+  if (stored.settings === null) return null;
+  if (stored.lastSeq !== stored.checkpoints) return checkpointsMissing(migration, stored);
+  const before = stored.settings.fingerprint;
+  const changed = Object.keys({ ...before, ...fingerprint }).filter(
+    (setting) => before[setting] !== fingerprint[setting],
+  );
+  return changed.length === 0 ? null : planMismatch(migration, before, fingerprint, changed);
+}
+
 /** The stored plan was made with other settings; `changed` names them. */
-export function planMismatch(
+function planMismatch(
   migration: string,
   before: Fingerprint,
   fingerprint: Fingerprint,
@@ -66,7 +81,7 @@ export function planMismatch(
 }
 
 /** Someone deleted checkpoints in the middle of the plan. */
-export function checkpointsMissing(migration: string, { lastSeq, checkpoints }: StoredPlan): MigratorError {
+function checkpointsMissing(migration: string, { lastSeq, checkpoints }: StoredPlan): MigratorError {
   return planIncomplete(
     migration,
     `The plan ends at checkpoint ${lastSeq}, but ${lastSeq - checkpoints} of its checkpoints are not there any more`,
