@@ -15,14 +15,10 @@ import type {
   StoredPlan,
   StoreSummary,
 } from '../../contract/index.ts';
-import { isMigratorError } from '../../errors.ts';
 import {
-  addedColumns,
   advanceStatement,
   checkpointColumns,
   claimStatement,
-  createTable,
-  decodeBound,
   decodeCheckpoint,
   encodeRange,
   held,
@@ -30,11 +26,15 @@ import {
   now,
   standsAt,
 } from './checkpoint-sql.ts';
-import { D1Connection, type Row } from '../connection.ts';
+import type * as Aside from './checkpoint-table.ts';
+import { D1Connection } from '../connection.ts';
 import type { D1DatabaseLike } from '../database.ts';
 
 /** No JSON, so that SQLite refuses it. */
 const plannedAlready = 'planned already';
+
+/** What is done with the table beside copying. Every run begins with it, so nothing is loaded once it copies. */
+const aside = async (): Promise<typeof Aside> => await import('./checkpoint-table.ts');
 
 /** The options of a {@link D1CheckpointStore}. */
 export interface D1CheckpointStoreOptions {
@@ -58,57 +58,22 @@ export class D1CheckpointStore implements CheckpointStore {
   readonly identity: string;
   readonly #connection: D1Connection;
   readonly #table: RawBuilder<unknown>;
-  readonly #name: string;
+  readonly #place: Aside.CheckpointTable;
 
   constructor(options: D1CheckpointStoreOptions) {
-    this.#name = options.table ?? 'migration_checkpoints';
-    this.#table = sql.id(this.#name);
+    const name = options.table ?? 'migration_checkpoints';
+    this.#table = sql.id(name);
     this.#connection = new D1Connection(options.database);
-    this.identity = `D1 table ${this.#name}`;
+    this.#place = { connection: this.#connection, name, table: this.#table };
+    this.identity = `D1 table ${name}`;
   }
 
   async prepare(context?: CallContext): Promise<void> {
-    await this.#connection.changes(createTable(this.#table), context);
-    const present = new Set(
-      (await this.#connection.rows(sql`SELECT name FROM pragma_table_info(${this.#name})`, context)).map(
-        (row) => row['name'],
-      ),
-    );
-    for (const [name, type] of Object.entries(addedColumns)) {
-      if (present.has(name)) continue;
-      await this.#connection.changes(
-        sql`ALTER TABLE ${this.#table} ADD COLUMN ${sql.id(name)} ${sql.raw(type)}`,
-        context,
-      );
-    }
-    const index = (suffix: string): RawBuilder<unknown> => sql.id(`${this.#name}_${suffix}`);
-    await this.#connection.batch(
-      [
-        sql`CREATE UNIQUE INDEX IF NOT EXISTS ${index('seq')} ON ${this.#table} (table_name, seq)`,
-        sql`CREATE INDEX IF NOT EXISTS ${index('status')} ON ${this.#table} (table_name, status, seq)`,
-      ],
-      context,
-    );
+    await (await aside()).makeTable(this.#place, context);
   }
 
   async readPlan(migration: string, context?: CallContext): Promise<StoredPlan | null> {
-    const of = sql`FROM ${this.#table} WHERE table_name = ${migration}`;
-    try {
-      const [row] = await this.#connection.rows(
-        sql`SELECT count(*) AS checkpoints, max(seq) AS last_seq,
-  (SELECT plan ${of} AND seq = 1) AS plan,
-  (SELECT CAST(end_id AS TEXT) ${of} ORDER BY seq DESC, end_id DESC LIMIT 1) AS end_id ${of}`,
-        context,
-      );
-      return row ? decodePlan(row) : null;
-    } catch (error) {
-      if (!isMigratorError(error)) throw error;
-      if (error.code === 'SINK_TABLE_NOT_FOUND') return null;
-      if (error.code !== 'SINK_COLUMN_MISSING') throw error;
-    }
-    const { readOlderPlan } = await import('./older-table.ts');
-    const row = await readOlderPlan(this.#connection, of, context);
-    return row ? decodePlan(row) : null;
+    return await (await aside()).readPlan(this.#place, migration, context);
   }
 
   async append(
@@ -129,8 +94,7 @@ export class D1CheckpointStore implements CheckpointStore {
   }
 
   async adopt(migration: string, settings: PlanSettings, context?: CallContext): Promise<boolean> {
-    const { adoptOlder } = await import('./older-table.ts');
-    return await adoptOlder(this.#connection, this.#table, migration, settings, context);
+    return await (await aside()).adopt(this.#place, migration, settings, context);
   }
 
   async claim(
@@ -185,45 +149,7 @@ export class D1CheckpointStore implements CheckpointStore {
   }
 
   async summarize(migration: string, context?: CallContext): Promise<StoreSummary> {
-    return await this.#reading((table) => this.#summarize(table, migration, context));
-  }
-
-  async #summarize(
-    table: RawBuilder<unknown>,
-    migration: string,
-    context?: CallContext,
-  ): Promise<StoreSummary> {
-    const of = sql`FROM ${table} WHERE table_name = ${migration}`;
-    const [counts, last, next] = await this.#connection.batch(
-      [
-        sql`SELECT status, count(*) AS checkpoints, sum(records_processed) AS rows,
-  sum(coalesce(records_written, records_processed)) AS written, sum(records_rejected) AS rejected ${of} GROUP BY status`,
-        sql`SELECT ${checkpointColumns} ${of} AND status = 'completed' ORDER BY seq DESC LIMIT 1`,
-        sql`SELECT ${checkpointColumns} FROM (
-  SELECT * FROM (SELECT * ${of} AND status = 'pending' ORDER BY seq LIMIT 1)
-  UNION ALL SELECT * FROM (SELECT * ${of} AND status = 'failed' ORDER BY seq LIMIT 1)
-  UNION ALL SELECT * FROM (SELECT * ${of} AND status = 'in_progress' ORDER BY seq LIMIT 1)
-) ORDER BY seq LIMIT 1`,
-      ],
-      context,
-    );
-    const statuses = new Map(((counts?.results ?? []) as Row[]).map((row) => [row['status'], row]));
-    const count = (status: string): number => Number(statuses.get(status)?.['checkpoints'] ?? 0);
-    const sum = (field: string): number =>
-      [...statuses.values()].reduce((total, row) => total + Number(row[field]), 0);
-    const first = (rows: unknown[] | undefined): Checkpoint | null =>
-      rows?.[0] ? decodeCheckpoint(rows[0] as Row) : null;
-    return {
-      pending: count('pending'),
-      inProgress: count('in_progress'),
-      completed: count('completed'),
-      failed: count('failed'),
-      recordsProcessed: sum('rows'),
-      recordsWritten: sum('written'),
-      recordsRejected: sum('rejected'),
-      lastCompleted: first(last?.results),
-      next: first(next?.results),
-    };
+    return await (await aside()).summarize(this.#place, migration, context);
   }
 
   async list(
@@ -231,36 +157,11 @@ export class D1CheckpointStore implements CheckpointStore {
     filter: CheckpointFilter = {},
     context?: CallContext,
   ): Promise<readonly Checkpoint[]> {
-    const { status, afterSeq = 0, limit = 1_000 } = filter;
-    const withStatus = status ? sql` AND status = ${status}` : sql``;
-    const rows = await this.#reading((table) =>
-      this.#connection.rows(
-        sql`SELECT ${checkpointColumns} FROM ${table}
-  WHERE table_name = ${migration}${withStatus} AND seq > ${integer(afterSeq)} ORDER BY seq LIMIT ${sql.lit(limit)}`,
-        context,
-      ),
-    );
-    return rows.map(decodeCheckpoint);
-  }
-
-  /** Reads what `prepare` has not made yet as well: a table with the guide's columns alone. */
-  async #reading<T>(read: (table: RawBuilder<unknown>) => Promise<T>): Promise<T> {
-    try {
-      return await read(this.#table);
-    } catch (error) {
-      if (!isMigratorError(error) || error.code !== 'SINK_COLUMN_MISSING') throw error;
-      const { olderTable } = await import('./older-table.ts');
-      return await read(olderTable(this.#table));
-    }
+    return await (await aside()).list(this.#place, migration, filter, context);
   }
 
   async reopen(migration: string, ids: readonly number[], context?: CallContext): Promise<void> {
-    await this.#connection.changes(
-      sql`UPDATE ${this.#table} SET status = 'pending', cursor = NULL, records_processed = 0, records_written = NULL,
-  records_rejected = 0, error_message = NULL, lease_until = 0, fence_token = fence_token + 1, updated_at = CURRENT_TIMESTAMP
-  WHERE table_name = ${migration} AND id IN (SELECT value FROM json_each(${JSON.stringify(ids)}))`,
-      context,
-    );
+    await (await aside()).reopen(this.#place, migration, ids, context);
   }
 
   async clear(migration: string, context?: CallContext): Promise<void> {
@@ -298,17 +199,4 @@ export class D1CheckpointStore implements CheckpointStore {
       move: advanceStatement(this.#table, advance),
     };
   }
-}
-
-function decodePlan(row: Row): StoredPlan | null {
-  const checkpoints = Number(row['checkpoints']);
-  const end = row['end_id'] as string | null;
-  if (checkpoints === 0 || end === null) return null;
-  const plan = row['plan'] as string | null;
-  return {
-    settings: plan === null ? null : (JSON.parse(plan) as PlanSettings),
-    checkpoints,
-    lastSeq: Number(row['last_seq'] ?? checkpoints),
-    end: decodeBound(end),
-  };
 }
