@@ -182,7 +182,7 @@ export class MigratorError extends Error {
   /** The same error with more facts: its place, or the run's result. */
   with(facts: Partial<MigratorErrorFacts>): MigratorError {
     const copy = new MigratorError(this.code, this.summary, {
-      ...this,
+      ...(this as MigratorErrorFacts),
       cause: this.cause,
       ...this.place,
       ...facts,

@@ -1,6 +1,6 @@
-import pLimit from 'p-limit';
 import type { CallContext, Progress, RunResult } from '../contract/index.ts';
 import { isMigratorError, MigratorError } from '../errors.ts';
+import { limitTo } from './limit.ts';
 import { BatchLimit, type LimitChange } from './copying/batch-limit.ts';
 import type { CopyJob } from './copying/job.ts';
 import type { Budget, EngineOptions } from './options.ts';
@@ -199,7 +199,7 @@ class Run {
         (change) => this.#limited(migration, change),
       ),
       encoders: [],
-      inFlight: pLimit(concurrency),
+      inFlight: limitTo(concurrency),
       stop: this.#control.stop,
       abort: this.#control.abort,
       admit: (rows) => this.#control.admit(rows),

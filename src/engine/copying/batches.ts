@@ -11,7 +11,8 @@ import type {
 } from '../../contract/index.ts';
 import { isMigratorError } from '../../errors.ts';
 import { keyOf, type PageReader, readRange } from '../paging.ts';
-import { NotedKey, type NotedKeys, textRowOf } from '../rows/byte-row.ts';
+import { NotedKey, textRowOf } from '../rows/byte-row.ts';
+import type { NotedKeys } from '../rows/noted-keys.ts';
 
 /** A batch, and what of the source it deals with. */
 export interface FilledBatch {

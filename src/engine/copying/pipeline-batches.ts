@@ -2,7 +2,8 @@ import type { BatchEncoder, BatchEnd, Key, KeyRange } from '../../contract/index
 import type { Batches, FilledBatch, OnFull } from './batches.ts';
 import { BatchFiller } from './fill.ts';
 import type { CopyJob } from './job.ts';
-import { keyOf, pages } from '../paging.ts';
+import { pages } from '../pages.ts';
+import { keyOf } from '../paging.ts';
 import type { RowPipeline } from '../rows/pipeline.ts';
 
 /** Rows that go through a transform or a validation, which may take its time. */

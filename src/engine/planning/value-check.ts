@@ -9,7 +9,8 @@ import type {
   TextRow,
 } from '../../contract/index.ts';
 import { errorCodes, isMigratorError, type MigratorError, rowTooLarge, showKey } from '../../errors.ts';
-import { keyOf, pages, type PageReader } from '../paging.ts';
+import { pages } from '../pages.ts';
+import { keyOf, type PageReader } from '../paging.ts';
 import { type RowOutcome, RowRefusal } from '../rows/refusal.ts';
 import type { Prepared } from './plan.ts';
 import { Spread } from './spread.ts';

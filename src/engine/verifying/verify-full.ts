@@ -1,4 +1,3 @@
-import pLimit from 'p-limit';
 import type {
   CallContext,
   Checkpoint,
@@ -9,6 +8,7 @@ import type {
   SinkVerifier,
 } from '../../contract/index.ts';
 import { isMigratorError, MigratorError } from '../../errors.ts';
+import { limitTo } from '../limit.ts';
 import { BatchQueue } from '../batch-queue.ts';
 import { type FilledBatch, PlainBatches, type PlainJob } from '../copying/batches.ts';
 import { type ComparedRows, ComparisonBatches } from './comparison.ts';
@@ -22,8 +22,9 @@ import {
 } from './findings.ts';
 import { SourceLookup } from './look-again.ts';
 import type { EngineOptions } from '../options.ts';
-import { keyOf, pages, sameKey } from '../paging.ts';
-import { NotedKeys } from '../rows/byte-row.ts';
+import { pages } from '../pages.ts';
+import { keyOf, sameKey } from '../paging.ts';
+import { NotedKeys } from '../rows/noted-keys.ts';
 import type { RowPipeline } from '../rows/pipeline.ts';
 import type { Prepared } from '../planning/plan.ts';
 import { retryEvent, withRetries } from '../retry.ts';
@@ -93,7 +94,7 @@ export class FullVerifier {
   async execute(from: number): Promise<FullVerification> {
     const { migration, stored, target } = this.#prepared;
     this.#total = stored?.checkpoints ?? 0;
-    const limit = pLimit(this.#options.concurrency);
+    const limit = limitTo(this.#options.concurrency);
     const finished = new Map<number, Findings>();
     let resumeFrom: number | null = null;
     let unchecked = 0;

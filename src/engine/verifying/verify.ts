@@ -1,6 +1,6 @@
-import pLimit from 'p-limit';
 import type { CallContext, Checkpoint, KeyRange } from '../../contract/index.ts';
 import { MigratorError } from '../../errors.ts';
+import { limitTo } from '../limit.ts';
 import type { EngineOptions } from '../options.ts';
 import type { Prepared } from '../planning/plan.ts';
 import { prepare } from '../planning/survey.ts';
@@ -42,7 +42,7 @@ export interface CountVerification {
 export async function verifyCounts(options: EngineOptions, context: CallContext): Promise<CountVerification> {
   const prepared = await prepareStored(options, context);
   const { migration, target } = prepared;
-  const limit = pLimit(options.concurrency);
+  const limit = limitTo(options.concurrency);
   const differences: CountDifference[] = [];
   const totals = { processed: 0, written: 0, rejected: 0 };
   let checked = 0;
