@@ -38,7 +38,11 @@ export interface GroupRunOptions extends RunOptions {
    * reset it. Where it throws, the table counts as failed.
    */
   readonly beforeTable?:
-    ((table: { readonly migration: string; readonly migrator: AnyMigrator }) => unknown) | undefined;
+    | ((table: {
+        readonly migration: string;
+        readonly migrator: ResumableMigrator<object, object>;
+      }) => unknown)
+    | undefined;
 }
 
 type AnyMigrator = ResumableMigrator<object, object>;

@@ -20,7 +20,7 @@ export interface CloudflareApiOptions {
   quota?: QuotaOptions;
   /** Waits so long before each answer, as a distant data centre would. */
   roundTripMs?: number;
-  /** Waits as long as an upload of the body would take at this rate. */
+  /** The rate of the line that all requests share: one request's upload begins where the one before it ends. */
   bandwidthBitsPerSecond?: number;
   faults?: FaultHook;
 }
@@ -68,6 +68,15 @@ export async function startCloudflareApi(options: CloudflareApiOptions): Promise
   let attempts = new Map<string, number>();
   let open = 0;
   let n = 0;
+  let lineFreeAt = 0;
+
+  /** Waits until a body would have come over the line. */
+  async function upload(bytes: number): Promise<void> {
+    if (bandwidthBitsPerSecond === undefined) return;
+    const now = performance.now();
+    lineFreeAt = Math.max(lineFreeAt, now) + (bytes * 8_000) / bandwidthBitsPerSecond;
+    await sleep(lineFreeAt - now);
+  }
 
   /** The real thing: D1 carries the request out. */
   async function forward(request: ApiRequest): Promise<Answer> {
@@ -134,7 +143,7 @@ export async function startCloudflareApi(options: CloudflareApiOptions): Promise
     if (counted?.refused === true) return addHeaders(faultAnswer(REFUSALS.quota), counted.headers);
 
     const fault = chooseFault(request);
-    if (bandwidthBitsPerSecond !== undefined) await sleep((request.bytes * 8_000) / bandwidthBitsPerSecond);
+    await upload(request.bytes);
     if (roundTripMs > 0) await sleep(roundTripMs);
     if (fault === undefined) return addHeaders(await forwardInTime(request), counted?.headers);
 

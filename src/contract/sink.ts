@@ -38,6 +38,8 @@ export interface EncodedBatch {
   readonly rows: number;
   /** Bytes that this batch occupies on its way. */
   readonly bytes: number;
+  /** Gives its memory back. Called at most once, when every call that got the batch has ended well; it is not used again. */
+  release?(): void;
 }
 
 /** Collects rows into batches that the sink can take. One encoder serves one checkpoint at a time. */

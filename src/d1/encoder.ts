@@ -1,7 +1,8 @@
 import type { BatchEncoder, ByteRow, EncodedBatch, RejectedRow, TextRow } from '../contract/index.ts';
 import { groupTooLarge, MigratorError, rowTooLarge } from '../errors.ts';
+import { BufferPool } from './buffer-pool.ts';
 import type { JsonText } from './json-text.ts';
-import { JsonWriter, type WriterPosition } from './json-writer.ts';
+import { JsonWriter, startPosition, type WriterPosition } from './json-writer.ts';
 import type { ColumnForm } from './values/types.ts';
 
 /** D1 takes strings, blobs and rows of up to 2,000,000 bytes (Cloudflare's documentation, D1 limits). */
@@ -47,11 +48,19 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
   #large: readonly LargeValue[] = [];
   #pairs = new Set<number>();
 
-  /** @param isEscaped - the JSON text is to become the inside of a JSON string. */
-  constructor(forms: readonly ColumnForm[], maxRows: number = Infinity, isEscaped: boolean = false) {
+  /**
+   * @param isEscaped - the JSON text is to become the inside of a JSON string.
+   * @param pool - where its memory comes from, for encoders that work at the same time.
+   */
+  constructor(
+    forms: readonly ColumnForm[],
+    maxRows: number = Infinity,
+    isEscaped: boolean = false,
+    pool: BufferPool = new BufferPool(),
+  ) {
     this.#forms = forms;
     this.#maxRows = maxRows;
-    this.#writer = new JsonWriter(maxBatchBytes, isEscaped);
+    this.#writer = new JsonWriter(maxBatchBytes, isEscaped, pool);
   }
 
   get rows(): number {
@@ -144,17 +153,19 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
       (sum, { pieces }) => sum + pieces.reduce((all, piece) => all + piece.length, 0),
       0,
     );
+    const bytes = writer.length + large + (this.#rejects === '' ? 0 : this.#rejectBytes);
+    const { text: json, release } = writer.take();
     const batch = {
       rows: this.#rows,
-      bytes: writer.length + large + (this.#rejects === '' ? 0 : this.#rejectBytes),
-      json: writer.toText(),
+      bytes,
+      json,
+      release,
       rejects: this.#rejects === '' ? '' : `[${this.#rejects}]`,
       large: this.#large,
       pairs: this.#pairs,
     };
     this.#rejects = '';
     this.#rejectBytes = 2;
-    writer.truncate(start);
     this.#rows = 0;
     this.#large = [];
     this.#pairs = new Set();
@@ -236,15 +247,13 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
     const writer = this.#writer;
     this.#writeRow(row, new Set(large.map(({ column }) => column)));
     if (stored > maxRowBytes || writer.isFull || writer.length >= maxBatchBytes) {
-      writer.truncate(start);
+      writer.truncate(startPosition);
       throw rowTooLarge(maxRowBytes);
     }
     this.#rows = 1;
     this.#large = large;
   }
 }
-
-const start: WriterPosition = { at: 0, escapes: 0 };
 
 const noColumns: ReadonlySet<number> = new Set();
 

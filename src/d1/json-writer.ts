@@ -1,4 +1,5 @@
-import { JsonText } from './json-text.ts';
+import type { BufferPool } from './buffer-pool.ts';
+import { headroom, JsonText } from './json-text.ts';
 
 const encoder = new TextEncoder();
 
@@ -8,14 +9,17 @@ const minus = 0x2d;
 const zero = 0x30;
 const nine = 0x39;
 
-/** Bytes that a writer has room for at first; it grows with what comes. */
-const firstBytes = 64_000;
+/** A text that fills less than this part of its buffer is copied out of it. */
+const smallPart = 1 / 4;
 
 /** Where a writer stands: what is written behind it can be taken back. */
 export interface WriterPosition {
   readonly at: number;
   readonly escapes: number;
 }
+
+/** Where every text begins. */
+export const startPosition: WriterPosition = { at: headroom, escapes: 0 };
 
 /**
  * Writes a JSON text into bytes, up to a length. What does not fit is not written, and {@link JsonWriter.isFull} says so until
@@ -26,20 +30,22 @@ export class JsonWriter {
   readonly #limit: number;
   /** True: it is written as the inside of a JSON string. */
   readonly #isEscaped: boolean;
-  #bytes: Uint8Array = new Uint8Array(firstBytes);
-  #at = 0;
+  readonly #pool: BufferPool;
+  #bytes: Uint8Array<ArrayBuffer> = new Uint8Array();
+  #at = headroom;
   /** Backslashes among the bytes that are not the text's own. */
   #escapes = 0;
   #isFull = false;
 
-  constructor(limit: number, isEscaped: boolean) {
+  constructor(limit: number, isEscaped: boolean, pool: BufferPool) {
     this.#limit = limit;
+    this.#pool = pool;
     this.#isEscaped = isEscaped;
   }
 
   /** Bytes of the JSON text. */
   get length(): number {
-    return this.#at - this.#escapes;
+    return this.#at - this.#escapes - headroom;
   }
 
   get isFull(): boolean {
@@ -145,9 +151,23 @@ export class JsonWriter {
     return true;
   }
 
-  /** A copy of what is written; the writer can be used again. */
-  toText(): JsonText {
-    return new JsonText(this.#bytes.slice(0, this.#at), this.#isEscaped);
+  /**
+   * Hands over what is written, and begins anew.
+   *
+   * @returns the text, and what gives its memory back once nobody reads it any more.
+   */
+  take(): { readonly text: JsonText; readonly release: () => void } {
+    const [bytes, end] = [this.#bytes, this.#at];
+    this.truncate(startPosition);
+    if (end < bytes.length * smallPart) {
+      return {
+        text: new JsonText(bytes.slice(0, end), headroom, end, this.#isEscaped),
+        release: () => undefined,
+      };
+    }
+    this.#bytes = new Uint8Array();
+    const release = (): void => this.#pool.give(bytes);
+    return { text: new JsonText(bytes, headroom, end, this.#isEscaped), release };
   }
 
   /** Writes the quote before a string at `at`, and counts nothing yet. Returns where the string begins. */
@@ -179,8 +199,7 @@ export class JsonWriter {
   }
 
   #grow(needed: number): void {
-    const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
-    grown.set(this.#bytes.subarray(0, this.#at));
-    this.#bytes = grown;
+    if (this.#bytes.length === 0) this.#bytes = this.#pool.take();
+    if (needed > this.#bytes.length) this.#bytes = this.#pool.grow(this.#bytes, this.#at, needed);
   }
 }

@@ -15,6 +15,7 @@ import type {
   Workload,
 } from '../contract/index.ts';
 import { MigratorError } from '../errors.ts';
+import { BufferPool } from './buffer-pool.ts';
 import { D1CheckpointStore } from './checkpoints/checkpoint-store.ts';
 import type { Place } from './compare.ts';
 import type { D1Connection } from './connection.ts';
@@ -61,6 +62,7 @@ export class D1Target implements SinkTarget<D1Batch> {
   /** How the columns are stored, to tell whether another target writes the same. */
   readonly columnTypes: string;
   readonly #parts: D1TargetParts;
+  readonly #buffers = new BufferPool();
   readonly #place: Place;
   readonly #insertInto: RawBuilder<unknown>;
   readonly #onConflict: RawBuilder<unknown>;
@@ -121,7 +123,7 @@ export class D1Target implements SinkTarget<D1Batch> {
 
   encoder(maxRows?: number): BatchEncoder<D1Batch> {
     const { forms, connection } = this.#parts;
-    return new D1Encoder(forms, maxRows, connection.overRest);
+    return new D1Encoder(forms, maxRows, connection.overRest, this.#buffers);
   }
 
   async commit(batch: D1Batch, advance: Advance, context?: CallContext): Promise<CommitOutcome> {

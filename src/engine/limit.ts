@@ -1,16 +1,28 @@
 /** Makes calls so many at a time; the others wait in the order in which they came. */
-export function limitTo(most: number): <T>(call: () => Promise<T>) => Promise<T> {
-  const waiting: (() => void)[] = [];
-  let free = most;
-  return async (call) => {
-    if (free > 0) free -= 1;
-    else await new Promise<void>((resolve) => waiting.push(resolve));
+export class CallLimit {
+  readonly #most: number;
+  readonly #waiting: (() => void)[] = [];
+  #underWay = 0;
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  /** Calls that are under way, and those that wait. */
+  get calls(): number {
+    return this.#underWay + this.#waiting.length;
+  }
+
+  async run<T>(call: () => Promise<T>): Promise<T> {
+    if (this.#underWay < this.#most) this.#underWay += 1;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
     try {
       return await call();
     } finally {
-      const next = waiting.shift();
+      // The place goes to the next that waits.
+      const next = this.#waiting.shift();
       if (next) next();
-      else free += 1;
+      else this.#underWay -= 1;
     }
-  };
+  }
 }

@@ -59,7 +59,7 @@ export interface TuningOptions {
   readonly targetBatchMs?: number | undefined;
   /** Milliseconds between two batches of a checkpoint. Default 0. */
   readonly batchDelayMs?: number | undefined;
-  /** Rows a source query returns at the most; wide rows make it fewer. Default 20,000. */
+  /** Rows a source query returns at the most; wide rows make it fewer. Default 50,000. */
   readonly pageSize?: number | undefined;
   /** Milliseconds that a claim holds without news of its worker. Each batch renews it. Default 10,000. */
   readonly leaseMs?: number | undefined;
@@ -133,7 +133,7 @@ export function resolveOptions(
     batchDelayMs: milliseconds('batchDelayMs', tuning.batchDelayMs ?? 0, 0),
     pageSize: wholeNumber(
       'pageSize',
-      tuning.pageSize ?? 20_000,
+      tuning.pageSize ?? 50_000,
       1,
       'It is the number of rows a source query.',
     ),

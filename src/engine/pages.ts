@@ -1,6 +1,9 @@
 import type { Key, KeyRange, Page } from '../contract/index.ts';
 import { keyOf, nextKey, type PageReader, readPage, requestAfter, RowSizes, sameKey } from './paging.ts';
 
+/** Text that one page may hold, where it is kept: two of them at a time. */
+const keptPageBytes = 1_000_000;
+
 /** The pages of a range from `cursor` on; the next is read while the caller works on one. */
 export async function* pages(
   reader: PageReader,
@@ -9,7 +12,7 @@ export async function* pages(
 ): AsyncGenerator<Page, void> {
   const sizes = new RowSizes(reader.description.estimatedRowBytes);
   const read = (after: Key | null): Promise<Page> => {
-    const page = readPage(reader, () => requestAfter(reader, range, after, sizes));
+    const page = readPage(reader, () => requestAfter(reader, range, after, sizes, keptPageBytes));
     page.catch(() => undefined); // awaited when its turn comes
     return page;
   };

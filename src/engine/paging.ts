@@ -13,8 +13,8 @@ import { MigratorError } from '../errors.ts';
 import { NotedKey } from './rows/byte-row.ts';
 import { type RetryNotice, type RetryPolicy, withRetries } from './retry.ts';
 
-/** Text that one page may hold. A reader of `pages()` holds two at a time, one of {@link readRange} none. */
-const pageBytes = 1_000_000;
+/** Text of a page that is handed over as it arrives: what it becomes is about one batch. */
+const streamedPageBytes = 2_000_000;
 
 /** What reading a range needs. */
 export interface PageReader {
@@ -24,6 +24,8 @@ export interface PageReader {
   readonly pageSize: number;
   /** The same, as it stands now; see {@link BatchLimit}. */
   readonly batchLimit?: { readonly pageRows: number } | undefined;
+  /** Waited for before each page, where several ranges are read at the same time. */
+  readonly gate?: { run<T>(read: () => Promise<T>): Promise<T> } | undefined;
   readonly retry: RetryPolicy;
   /** Ends waiting and reading. */
   readonly stop: AbortSignal;
@@ -82,7 +84,7 @@ class RangeReading {
       this.#check();
       // A page that failed half-way goes on behind what it has handed over.
       const after = last.isEmpty ? from : last.key;
-      const request = requestAfter(this.#reader, range, after, this.#sizes);
+      const request = requestAfter(this.#reader, range, after, this.#sizes, streamedPageBytes);
       return { ...request, onRow: this.#onRow, onBytes: this.#onBytes };
     });
     for (const row of page.rows) this.#onRow(row);
@@ -122,7 +124,10 @@ export async function readPage(reader: PageReader, request: () => PageRequest): 
   const context: CallContext = { signal: reader.stop };
   return await withRetries(
     'read a page',
-    async () => await reader.source.readPage(request(), context),
+    async () => {
+      const read = async (): Promise<Page> => await reader.source.readPage(request(), context);
+      return await (reader.gate ? reader.gate.run(read) : read());
+    },
     reader.retry,
     context,
     (notice) => reader.retried(notice),
@@ -135,13 +140,14 @@ export function requestAfter(
   range: KeyRange,
   after: Key | null,
   sizes: RowSizes,
+  maxBytes: number,
 ): PageRequest {
   const { pageRows = Infinity } = reader.batchLimit ?? {};
   return {
     lower: after === null ? range.lower : { key: after, inclusive: false },
     upper: range.upper,
-    limit: Math.max(1, Math.floor(Math.min(reader.pageSize, pageRows, pageBytes / sizes.average))),
-    maxBytes: pageBytes,
+    limit: Math.max(1, Math.floor(Math.min(reader.pageSize, pageRows, maxBytes / sizes.average))),
+    maxBytes,
     version: reader.description.version,
   };
 }

@@ -1,6 +1,7 @@
 import type { CallContext, Progress, RunResult } from '../contract/index.ts';
 import { isMigratorError, MigratorError } from '../errors.ts';
-import { limitTo } from './limit.ts';
+import { ReadGate } from './copying/read-gate.ts';
+import { CallLimit } from './limit.ts';
 import { BatchLimit, type LimitChange } from './copying/batch-limit.ts';
 import type { CopyJob } from './copying/job.ts';
 import type { Budget, EngineOptions } from './options.ts';
@@ -188,6 +189,8 @@ class Run {
   #job(prepared: Prepared): CopyJob {
     const { batchSize, targetBatchMs, onReject, concurrency } = this.#options;
     const { migration, pipeline } = prepared;
+    const writes = new CallLimit(concurrency);
+    const gate = new ReadGate(() => writes.calls >= concurrency);
     return {
       ...this.#options,
       ...prepared,
@@ -199,7 +202,8 @@ class Run {
         (change) => this.#limited(migration, change),
       ),
       encoders: [],
-      inFlight: limitTo(concurrency),
+      gate,
+      inFlight: async (write) => await writes.run(write).finally(() => gate.wake()),
       stop: this.#control.stop,
       abort: this.#control.abort,
       admit: (rows) => this.#control.admit(rows),

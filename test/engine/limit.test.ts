@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { limitTo } from '../../src/engine/limit.ts';
+import { CallLimit } from '../../src/engine/limit.ts';
 
 /** Calls that end when they are told to. */
 function calls(
-  limit: ReturnType<typeof limitTo>,
+  limit: CallLimit,
   count: number,
 ): {
   readonly begun: number[];
@@ -16,7 +16,7 @@ function calls(
     Array.from(
       { length: count },
       async (_, index) =>
-        await limit(async () => {
+        await limit.run(async () => {
           begun.push(index);
           await new Promise<void>((resolve, reject) => {
             end[index] = (error) => (error ? reject(error) : resolve());
@@ -34,9 +34,11 @@ async function settle(): Promise<void> {
 }
 
 test('so many calls are under way at a time, and the others begin in the order in which they came', async () => {
-  const { begun, end, results } = calls(limitTo(2), 5);
+  const limit = new CallLimit(2);
+  const { begun, end, results } = calls(limit, 5);
   await settle();
   expect(begun).toEqual([0, 1]);
+  expect(limit.calls).toBe(5);
   end[1]?.();
   await settle();
   expect(begun).toEqual([0, 1, 2]);
@@ -52,7 +54,7 @@ test('so many calls are under way at a time, and the others begin in the order i
 });
 
 test('a call that fails makes room as well, and what it throws comes out', async () => {
-  const limit = limitTo(1);
+  const limit = new CallLimit(1);
   const { begun, end, results } = calls(limit, 2);
   await settle();
   end[0]?.(new Error('failed'));
@@ -60,6 +62,7 @@ test('a call that fails makes room as well, and what it throws comes out', async
   expect(begun).toEqual([0, 1]);
   end[1]?.();
   expect(await results).toMatchObject([{ status: 'rejected', reason: { message: 'failed' } }, { value: 1 }]);
+  expect(limit.calls).toBe(0);
   // Nothing is lost on the way: all places are free again.
-  expect(await limit(async () => await Promise.resolve('next'))).toBe('next');
+  expect(await limit.run(async () => await Promise.resolve('next'))).toBe('next');
 });

@@ -190,3 +190,24 @@ test('statistics count requests, bytes, statuses and the rows that D1 says it ch
     rowsChanged: { places: 2 },
   });
 });
+
+test('requests share one line: a small one that comes behind a large one is answered behind it', async () => {
+  await using slow = await startCloudflareApi({
+    workerUrl: d1.workerUrl,
+    accountId: 'account',
+    apiToken: 'token',
+    bandwidthBitsPerSecond: 8_000_000,
+    // Answered without D1, so that nothing but the line decides the order.
+    faults: () => FAULTS.internalError,
+  });
+  const { raw } = clientOf(slow);
+  const answered: string[] = [];
+  const send = async (name: string, bytes: number): Promise<void> => {
+    await raw({ sql: 'SELECT ?', params: ['x'.repeat(bytes)] });
+    answered.push(name);
+  };
+  const large = send('large', 600_000);
+  await expect.poll(() => slow.statistics().bytesIn, { interval: 2 }).toBeGreaterThan(600_000);
+  await Promise.all([large, send('small', 60_000)]);
+  expect(answered).toEqual(['large', 'small']);
+});

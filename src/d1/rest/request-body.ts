@@ -1,36 +1,43 @@
 import { JsonText } from '../json-text.ts';
 
-const encoder = new TextEncoder();
-
 /** A statement and its parameters, as the API takes them. */
 export interface SentQuery {
   readonly sql: string;
   readonly params: readonly (string | JsonText)[];
 }
 
-/** The body of a request: `{sql, params}`, or `{batch: [{sql, params}]}`. A JSON text that is escaped already goes in as it is. */
+/**
+ * The body of a request: `{sql, params}`, or `{batch: [{sql, params}]}`. The parameters stand first, so that a JSON text that is
+ * escaped already has but a few bytes before it.
+ */
 export function requestBody(queries: readonly SentQuery[], batch: boolean): string | Uint8Array<ArrayBuffer> {
-  const parts: (string | JsonText)[] = [batch ? '{"batch":[' : ''];
+  const large = queries.flatMap(({ params }) => params).find(isEscapedText);
+  // One text goes in as it is; what else there is is written around it.
+  const parts = ['', ''];
+  let part = 0;
+  const write = (text: string): void => {
+    parts[part] += text;
+  };
+  write(batch ? '{"batch":[' : '');
   for (const [index, { sql, params }] of queries.entries()) {
-    parts.push(`${index === 0 ? '' : ','}{"sql":${JSON.stringify(sql)},"params":[`);
+    write(`${index === 0 ? '' : ','}{"params":[`);
     for (const [place, param] of params.entries()) {
-      const comma = place === 0 ? '' : ',';
-      if (param instanceof JsonText && param.isEscaped) parts.push(`${comma}"`, param, '"');
-      else parts.push(comma, JSON.stringify(String(param)));
+      write(place === 0 ? '' : ',');
+      if (param === large && part === 0) {
+        write('"');
+        part = 1;
+        write('"');
+      } else {
+        write(JSON.stringify(String(param)));
+      }
     }
-    parts.push(']}');
+    write(`],"sql":${JSON.stringify(sql)}}`);
   }
-  if (batch) parts.push(']}');
-  return parts.some((part) => part instanceof JsonText) ? written(parts) : parts.join('');
+  write(batch ? ']}' : '');
+  const [before = '', behind = ''] = parts;
+  return large ? large.between(before, behind) : before;
 }
 
-function written(parts: readonly (string | JsonText)[]): Uint8Array<ArrayBuffer> {
-  const pieces = parts.map((part) => (typeof part === 'string' ? encoder.encode(part) : part.bytes));
-  const body = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    body.set(piece, at);
-    at += piece.length;
-  }
-  return body;
+function isEscapedText(param: string | JsonText): param is JsonText {
+  return param instanceof JsonText && param.isEscaped;
 }

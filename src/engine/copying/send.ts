@@ -17,12 +17,14 @@ export type SendEnd = 'committed' | 'lost' | Position;
 export async function send(job: CopyJob, batch: EncodedBatch, advance: Advance): Promise<SendEnd> {
   const context: CallContext = { signal: job.abort };
   const tries = new Tries(job.retry);
-  for (;;) {
+  for (let isFirst = true; ; isFirst = false) {
     const started = performance.now();
     let failure: MigratorError | null = null;
     try {
       if ((await deliver(job, batch, advance, context)) === 'committed') {
         job.batchLimit.taken(advance.rows, performance.now() - started);
+        // After a failure another request may still be on its way with it.
+        if (isFirst) batch.release?.();
         return 'committed';
       }
     } catch (error) {

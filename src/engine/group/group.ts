@@ -1,6 +1,6 @@
 import type { PauseReason, RunResult } from '../../contract/index.ts';
 import { type GroupResult, isMigratorError, MigratorError, type TableResult } from '../../errors.ts';
-import { limitTo } from '../limit.ts';
+import { CallLimit } from '../limit.ts';
 import type { GroupOrder } from './group-options.ts';
 import type { RunOptions } from '../run.ts';
 import { SharedBudget } from './shared-budget.ts';
@@ -308,6 +308,6 @@ export async function askEach<Member, Answer>(
   concurrency: number,
   ask: (member: Member, index: number) => Promise<Answer>,
 ): Promise<Answer[]> {
-  const limit = limitTo(concurrency);
-  return await Promise.all(members.map((member, index) => limit(() => ask(member, index))));
+  const limit = new CallLimit(concurrency);
+  return await Promise.all(members.map((member, index) => limit.run(() => ask(member, index))));
 }

@@ -8,7 +8,7 @@ import type {
   SinkVerifier,
 } from '../../contract/index.ts';
 import { isMigratorError, MigratorError } from '../../errors.ts';
-import { limitTo } from '../limit.ts';
+import { CallLimit } from '../limit.ts';
 import { BatchQueue } from '../batch-queue.ts';
 import { type FilledBatch, PlainBatches, type PlainJob } from '../copying/batches.ts';
 import { type ComparedRows, ComparisonBatches } from './comparison.ts';
@@ -94,7 +94,7 @@ export class FullVerifier {
   async execute(from: number): Promise<FullVerification> {
     const { migration, stored, target } = this.#prepared;
     this.#total = stored?.checkpoints ?? 0;
-    const limit = limitTo(this.#options.concurrency);
+    const limit = new CallLimit(this.#options.concurrency);
     const finished = new Map<number, Findings>();
     let resumeFrom: number | null = null;
     let unchecked = 0;
@@ -103,7 +103,7 @@ export class FullVerifier {
         const completed = checkpoints.filter(({ status }) => status === 'completed');
         unchecked += checkpoints.length - completed.length;
         const found = await Promise.all(
-          completed.map((checkpoint) => limit(() => this.#checkpoint(checkpoint))),
+          completed.map((checkpoint) => limit.run(() => this.#checkpoint(checkpoint))),
         );
         for (const [index, findings] of found.entries()) {
           const seq = completed[index]?.seq ?? 0;
@@ -281,7 +281,14 @@ export class FullVerifier {
   }
 
   async #compare(batch: EncodedBatch, span: KeyRange | null): Promise<Comparison> {
-    return await this.#try('compare a batch', (context) => this.#verifier.compare(batch, span, context));
+    let calls = 0;
+    const found = await this.#try('compare a batch', (context) => {
+      calls += 1;
+      return this.#verifier.compare(batch, span, context);
+    });
+    // After a failure another request may still be on its way with it.
+    if (calls === 1) batch.release?.();
+    return found;
   }
 
   async #try<T>(operation: string, call: (context: CallContext) => Promise<T>): Promise<T> {

@@ -1,6 +1,6 @@
 import type { CallContext, Checkpoint, KeyRange } from '../../contract/index.ts';
 import { MigratorError } from '../../errors.ts';
-import { limitTo } from '../limit.ts';
+import { CallLimit } from '../limit.ts';
 import type { EngineOptions } from '../options.ts';
 import type { Prepared } from '../planning/plan.ts';
 import { prepare } from '../planning/survey.ts';
@@ -42,7 +42,7 @@ export interface CountVerification {
 export async function verifyCounts(options: EngineOptions, context: CallContext): Promise<CountVerification> {
   const prepared = await prepareStored(options, context);
   const { migration, target } = prepared;
-  const limit = limitTo(options.concurrency);
+  const limit = new CallLimit(options.concurrency);
   const differences: CountDifference[] = [];
   const totals = { processed: 0, written: 0, rejected: 0 };
   let checked = 0;
@@ -57,7 +57,7 @@ export async function verifyCounts(options: EngineOptions, context: CallContext)
       totals.rejected += checkpoint.recordsRejected;
     }
     const found = await Promise.all(
-      completed.map((checkpoint) => limit(() => compareCounts(options, prepared, checkpoint, context))),
+      completed.map((checkpoint) => limit.run(() => compareCounts(options, prepared, checkpoint, context))),
     );
     differences.push(...found.filter((difference) => difference !== null));
   }

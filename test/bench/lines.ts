@@ -1,0 +1,183 @@
+/** What a line of the report is about. */
+export interface LineMeaning {
+  readonly label: string;
+  /** For whoever reads the figures. */
+  readonly meaning: string;
+  /** The line that it is held against: the same writes with nothing around them. */
+  readonly ceiling: 'rest-ceiling' | 'worker-ceiling';
+}
+
+/** What is measured, each under a name of its own. */
+export type LineName =
+  | 'rest-ceiling'
+  | 'rest-copy'
+  | 'rest-verify'
+  | 'worker-ceiling'
+  | 'worker-copy'
+  | 'worker-verify'
+  | 'copy-out'
+  | 'dump'
+  | 'dump-wrangler'
+  | 'sling'
+  | 'guide'
+  | 'guide-delayed'
+  | 'afar';
+
+export const LINES: Readonly<Record<LineName, LineMeaning>> = {
+  'rest-ceiling': {
+    label: 'ceiling over REST',
+    meaning:
+      'The requests of a run, recorded beforehand, are posted from memory back to back, by the fastest of 1, 2 and 4 at a time. Who writes the same statements over this API cannot be faster.',
+    ceiling: 'rest-ceiling',
+  },
+  'rest-copy': {
+    label: 'this package over REST',
+    meaning:
+      '`run()` with default options in a process of its own: it plans, reads, encodes, writes, and keeps its checkpoints.',
+    ceiling: 'rest-ceiling',
+  },
+  'rest-verify': {
+    label: 'its full verify',
+    meaning: "`verify({ mode: 'full' })` after that: every value of every row of both sides.",
+    ceiling: 'rest-ceiling',
+  },
+  'worker-ceiling': {
+    label: 'ceiling over the binding',
+    meaning: 'The same statements in a Worker, handed to `batch()` from memory back to back.',
+    ceiling: 'worker-ceiling',
+  },
+  'worker-copy': {
+    label: 'this package in a Worker',
+    meaning: '`run()` in a Worker with default options, over Hyperdrive and the binding.',
+    ceiling: 'worker-ceiling',
+  },
+  'worker-verify': {
+    label: 'its full verify',
+    meaning: "`verify({ mode: 'full' })` in that Worker.",
+    ceiling: 'worker-ceiling',
+  },
+  'copy-out': {
+    label: 'reading alone',
+    meaning: '`COPY (SELECT * FROM t) TO STDOUT`, read and thrown away.',
+    ceiling: 'rest-ceiling',
+  },
+  dump: {
+    label: 'making a dump',
+    meaning:
+      'A file as `pg_dump --inserts --rows-per-insert=500` writes it, written by code of the benchmark; with fewer rows a statement where 500 are longer than 35,000 bytes, as wrangler gets slow with longer statements.',
+    ceiling: 'rest-ceiling',
+  },
+  'dump-wrangler': {
+    label: 'dump and wrangler',
+    meaning:
+      'Making that file, and `wrangler d1 execute --local --file` on it, which starts a workerd of its own and needs no API.',
+    ceiling: 'rest-ceiling',
+  },
+  sling: {
+    label: 'as sling does it',
+    meaning:
+      '100 bound values a statement, one statement a request, 50 requests at a time; the rows are read in pages, as for the next two.',
+    ceiling: 'rest-ceiling',
+  },
+  guide: {
+    label: 'as the guide does it, without its delay',
+    meaning:
+      '95 bound values a statement (19 rows of the narrow table), one after the other: the script that this project grew out of.',
+    ceiling: 'rest-ceiling',
+  },
+  'guide-delayed': {
+    label: 'as the guide does it',
+    meaning: 'The same with its 200 ms between two statements; they are reckoned, not waited for.',
+    ceiling: 'rest-ceiling',
+  },
+  afar: {
+    label: 'this package from afar',
+    meaning: 'Over REST with the distance and the limits of Cloudflare, see below.',
+    ceiling: 'rest-ceiling',
+  },
+};
+
+/** One measurement. */
+export interface Measured {
+  readonly line: LineName;
+  readonly seconds: number;
+  /** Rows that were measured, where they are not all of the table: seconds are then those of the part. */
+  readonly part?: number;
+  /** Requests at a time, where several were tried. */
+  readonly inFlight?: number;
+  readonly requests?: number;
+}
+
+/** All rounds of a line. */
+export interface LineFigures {
+  readonly line: LineName;
+  /** Seconds of each round; where a part was measured, scaled to all rows. */
+  readonly rounds: readonly number[];
+  /** Their median. */
+  readonly seconds: number;
+  readonly rowsPerSecond: number;
+  /** Median of the rounds' ratios to the ceiling's seconds, and to those of a copy over REST. */
+  readonly toCeiling: number | null;
+  readonly toCopy: number | null;
+  readonly part: number | null;
+  readonly inFlight: number | null;
+  readonly requests: number | null;
+}
+
+/** The figures of a table from the measurements of each round, in the order of {@link LINES}. */
+export function figuresOf(rows: number, rounds: readonly (readonly Measured[])[]): LineFigures[] {
+  const best = new Map<LineName, Measured[]>();
+  for (const line of Object.keys(LINES) as LineName[]) {
+    const variants = new Map<number | undefined, Measured[]>();
+    for (const one of rounds.flat().filter((measured) => measured.line === line)) {
+      variants.set(one.inFlight, [...(variants.get(one.inFlight) ?? []), one]);
+    }
+    const fastest = [...variants.values()].toSorted(
+      (a, b) => median(a.map(secondsOf)) - median(b.map(secondsOf)),
+    );
+    if (fastest[0]) best.set(line, fastest[0]);
+  }
+  const scaled = (line: LineName): number[] =>
+    (best.get(line) ?? []).map(({ seconds, part }) =>
+      part === undefined ? seconds : (seconds * rows) / part,
+    );
+  return [...best].map(([line, measured]) => {
+    const own = scaled(line);
+    const ratio = (other: LineName): number | null => {
+      const theirs = scaled(other);
+      const ratios = own.flatMap((seconds, index) => {
+        const divisor = theirs[index];
+        return divisor === undefined ? [] : [seconds / divisor];
+      });
+      return ratios.length > 0 ? round(median(ratios)) : null;
+    };
+    const seconds = median(own);
+    const [first] = measured;
+    return {
+      line,
+      rounds: own.map(round),
+      seconds: round(seconds),
+      rowsPerSecond: Math.round(rows / seconds),
+      toCeiling: ratio(LINES[line].ceiling),
+      toCopy: ratio('rest-copy'),
+      part: first?.part ?? null,
+      inFlight: first?.inFlight ?? null,
+      requests: first?.requests ?? null,
+    };
+  });
+}
+
+export function median(numbers: readonly number[]): number {
+  const sorted = numbers.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const [low = NaN, high = NaN] = [sorted[sorted.length % 2 === 0 ? middle - 1 : middle], sorted[middle]];
+  return (low + high) / 2;
+}
+
+export function round(value: number): number {
+  return Math.round(value * 1000) / 1000;
+}
+
+function secondsOf({ seconds }: Measured): number {
+  return seconds;
+}

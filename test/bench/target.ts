@@ -1,0 +1,50 @@
+import { randomBytes } from 'node:crypto';
+import {
+  startCloudflareApi,
+  type CloudflareApi,
+  type CloudflareApiOptions,
+} from '../../examples/local/cloudflare-api.ts';
+import { type D1Options, type LocalD1, startD1 } from '../../examples/local/d1.ts';
+import type { LocalPostgres } from '../../examples/local/postgres.ts';
+import type { LocalEnvironment } from '../../examples/local/stack.ts';
+
+/** An empty D1 behind Cloudflare's API. */
+export interface Target extends AsyncDisposable {
+  readonly d1: LocalD1;
+  readonly api: CloudflareApi;
+  readonly env: LocalEnvironment;
+}
+
+/** Every measurement gets a database of its own, in a workerd of its own: none finds what another has left. */
+export async function freshTarget(
+  postgres: LocalPostgres,
+  options: {
+    readonly d1?: D1Options;
+    readonly api?: Partial<CloudflareApiOptions>;
+  } = {},
+): Promise<Target> {
+  const accountId = randomBytes(16).toString('hex');
+  const apiToken = randomBytes(24).toString('hex');
+  const d1 = await startD1(options.d1);
+  try {
+    const api = await startCloudflareApi({ ...options.api, accountId, apiToken, workerUrl: d1.workerUrl });
+    return {
+      d1,
+      api,
+      env: {
+        DATABASE_URL: postgres.connectionString,
+        CLOUDFLARE_API_TOKEN: apiToken,
+        CLOUDFLARE_ACCOUNT_ID: accountId,
+        D1_DATABASE_ID: d1.databaseId,
+        CLOUDFLARE_API_BASE_URL: api.baseUrl,
+      },
+      async [Symbol.asyncDispose]() {
+        await api.stop();
+        await d1.stop();
+      },
+    };
+  } catch (error) {
+    await d1.stop();
+    throw error;
+  }
+}

@@ -1,0 +1,51 @@
+/** The package inside a Worker, and the ceiling over the binding: the same writes from memory, back to back. */
+import { ResumableMigrator } from 'resumable-migrator';
+import { D1BindingSink, type D1DatabaseLike, type D1StatementLike } from 'resumable-migrator/d1';
+import { PostgresKeysetSource } from 'resumable-migrator/postgres';
+import { byCheckpoint, checkpointOf, type RecordedBatch, sendAll } from './replay.ts';
+
+interface Environment {
+  readonly DB: D1DatabaseLike;
+  readonly HYPERDRIVE: { readonly connectionString: string };
+}
+
+/** Stays from one request to the next. */
+const loaded: { checkpoint: string; item: D1StatementLike[] }[] = [];
+
+export default {
+  async fetch(request: Request, env: Environment): Promise<Response> {
+    const { pathname, searchParams } = new URL(request.url);
+    const table = searchParams.get('table') ?? '';
+    switch (pathname) {
+      case '/copy': {
+        await using migrator = migratorOf(env, table);
+        return Response.json(await migrator.run());
+      }
+      case '/verify': {
+        await using migrator = migratorOf(env, table);
+        return Response.json(await migrator.verify({ mode: 'full' }));
+      }
+      case '/load': {
+        const recorded = (await request.json()) as RecordedBatch;
+        const item = recorded.batch.map(({ sql, params }) => env.DB.prepare(sql).bind(...params));
+        loaded.push({ checkpoint: checkpointOf(recorded), item });
+        return Response.json({ loaded: loaded.length });
+      }
+      default: {
+        const inFlight = Number(searchParams.get('inFlight'));
+        await sendAll(byCheckpoint(loaded), inFlight, async (item) => void (await env.DB.batch(item)));
+        return Response.json({ sent: loaded.length });
+      }
+    }
+  },
+};
+
+function migratorOf(
+  env: Environment,
+  table: string,
+): ResumableMigrator<Record<string, unknown>, Record<string, unknown>> {
+  return new ResumableMigrator({
+    source: new PostgresKeysetSource({ connectionString: env.HYPERDRIVE.connectionString, table }),
+    sink: new D1BindingSink({ database: env.DB, table }),
+  });
+}
