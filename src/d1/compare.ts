@@ -124,6 +124,20 @@ async function extraKeys(
   );
 }
 
+/** Counts the rows of a range, or of the whole table. Null: a range has no meaning here. */
+export async function countRows(
+  place: Place,
+  range: KeyRange | undefined,
+  context: CallContext | undefined,
+): Promise<number | null> {
+  const { connection, table } = place;
+  const condition = range && within(place, range);
+  if (condition === null) return null;
+  const where = condition ? sql` WHERE ${condition}` : sql``;
+  const [row] = await connection.rows(sql`SELECT count(*) AS rows FROM ${sql.id(table)}${where}`, context);
+  return Number(row?.['rows']);
+}
+
 /** The table's keys after `after`, in the table's own order. */
 export async function readKeys(
   { connection, table, keyForms }: Place,
@@ -159,7 +173,7 @@ export async function deleteKeys(
  * The condition that a row's key is in the range. Null: SQLite does not order the stored keys as PostgreSQL orders its
  * own, so a range has no meaning.
  */
-export function within({ shape, keyForms }: Place, { lower, upper }: KeyRange): RawBuilder<boolean> | null {
+function within({ shape, keyForms }: Place, { lower, upper }: KeyRange): RawBuilder<boolean> | null {
   if (keyForms.length !== shape.key.length || !keyForms.every(({ ordered }) => ordered)) return null;
   const names = tuple(keyForms.map(({ name }) => sql.id(name)));
   const operator = lower?.inclusive ? sql`>=` : sql`>`;

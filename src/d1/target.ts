@@ -158,13 +158,8 @@ export class D1Target implements SinkTarget<D1Batch> {
   }
 
   async countRows(range?: KeyRange, context?: CallContext): Promise<number | null> {
-    const { connection, table, ddl } = this.#parts;
-    if (!this.#exists && ddl.drop === null) return 0;
-    const condition = range && (await import('./compare.ts')).within(this.#place, range);
-    if (condition === null) return null;
-    const where = condition ? sql` WHERE ${condition}` : sql``;
-    const [row] = await connection.rows(sql`SELECT count(*) AS rows FROM ${sql.id(table)}${where}`, context);
-    return Number(row?.['rows']);
+    if (!this.#exists && this.#parts.ddl.drop === null) return 0;
+    return await (await import('./compare.ts')).countRows(this.#place, range, context);
   }
 
   async #runEach(statements: readonly string[], context?: CallContext): Promise<void> {

@@ -15,13 +15,14 @@ const adapters = ['postgres', 'd1', 'memory'];
 const allowed: Readonly<Record<string, readonly string[]>> = {
   contract: [],
   errors: ['contract'],
+  redactor: [],
   engine: ['contract', 'errors'],
   migrator: ['contract', 'engine', 'errors'],
   group: ['contract', 'engine', 'errors', 'migrator'],
   render: ['contract', 'engine'],
   index: ['contract', 'engine', 'errors', 'group', 'migrator', 'render'],
   testing: ['contract', 'errors'],
-  ...Object.fromEntries(adapters.map((adapter) => [adapter, ['contract', 'errors']])),
+  ...Object.fromEntries(adapters.map((adapter) => [adapter, ['contract', 'errors', 'redactor']])),
 };
 
 /** The packages that each room may import. */

@@ -119,7 +119,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     removes: 'the redaction of secrets',
-    file: 'src/errors.ts',
+    file: 'src/redactor.ts',
     find: "clean.replaceAll(secret, '[redacted]')",
     replace: 'clean.replaceAll(secret, secret)',
     tests: ['test/migration/secrets.test.ts'],

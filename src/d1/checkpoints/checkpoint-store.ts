@@ -30,9 +30,6 @@ import type * as Aside from './checkpoint-table.ts';
 import { D1Connection } from '../connection.ts';
 import type { D1DatabaseLike } from '../database.ts';
 
-/** No JSON, so that SQLite refuses it. */
-const plannedAlready = 'planned already';
-
 /** What is done with the table beside copying. Every run begins with it, so nothing is loaded once it copies. */
 const aside = async (): Promise<typeof Aside> => await import('./checkpoint-table.ts');
 
@@ -57,14 +54,15 @@ export interface D1CheckpointStoreOptions {
 export class D1CheckpointStore implements CheckpointStore {
   readonly identity: string;
   readonly #connection: D1Connection;
-  readonly #table: RawBuilder<unknown>;
+  /** @internal */
+  readonly table: RawBuilder<unknown>;
   readonly #place: Aside.CheckpointTable;
 
   constructor(options: D1CheckpointStoreOptions) {
     const name = options.table ?? 'migration_checkpoints';
-    this.#table = sql.id(name);
+    this.table = sql.id(name);
     this.#connection = new D1Connection(options.database);
-    this.#place = { connection: this.#connection, name, table: this.#table };
+    this.#place = { connection: this.#connection, name, table: this.table };
     this.identity = `D1 table ${name}`;
   }
 
@@ -84,10 +82,10 @@ export class D1CheckpointStore implements CheckpointStore {
     const values = `[${ranges.map((range) => encodeRange(range, settings.integerKey)).join(',')}]`;
     const plan = afterSeq === 0 ? sql`CASE key WHEN 0 THEN ${JSON.stringify(settings)} END` : sql`NULL`;
     const changes = await this.#connection.changes(
-      sql`INSERT INTO ${this.#table} (table_name, seq, start_id, end_id, fence_token, plan, updated_at)
+      sql`INSERT INTO ${this.table} (table_name, seq, start_id, end_id, fence_token, plan, updated_at)
   SELECT ${migration}, ${integer(afterSeq)} + key + 1, value->>0, value->>1, abs(random()) % 1099511627776, ${plan}, CURRENT_TIMESTAMP
   FROM json_each(${values})
-  WHERE (SELECT coalesce(max(seq), 0) FROM ${this.#table} WHERE table_name = ${migration}) = ${integer(afterSeq)}`,
+  WHERE (SELECT coalesce(max(seq), 0) FROM ${this.table} WHERE table_name = ${migration}) = ${integer(afterSeq)}`,
       context,
     );
     return changes > 0;
@@ -103,12 +101,12 @@ export class D1CheckpointStore implements CheckpointStore {
     context?: CallContext,
   ): Promise<ClaimOutcome> {
     const [claimed] = await this.#connection.rows(
-      claimStatement(this.#table, migration, owner, leaseMs),
+      claimStatement(this.table, migration, owner, leaseMs),
       context,
     );
     if (claimed) return { kind: 'claimed', checkpoint: decodeCheckpoint(claimed) };
     const [others] = await this.#connection.rows(
-      sql`SELECT count(*) AS held, max(0, min(lease_until) - ${now}) AS wait FROM ${this.#table}
+      sql`SELECT count(*) AS held, max(0, min(lease_until) - ${now}) AS wait FROM ${this.table}
   WHERE table_name = ${migration} AND status = 'in_progress'`,
       context,
     );
@@ -119,21 +117,21 @@ export class D1CheckpointStore implements CheckpointStore {
 
   async renew(lease: Lease, leaseMs: number, context?: CallContext): Promise<boolean> {
     const changes = await this.#connection.changes(
-      sql`UPDATE ${this.#table} SET lease_until = ${now} + ${integer(leaseMs)} WHERE ${held(lease)}`,
+      sql`UPDATE ${this.table} SET lease_until = ${now} + ${integer(leaseMs)} WHERE ${held(lease)}`,
       context,
     );
     return changes > 0;
   }
 
   async advance(advance: Advance, context?: CallContext): Promise<CommitOutcome> {
-    const changes = await this.#connection.changes(advanceStatement(this.#table, advance), context);
+    const changes = await this.#connection.changes(advanceStatement(this.table, advance), context);
     return changes > 0 ? 'committed' : 'stale';
   }
 
   async release(lease: Lease, outcome: ReleaseOutcome, context?: CallContext): Promise<boolean> {
     const message = outcome.status === 'failed' ? sql`${outcome.errorMessage}` : sql`NULL`;
     const changes = await this.#connection.changes(
-      sql`UPDATE ${this.#table} SET status = ${outcome.status}, error_message = ${message}, lease_until = 0,
+      sql`UPDATE ${this.table} SET status = ${outcome.status}, error_message = ${message}, lease_until = 0,
   updated_at = CURRENT_TIMESTAMP WHERE ${held(lease)}`,
       context,
     );
@@ -142,7 +140,7 @@ export class D1CheckpointStore implements CheckpointStore {
 
   async read(migration: string, id: number, context?: CallContext): Promise<Checkpoint | null> {
     const [row] = await this.#connection.rows(
-      sql`SELECT ${checkpointColumns} FROM ${this.#table} WHERE id = ${integer(id)} AND table_name = ${migration}`,
+      sql`SELECT ${checkpointColumns} FROM ${this.table} WHERE id = ${integer(id)} AND table_name = ${migration}`,
       context,
     );
     return row ? decodeCheckpoint(row) : null;
@@ -165,7 +163,7 @@ export class D1CheckpointStore implements CheckpointStore {
   }
 
   async clear(migration: string, context?: CallContext): Promise<void> {
-    await this.#connection.changes(sql`DELETE FROM ${this.#table} WHERE table_name = ${migration}`, context);
+    await this.#connection.changes(sql`DELETE FROM ${this.table} WHERE table_name = ${migration}`, context);
   }
 
   /**
@@ -178,25 +176,14 @@ export class D1CheckpointStore implements CheckpointStore {
   }
 
   /**
-   * A statement that fails where the migration has checkpoints, and takes its transaction with it: rows are only ever
-   * written under a checkpoint, so what stands beside it in a batch meets none of them.
-   *
-   * @internal
-   */
-  onlyUnplanned(migration: string): RawBuilder<unknown> {
-    const planned = sql`EXISTS (SELECT 1 FROM ${this.#table} WHERE table_name = ${migration})`;
-    return sql`SELECT json(CASE WHEN ${planned} THEN ${plannedAlready} ELSE 'true' END)`;
-  }
-
-  /**
    * The two halves of an atomic batch: the rows' condition, and the checkpoint's statement.
    *
    * @internal
    */
   guard(advance: Advance): { readonly condition: RawBuilder<boolean>; readonly move: RawBuilder<unknown> } {
     return {
-      condition: sql`EXISTS (SELECT 1 FROM ${this.#table} WHERE ${standsAt(advance.lease, advance.from)})`,
-      move: advanceStatement(this.#table, advance),
+      condition: sql`EXISTS (SELECT 1 FROM ${this.table} WHERE ${standsAt(advance.lease, advance.from)})`,
+      move: advanceStatement(this.table, advance),
     };
   }
 }

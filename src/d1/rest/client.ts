@@ -1,4 +1,5 @@
-import { MigratorError, Redactor } from '../../errors.ts';
+import { MigratorError } from '../../errors.ts';
+import { Redactor } from '../../redactor.ts';
 import type { D1ResultLike } from '../database.ts';
 import { type Envelope, parseEnvelope } from './envelope.ts';
 import { fromRest } from '../errors.ts';

@@ -1,7 +1,7 @@
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { CallContext } from '../../contract/index.ts';
 import { isMigratorError, MigratorError } from '../../errors.ts';
-import { type D1CheckpointStore } from '../checkpoints/checkpoint-store.ts';
+import type { D1CheckpointStore } from '../checkpoints/checkpoint-store.ts';
 import type { D1Target, D1TargetParts } from '../target.ts';
 
 /** Drops the table and makes it anew, in one transaction that fails where the migration has begun meanwhile. */
@@ -18,10 +18,9 @@ export async function replaceTable(
   const statements = [ddl.drop, ddl.create, ...ddl.before].filter((statement) => statement !== null);
   try {
     const made = statements.map((statement) => sql.raw(statement));
-    await connection.batch([store.onlyUnplanned(shape.migration), ...made], context);
+    await connection.batch([onlyUnplanned(store, shape.migration), ...made], context);
   } catch (error) {
-    // What D1CheckpointStore.onlyUnplanned fails with.
-    if (!isMigratorError(error) || !error.message.includes('malformed JSON')) throw error;
+    if (!isPlannedAlready(error)) throw error;
     const other = await again(context);
     // Goes on in the table of the process that was first, where it is the same that this one would have made.
     if (other.mode === target.mode && other.columnTypes === target.columnTypes) return;
@@ -34,4 +33,21 @@ export async function replaceTable(
       },
     );
   }
+}
+
+/** No JSON, so that SQLite refuses it. */
+const plannedAlready = 'planned already';
+
+/**
+ * A statement that fails where the migration has checkpoints, and takes its transaction with it: rows are only ever
+ * written under a checkpoint, so what stands beside it in a batch meets none of them.
+ */
+function onlyUnplanned({ table }: D1CheckpointStore, migration: string): RawBuilder<unknown> {
+  const planned = sql`EXISTS (SELECT 1 FROM ${table} WHERE table_name = ${migration})`;
+  return sql`SELECT json(CASE WHEN ${planned} THEN ${plannedAlready} ELSE 'true' END)`;
+}
+
+/** True where {@link onlyUnplanned} failed because there are checkpoints. */
+function isPlannedAlready(error: unknown): boolean {
+  return isMigratorError(error) && error.message.includes('malformed JSON');
 }

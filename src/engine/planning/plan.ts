@@ -1,7 +1,6 @@
 import type {
   CallContext,
   Delivery,
-  Fingerprint,
   Key,
   PlanSettings,
   RowShape,
@@ -38,6 +37,7 @@ export async function ensurePlan(
   context: CallContext,
   onAdded: (checkpoints: number) => void,
 ): Promise<void> {
+  const { adopt, checkStoredPlan } = await import('./survey.ts');
   const { store, source } = options;
   const { migration, settings } = prepared;
   await store.prepare(context);
@@ -62,30 +62,8 @@ export async function ensurePlan(
     if (!overtaken) return;
     // Another process plans too, or an answer was lost after our own append: go on from what is stored.
     const stored = await store.readPlan(migration, context);
-    if (stored) await checkStoredPlan(migration, stored, settings.fingerprint);
+    if (stored) checkStoredPlan(migration, stored, settings.fingerprint);
     lastSeq = stored?.lastSeq ?? 0;
     after = stored?.end ?? null;
   }
-}
-
-/** Takes over checkpoints that have no settings: an earlier system made them, or someone deleted the first. */
-async function adopt(
-  options: EngineOptions,
-  { migration, settings }: Prepared,
-  context: CallContext,
-): Promise<void> {
-  if (await options.store.adopt(migration, settings, context)) return;
-  const stored = await options.store.readPlan(migration, context);
-  if (!stored?.settings) throw (await import('./refusals.ts')).gapsBetween(migration);
-  await checkStoredPlan(migration, stored, settings.fingerprint);
-}
-
-async function checkStoredPlan(
-  migration: string,
-  stored: StoredPlan,
-  fingerprint: Fingerprint,
-): Promise<void> {
-  const { storedPlanProblem } = await import('./refusals.ts');
-  const problem = storedPlanProblem(migration, stored, fingerprint);
-  if (problem) throw problem;
 }

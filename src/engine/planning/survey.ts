@@ -7,11 +7,19 @@ import type {
   RowShape,
   SinkTarget,
   SourceDescription,
+  StoredPlan,
 } from '../../contract/index.ts';
 import { type MigratorError, rowTooLarge } from '../../errors.ts';
 import type { EngineOptions } from '../options.ts';
 import type { Prepared } from './plan.ts';
-import { deliveryRefused, foundErrors, notEmpty, planRefused, storedPlanProblem } from './refusals.ts';
+import {
+  deliveryRefused,
+  foundErrors,
+  gapsBetween,
+  notEmpty,
+  planRefused,
+  storedPlanProblem,
+} from './refusals.ts';
 import type { CheckedTransform } from '../rows/transform-options.ts';
 
 /** {@link Prepared}, and everything that keeps a run from beginning. */
@@ -145,4 +153,22 @@ function fingerprintOf(
       'transform.key': names(shape.key),
     }),
   };
+}
+
+/** Takes over checkpoints that have no settings: an earlier system made them, or someone deleted the first. */
+export async function adopt(
+  options: EngineOptions,
+  { migration, settings }: Prepared,
+  context: CallContext,
+): Promise<void> {
+  if (await options.store.adopt(migration, settings, context)) return;
+  const stored = await options.store.readPlan(migration, context);
+  if (!stored?.settings) throw gapsBetween(migration);
+  checkStoredPlan(migration, stored, settings.fingerprint);
+}
+
+/** @throws MigratorError where a stored plan cannot be continued. */
+export function checkStoredPlan(migration: string, stored: StoredPlan, fingerprint: Fingerprint): void {
+  const problem = storedPlanProblem(migration, stored, fingerprint);
+  if (problem) throw problem;
 }
