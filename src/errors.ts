@@ -1,49 +1,8 @@
+import type { MigratorErrorCode } from './error-codes.ts';
 import type { Key } from './contract/rows.ts';
 import type { PauseReason, RunResult } from './contract/results.ts';
 
-/**
- * Every code, and what it means in one line. `docs/errors.md` lists the same; a test compares the two.
- */
-export const errorCodes = {
-  INVALID_OPTION: 'An option has a value that cannot work.',
-  SOURCE_UNREACHABLE: 'The source database did not answer, or the connection broke.',
-  SOURCE_CREDENTIALS: 'The source database refused the user or the password.',
-  SOURCE_TABLE_NOT_FOUND: 'The source table or view does not exist, or the user may not read it.',
-  SOURCE_COLUMN_NOT_FOUND: 'A column that the options name does not exist in the source table.',
-  SOURCE_KEY_REQUIRED: 'The source table has no primary key and no key was given.',
-  SOURCE_KEY_NULLABLE: 'A key column can be null, so rows could be passed over.',
-  SOURCE_KEY_NOT_UNIQUE: 'The key is not unique, so rows could be passed over.',
-  SOURCE_CHANGED: 'The source table was altered or replaced while it was read.',
-  SOURCE_FAILED: 'The source database answered with an error.',
-  SINK_UNREACHABLE: 'The sink did not answer, or its answer was lost.',
-  SINK_CREDENTIALS: 'The sink refused the credentials.',
-  SINK_DATABASE_NOT_FOUND: 'The sink knows no database of this id.',
-  SINK_TABLE_NOT_FOUND: 'The sink table does not exist.',
-  SINK_COLUMN_MISSING: 'The sink table lacks columns, or needs some that the source does not have.',
-  SINK_NOT_EMPTY: 'Rows would be added to a table that has rows already and no key to find them by.',
-  SINK_RATE_LIMITED: 'The sink asks to slow down.',
-  SINK_OVERLOADED: 'The sink is overloaded, or a statement took too long or too much memory.',
-  SINK_QUOTA_EXHAUSTED: 'A daily or storage limit of the sink is used up.',
-  SINK_PROTOCOL: 'The sink answered in a form that is not understood.',
-  SINK_FAILED: 'The sink answered with an error.',
-  DELIVERY_REFUSED: 'The sink cannot promise exactly-once here, and rows without a key need it.',
-  ROW_TOO_LARGE: 'A row is larger than the sink can store.',
-  VALUE_REFUSED: 'The sink has no exact form for a value.',
-  TRANSFORM_FAILED: 'The transform threw, or gave something that is no row of the result.',
-  ROW_INVALID: 'A row does not pass the validation.',
-  PLAN_MISMATCH: 'The stored plan was made with other settings.',
-  PLAN_INCOMPLETE: 'Checkpoints are missing in the middle of the stored plan.',
-  PLAN_REFUSED: 'The plan has findings of severity error, so a run would fail.',
-  PLAN_MISSING: 'There is no plan yet.',
-  CHECKPOINTS_FAILED: 'The run ended with failed checkpoints.',
-  GROUP_CYCLE: 'Tables of a group refer to each other in a cycle.',
-  GROUP_FAILED: 'Tables of a group failed.',
-  VERIFY_UNSUPPORTED: 'The two sides cannot be compared in this way.',
-  INTERNAL: 'Something that should not happen: please report it.',
-} as const;
-
-/** One of {@link errorCodes}. */
-export type MigratorErrorCode = keyof typeof errorCodes;
+export type { MigratorErrorCode };
 
 /** Where an error happened. */
 export interface ErrorPlace {
@@ -182,14 +141,8 @@ export class MigratorError extends Error {
   /** The same error with more facts: its place, or the run's result. */
   with(facts: Partial<MigratorErrorFacts>): MigratorError {
     const copy = new MigratorError(this.code, this.summary, {
-      help: this.help,
-      retryable: this.retryable,
-      ambiguous: this.ambiguous,
-      shrink: this.shrink,
-      retryAfterMs: this.retryAfterMs,
+      ...(this as MigratorErrorFacts),
       cause: this.cause,
-      result: this.result,
-      group: this.group,
       ...this.place,
       ...facts,
     });
@@ -228,6 +181,11 @@ export function showKey(key: Key): string {
   return shown.length === 1 ? String(shown[0]) : `(${shown.join(', ')})`;
 }
 
+/** What an option that cannot work is refused with. */
+export function invalidOption(message: string, help: string): MigratorError {
+  return new MigratorError('INVALID_OPTION', message, { help });
+}
+
 /** What a row that no batch of the sink can hold is refused with. */
 export function rowTooLarge(maxRowBytes: number): MigratorError {
   return new MigratorError(
@@ -248,42 +206,4 @@ export function groupTooLarge(maxBatchBytes: number): MigratorError {
       help: 'They have to be written together, or not at all: make fewer or shorter rows of it in the transform.',
     },
   );
-}
-
-/**
- * Takes secrets out of errors before anyone sees them: an error travels into logs, events and the checkpoint table.
- */
-export class Redactor {
-  readonly #secrets: readonly string[];
-
-  constructor(secrets: readonly string[]) {
-    this.#secrets = secrets.filter((secret) => secret.length > 0);
-  }
-
-  text(text: string): string {
-    return this.#secrets.reduce((clean, secret) => clean.replaceAll(secret, '[redacted]'), text);
-  }
-
-  /**
-   * The error itself where it holds nothing but plain values without a secret; else a copy of what is plain, cleaned.
-   * A driver's errors can carry its client, and the client its password.
-   */
-  cause(error: unknown): unknown {
-    if (typeof error === 'string') return this.text(error);
-    if (!(error instanceof Error)) return undefined;
-    const facts = Object.entries(error);
-    const texts = [error.message, error.stack ?? '', ...facts.map(([, value]) => String(value))];
-    const plain = facts.every(([, value]) => typeof value !== 'object' || value === null);
-    if (plain && error.cause === undefined && texts.every((text) => this.text(text) === text)) return error;
-    const copy = new Error(this.text(error.message));
-    copy.name = error.name;
-    copy.stack = this.text(error.stack ?? '');
-    for (const [name, value] of facts) {
-      if (typeof value === 'string') Object.assign(copy, { [name]: this.text(value) });
-      else if (typeof value === 'number' || typeof value === 'boolean')
-        Object.assign(copy, { [name]: value });
-    }
-    if (error.cause !== undefined) copy.cause = this.cause(error.cause);
-    return copy;
-  }
 }

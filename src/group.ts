@@ -1,33 +1,23 @@
-import type { BatchEvent, CallContext, PlanOptions, ResultRow, RunResult } from './contract/index.ts';
+import type { CallContext, PlanOptions, ResultRow } from './contract/index.ts';
 import {
-  arrange,
-  askEach,
-  asMigratorError,
-  checkBudget,
-  checkGroupOptions,
   type CountVerification,
-  type EngineOptions,
   type FullVerification,
-  type GroupMember,
   type GroupOrder,
+  type GroupParts,
   type GroupPlan,
   type GroupProgress,
   type GroupRepair,
+  type GroupTable,
   type GroupVerification,
   type GroupVerifyOptions,
-  pausedGroup,
-  planTotals,
-  progressOf,
+  resolveGroupOptions,
   resolveOptions,
   type ResumableMigratorOptions,
-  provisionalName,
-  refuseTwins,
   type RowOptions,
-  runGroup,
   type RunOptions,
-  type TablePlan,
 } from './engine/index.ts';
-import { type GroupResult, MigratorError } from './errors.ts';
+import type * as GroupCalls from './engine/group/group-calls.ts';
+import type { GroupResult } from './errors.ts';
 import { ResumableMigrator } from './migrator.ts';
 
 /** The options of a {@link MigrationGroup}. */
@@ -55,13 +45,10 @@ export interface GroupRunOptions extends RunOptions {
     | undefined;
 }
 
-interface Member {
-  readonly migrator: ResumableMigrator<object, object>;
-  readonly options: EngineOptions;
-}
+type AnyMigrator = ResumableMigrator<object, object>;
 
-/** A member whose source has been asked what it is and what it refers to. */
-interface DescribedMember extends Member, GroupMember {}
+/** What the calls on a group do: most programs copy single tables, and never load it. */
+const calls = async (): Promise<typeof GroupCalls> => await import('./engine/group/group-calls.ts');
 
 /**
  * Copies several tables with one call, parents before children, and says in one object what became of each.
@@ -78,16 +65,12 @@ interface DescribedMember extends Member, GroupMember {}
  * ```
  */
 export class MigrationGroup implements AsyncDisposable {
-  readonly #members: Member[] = [];
-  readonly #concurrency: number;
-  readonly #order: GroupOrder;
+  readonly #tables: GroupTable<AnyMigrator>[] = [];
+  readonly #parts: GroupParts<AnyMigrator>;
 
   /** @throws MigratorError `INVALID_OPTION` */
   constructor(options: MigrationGroupOptions = {}) {
-    const { concurrency = 1, order = 'references' } = options;
-    checkGroupOptions(concurrency, order);
-    this.#concurrency = concurrency;
-    this.#order = order;
+    this.#parts = { ...resolveGroupOptions(options), tables: this.#tables };
   }
 
   /**
@@ -103,7 +86,7 @@ export class MigrationGroup implements AsyncDisposable {
     options: ResumableMigratorOptions<SourceRow, SinkRow, Result>,
   ): ResumableMigrator<SourceRow, SinkRow, Result> {
     const migrator = new ResumableMigrator<SourceRow, SinkRow, Result>(options);
-    this.#members.push({
+    this.#tables.push({
       migrator,
       options: resolveOptions(options, options as RowOptions & typeof options),
     });
@@ -112,7 +95,7 @@ export class MigrationGroup implements AsyncDisposable {
 
   /** The migrators of the tables, in the order of `add()`. */
   get migrators(): readonly ResumableMigrator<object, object>[] {
-    return this.#members.map(({ migrator }) => migrator);
+    return this.#tables.map(({ migrator }) => migrator);
   }
 
   /**
@@ -122,30 +105,7 @@ export class MigrationGroup implements AsyncDisposable {
    * @throws MigratorError `GROUP_CYCLE`, `INVALID_OPTION`
    */
   async plan(options: PlanOptions = {}): Promise<GroupPlan> {
-    const { described, failed } = await this.#describe(options);
-    options.signal?.throwIfAborted();
-    const turns = arrange(described, this.#order);
-    const answers = await askEach(
-      turns,
-      this.#concurrency,
-      async ({ member, parents }): Promise<TablePlan> => {
-        const table = { migration: member.migration, parents: parents.map(({ migration }) => migration) };
-        try {
-          return { ...table, plan: await member.migrator.plan(options), error: null };
-        } catch (error) {
-          options.signal?.throwIfAborted();
-          return { ...table, plan: null, error: asMigratorError(error, member.migration) };
-        }
-      },
-    );
-    const unknown = failed.map(({ migration, error }): TablePlan => ({
-      migration,
-      parents: [],
-      plan: null,
-      error,
-    }));
-    const tables = [...unknown, ...answers];
-    return { tables, totals: planTotals(tables) };
+    return await (await calls()).planGroup(this.#parts, options);
   }
 
   /**
@@ -157,25 +117,12 @@ export class MigrationGroup implements AsyncDisposable {
    * object that a run resolves with. `GROUP_CYCLE` and `INVALID_OPTION` before anything is written.
    */
   async run({ beforeTable, ...options }: GroupRunOptions = {}): Promise<GroupResult> {
-    checkBudget(options.budget ?? {});
-    const { described, failed, names } = await this.#describe({ signal: options.signal });
-    if (options.signal?.aborted) return pausedGroup(names);
-    const turns = arrange(described, this.#order);
-    const runTable: typeof runMember = async (member, ...how) => {
-      await beforeTable?.({ migration: member.migration, migrator: member.migrator });
-      return await runMember(member, ...how);
-    };
-    return await runGroup(turns, runTable, failed, { ...options, concurrency: this.#concurrency });
+    return await (await calls()).runTables(this.#parts, options, beforeTable);
   }
 
   /** Reads durable progress. */
   async status(context: CallContext = {}): Promise<GroupProgress> {
-    const tables = await askEach(
-      this.#members,
-      this.#concurrency,
-      async ({ migrator }) => await migrator.status(context),
-    );
-    return progressOf(tables);
+    return await (await calls()).readGroup(this.#parts, context);
   }
 
   /**
@@ -188,18 +135,8 @@ export class MigrationGroup implements AsyncDisposable {
   async verify(
     options: GroupVerifyOptions & { readonly mode: 'full' },
   ): Promise<GroupVerification<FullVerification>>;
-  async verify({ mode, signal }: GroupVerifyOptions = {}): Promise<GroupVerification> {
-    const tables = await askEach(this.#members, this.#concurrency, async ({ migrator, options }, index) => {
-      try {
-        const result =
-          mode === 'full' ? await migrator.verify({ mode, signal }) : await migrator.verify({ signal });
-        return { result, error: null };
-      } catch (error) {
-        signal?.throwIfAborted();
-        return { result: null, error: asMigratorError(error, provisionalName(options, index)) };
-      }
-    });
-    return { equal: tables.every(({ result }) => result?.equal === true), tables };
+  async verify(options: GroupVerifyOptions = {}): Promise<GroupVerification> {
+    return await (await calls()).verifyGroup(this.#parts, options);
   }
 
   /**
@@ -214,77 +151,21 @@ export class MigrationGroup implements AsyncDisposable {
   async repair(
     options: GroupVerifyOptions & { readonly mode: 'full' },
   ): Promise<GroupRepair<FullVerification>>;
-  async repair({ mode, signal }: GroupVerifyOptions = {}): Promise<GroupRepair> {
-    const { described, failed } = await this.#describe({ signal });
-    const parentsFirst = arrange(described, this.#order).map(({ member }) => member);
-    const answers = new Map<Member['migrator'], GroupRepair['tables'][number]>(
-      failed.map(({ migrator, error }) => [migrator, { result: null, error }]),
-    );
-    // A parent's row that only the sink has goes once the rows that refer to it are gone.
-    for (const { migrator, migration } of [...parentsFirst, ...parentsFirst.toReversed()]) {
-      if (answers.get(migrator)?.result?.after.equal) continue;
-      try {
-        const result =
-          mode === 'full' ? await migrator.repair({ mode, signal }) : await migrator.repair({ signal });
-        answers.set(migrator, { result, error: null });
-      } catch (error) {
-        signal?.throwIfAborted();
-        answers.set(migrator, { result: null, error: asMigratorError(error, migration) });
-      }
-    }
-    const tables = this.#members.flatMap(({ migrator }) => answers.get(migrator) ?? []);
-    return { equal: tables.every(({ result }) => result?.after.equal === true), tables };
+  async repair(options: GroupVerifyOptions = {}): Promise<GroupRepair> {
+    return await (await calls()).repairGroup(this.#parts, options);
   }
 
   /** Forgets the checkpoints of every table. The rows stay; the next run plans anew. */
   async reset(context: CallContext = {}): Promise<void> {
-    for (const { migrator } of this.#members) await migrator.reset(context);
+    for (const { migrator } of this.#tables) await migrator.reset(context);
   }
 
   /** Ends what the sources and sinks opened themselves. Pools and bindings that the host passed in stay open. */
   async close(): Promise<void> {
-    for (const { migrator } of this.#members) await migrator.close();
+    for (const { migrator } of this.#tables) await migrator.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
-  }
-
-  /** Asks every source what it is and what it refers to. What fails here has no place in the order. */
-  async #describe(context: CallContext): Promise<{
-    readonly described: readonly DescribedMember[];
-    readonly failed: readonly (Member & { readonly migration: string; readonly error: MigratorError })[];
-    readonly names: readonly string[];
-  }> {
-    if (this.#members.length === 0) {
-      throw new MigratorError('INVALID_OPTION', 'The group has no tables.', { help: 'Add some with add().' });
-    }
-    const answers = await askEach([...this.#members], this.#concurrency, async (member, index) => {
-      try {
-        return { ...member, ...(await member.migrator.describe(context)), error: null };
-      } catch (error) {
-        const migration = provisionalName(member.options, index);
-        return { ...member, migration, error: asMigratorError(error, migration) };
-      }
-    });
-    const described = answers.filter((answer) => answer.error === null);
-    const failed = answers.filter((answer) => answer.error !== null);
-    if (!context.signal?.aborted) await refuseTwins(described, context);
-    return { described, failed, names: answers.map(({ migration }) => migration) };
-  }
-}
-
-/** A table in its turn, whose batches are counted. */
-async function runMember(
-  { migrator }: DescribedMember,
-  options: RunOptions,
-  onBatch: (rows: number) => void,
-): Promise<RunResult> {
-  const listener = ({ rows }: BatchEvent): void => onBatch(rows);
-  migrator.on('batch:committed', listener);
-  try {
-    return await migrator.run(options);
-  } finally {
-    migrator.off('batch:committed', listener);
   }
 }

@@ -29,9 +29,7 @@ export type {
   VerifyOptions,
   VerifyResult,
 } from './engine/index.ts';
-export { renderPlan } from './render.ts';
 export {
-  errorCodes,
   type ErrorPlace,
   type GroupResult,
   isMigratorError,

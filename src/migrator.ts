@@ -11,23 +11,19 @@ import type {
 } from './contract/index.ts';
 import {
   checkBudget,
-  checkPlanOptions,
-  describeMember,
   emptyProgress,
   type EngineOptions,
   type GroupMember,
-  preflight,
   readProgress,
-  repairMigration,
   type RepairResult,
   resolveOptions,
+  retryEvent,
   type ResumableMigratorOptions,
   runMigration,
   type RowOptions,
   type RunOptions,
   type CountVerification,
   type FullVerification,
-  verifyMigration,
   type VerifyOptions,
   withRetries,
 } from './engine/index.ts';
@@ -98,7 +94,7 @@ export class ResumableMigrator<
    * ```
    */
   async plan(options: PlanOptions = {}): Promise<PlanPreview> {
-    checkPlanOptions(options);
+    const { preflight } = await import('./engine/planning/preflight.ts');
     return await preflight(this.#options, options, this.#emitter);
   }
 
@@ -142,6 +138,7 @@ export class ResumableMigrator<
   async verify(options: VerifyOptions & { readonly mode: 'full' }): Promise<FullVerification>;
   async verify(options: VerifyOptions = {}): Promise<CountVerification | FullVerification> {
     checkBudget(options.budget ?? {});
+    const { verifyMigration } = await import('./engine/verifying/repair.ts');
     return await verifyMigration(this.#options, options, this.#emitter);
   }
 
@@ -158,6 +155,7 @@ export class ResumableMigrator<
     options: VerifyOptions = {},
   ): Promise<RepairResult<CountVerification> | RepairResult<FullVerification>> {
     checkBudget(options.budget ?? {});
+    const { repairMigration } = await import('./engine/verifying/repair.ts');
     const repaired = await repairMigration(this.#options, options, this.#emitter);
     return repaired as RepairResult<CountVerification> | RepairResult<FullVerification>;
   }
@@ -208,6 +206,7 @@ export class ResumableMigrator<
    * @internal
    */
   async describe(context: CallContext): Promise<GroupMember> {
+    const { describeMember } = await import('./engine/group/group-members.ts');
     return await this.#retrying('describe', () => describeMember(this.#options, context), context);
   }
 
@@ -228,10 +227,9 @@ export class ResumableMigrator<
   /** Outside of a run calls are tried again as they are in one. */
   async #retrying<T>(operation: string, call: () => Promise<T>, context: CallContext): Promise<T> {
     const { retry, name } = this.#options;
-    return await withRetries(operation, call, retry, context, ({ attempt, delayMs, error }) => {
-      const { code, message } = error;
-      this.#emitter('retry', { migration: name ?? '', operation, attempt, delayMs, code, message });
-    });
+    return await withRetries(operation, call, retry, context, (notice) =>
+      this.#emitter('retry', retryEvent(name ?? '', notice)),
+    );
   }
 
   readonly #emitter = <Name extends keyof MigrationEvents>(

@@ -5,9 +5,9 @@ import {
   type KeyRange,
   MigrationGroup,
   type PlanPreview,
-  renderPlan,
   type ResumableMigrator,
 } from 'resumable-migrator';
+import { renderPlan } from 'resumable-migrator/report';
 import { D1RestSink } from 'resumable-migrator/d1';
 import { PostgresKeysetSource } from 'resumable-migrator/postgres';
 import type { Configuration } from './configuration.ts';

@@ -154,7 +154,7 @@ export interface SinkTarget<Batch extends EncodedBatch = EncodedBatch> {
   /** The statements that {@link create} and {@link finish} will run; none where the table is there already. */
   readonly statements?: readonly string[] | undefined;
   /** Reckons what copying so much takes. Asks nothing. */
-  estimate?(workload: Workload): SinkEstimate;
+  estimate?(workload: Workload): SinkEstimate | Promise<SinkEstimate>;
   /** `upsert`: a row that is there already is overwritten, found by its key. `insert`: rows are only added. */
   readonly mode: 'upsert' | 'insert';
   /** The largest row that the sink can take, in bytes of its values. */

@@ -1,7 +1,6 @@
 import { sql } from 'kysely';
 import type { CallContext } from '../contract/index.ts';
 import type { D1Connection, Row } from './connection.ts';
-import { D1RestDatabase } from './rest/rest-database.ts';
 
 /**
  * Whether the statements of a batch are one transaction. A binding promises it. An HTTP endpoint is asked, and nothing
@@ -9,11 +8,9 @@ import { D1RestDatabase } from './rest/rest-database.ts';
  * first one set only where both are in the same.
  */
 export async function isAtomic(connection: D1Connection, context?: CallContext): Promise<boolean> {
-  if (!(connection.database instanceof D1RestDatabase)) return true;
+  if (!connection.overRest) return true;
   const results = await connection.batch(
-    [sql`PRAGMA defer_foreign_keys = on`, sql`PRAGMA defer_foreign_keys`].map((query) =>
-      connection.compile(query),
-    ),
+    [sql`PRAGMA defer_foreign_keys = on`, sql`PRAGMA defer_foreign_keys`],
     context,
   );
   const [seen] = (results[1]?.results ?? []) as Row[];

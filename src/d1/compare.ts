@@ -15,6 +15,15 @@ import type { ColumnForm } from './values/types.ts';
 /** Keys that one answer may list; where there are more, the next call finds them. */
 const listedKeys = 1_000;
 
+/** The table that is compared. */
+export interface Place {
+  readonly connection: D1Connection;
+  readonly table: string;
+  readonly shape: RowShape;
+  /** The forms of the key's columns; fewer where not all of them travel. */
+  readonly keyForms: readonly ColumnForm[];
+}
+
 /** A batch as it travels, and for each column the expression of its stored value, over the rows `batch` of the JSON. */
 export interface ComparedBatch {
   readonly json: JsonText;
@@ -30,21 +39,16 @@ const groupedFlags = 30;
  * what differs comes back. A value is equal where SQLite says so with the column's affinity, byte by byte for texts.
  */
 export async function compareBatch(
-  connection: D1Connection,
-  table: string,
-  shape: RowShape,
-  keyForms: readonly ColumnForm[],
+  place: Place,
   batch: ComparedBatch,
   span: KeyRange | null,
   context: CallContext | undefined,
 ): Promise<Comparison> {
-  const ordered = isOrderedAlike(shape, keyForms);
-  const inSpan = sql`FROM ${sql.id(table)} WHERE ${span && ordered ? within(keyForms, span) : sql`false`}`;
+  const { connection, table, shape } = place;
+  const range = span && within(place, span);
+  const inSpan = sql`FROM ${sql.id(table)} WHERE ${range ?? sql`false`}`;
   const [found, counted] = await connection.batch(
-    [
-      connection.compile(differences(table, shape, batch)),
-      connection.compile(sql`SELECT count(*) AS rows ${inSpan}`),
-    ],
+    [differences(table, shape, batch), sql`SELECT count(*) AS rows ${inSpan}`],
     context,
   );
   const rows = (found?.results ?? []) as Row[];
@@ -59,13 +63,10 @@ export async function compareBatch(
       };
     });
   if (!span) return { missing, different, extra: [] };
-  if (!ordered) return { missing, different, extra: null };
+  if (!range) return { missing, different, extra: null };
   const [count] = (counted?.results ?? []) as Row[];
   const inSink = Number(count?.['rows']);
-  const extra =
-    inSink > batch.rows - missing.length
-      ? await extraKeys(connection, shape, keyForms, batch, inSpan, context)
-      : [];
+  const extra = inSink > batch.rows - missing.length ? await extraKeys(place, batch, inSpan, context) : [];
   return { missing, different, extra };
 }
 
@@ -107,9 +108,7 @@ function batchRows({ json }: ComparedBatch): RawBuilder<unknown> {
 
 /** Rows of the span that the batch does not have. */
 async function extraKeys(
-  connection: D1Connection,
-  shape: RowShape,
-  keyForms: readonly ColumnForm[],
+  { connection, shape, keyForms }: Place,
   batch: ComparedBatch,
   inSpan: RawBuilder<unknown>,
   context: CallContext | undefined,
@@ -125,11 +124,23 @@ async function extraKeys(
   );
 }
 
+/** Counts the rows of a range, or of the whole table. Null: a range has no meaning here. */
+export async function countRows(
+  place: Place,
+  range: KeyRange | undefined,
+  context: CallContext | undefined,
+): Promise<number | null> {
+  const { connection, table } = place;
+  const condition = range && within(place, range);
+  if (condition === null) return null;
+  const where = condition ? sql` WHERE ${condition}` : sql``;
+  const [row] = await connection.rows(sql`SELECT count(*) AS rows FROM ${sql.id(table)}${where}`, context);
+  return Number(row?.['rows']);
+}
+
 /** The table's keys after `after`, in the table's own order. */
 export async function readKeys(
-  connection: D1Connection,
-  table: string,
-  keyForms: readonly ColumnForm[],
+  { connection, table, keyForms }: Place,
   after: Key | null,
   limit: number,
   context: CallContext | undefined,
@@ -147,9 +158,7 @@ export async function readKeys(
 
 /** Deletes the rows of these keys, and says how many there were. */
 export async function deleteKeys(
-  connection: D1Connection,
-  table: string,
-  keyForms: readonly ColumnForm[],
+  { connection, table, keyForms }: Place,
   keys: readonly Key[],
   context: CallContext | undefined,
 ): Promise<number> {
@@ -160,17 +169,16 @@ export async function deleteKeys(
   );
 }
 
-/** The condition that a row's key is in the range. */
-export function within(key: readonly ColumnForm[], { lower, upper }: KeyRange): RawBuilder<boolean> {
-  const names = tuple(key.map(({ name }) => sql.id(name)));
+/**
+ * The condition that a row's key is in the range. Null: SQLite does not order the stored keys as PostgreSQL orders its
+ * own, so a range has no meaning.
+ */
+function within({ shape, keyForms }: Place, { lower, upper }: KeyRange): RawBuilder<boolean> | null {
+  if (keyForms.length !== shape.key.length || !keyForms.every(({ ordered }) => ordered)) return null;
+  const names = tuple(keyForms.map(({ name }) => sql.id(name)));
   const operator = lower?.inclusive ? sql`>=` : sql`>`;
-  const start = lower === null ? sql`` : sql`${names} ${operator} ${keyTuple(key, lower.key)} AND `;
-  return sql`${start}${names} <= ${keyTuple(key, upper)}`;
-}
-
-/** True where SQLite orders the stored keys as PostgreSQL orders its own, so that a range has a meaning. */
-export function isOrderedAlike({ key }: RowShape, forms: readonly ColumnForm[]): boolean {
-  return forms.length === key.length && forms.every(({ ordered }) => ordered);
+  const start = lower === null ? sql`` : sql`${names} ${operator} ${keyTuple(keyForms, lower.key)} AND `;
+  return sql`${start}${names} <= ${keyTuple(keyForms, upper)}`;
 }
 
 function batchValue(

@@ -1,15 +1,15 @@
 import { type CompiledQuery, Kysely, type RawBuilder } from 'kysely';
 import { D1Dialect, type D1DialectConfig } from 'kysely-d1';
 import type { CallContext } from '../contract/index.ts';
-import type { D1DatabaseLike, D1ResultLike } from './database.ts';
-import { fromBinding } from './errors.ts';
-import { D1RestDatabase } from './rest/rest-database.ts';
-
-/** A query ready to be sent: its statement and its parameters, each a string or a {@link JsonText}. */
-export type Query = Pick<CompiledQuery, 'sql' | 'parameters'>;
+import { type D1DatabaseLike, type D1ResultLike, type D1StatementLike, isRemote } from './database.ts';
 
 /** A row as D1 hands it over. */
 export type Row = Record<string, unknown>;
+
+/** Writes queries as D1 reads them. They are sent here, in batches and with signals, so the dialect has no database. */
+const kysely = new Kysely<Record<string, Row>>({
+  dialect: new D1Dialect({ database: undefined as unknown as D1DialectConfig['database'] }),
+});
 
 /**
  * One D1 database, by binding or over REST. Queries are Kysely's; errors come out classified. Every parameter is a
@@ -17,16 +17,19 @@ export type Row = Record<string, unknown>;
  */
 export class D1Connection {
   readonly database: D1DatabaseLike;
-  readonly #kysely: Kysely<Record<string, Row>>;
 
   constructor(database: D1DatabaseLike) {
     this.database = database;
-    this.#kysely = kyselyOn(database);
+  }
+
+  /** True where every call is a request of the REST API. */
+  get overRest(): boolean {
+    return isRemote(this.database);
   }
 
   /** Says which database this is where that is known: over REST. */
   get identity(): string | undefined {
-    return this.database instanceof D1RestDatabase ? this.database.identity : undefined;
+    return isRemote(this.database) ? this.database.identity : undefined;
   }
 
   /** True where both certainly mean one database. */
@@ -36,86 +39,64 @@ export class D1Connection {
     );
   }
 
-  compile(query: RawBuilder<unknown>): Query {
-    return query.compile(this.#kysely);
-  }
-
   /** Runs one statement and returns its rows. */
   async rows(query: RawBuilder<unknown>, context?: CallContext): Promise<Row[]> {
-    return (await this.#run(query, context)).rows;
+    return (await this.#run(query, context)).results as Row[];
   }
 
   /** Runs one statement and returns the number of rows that it changed. */
   async changes(query: RawBuilder<unknown>, context?: CallContext): Promise<number> {
-    return Number((await this.#run(query, context)).numAffectedRows ?? 0);
+    return (await this.#run(query, context)).meta.changes ?? 0;
   }
 
   /** Runs statements in one request: one transaction, where the endpoint keeps that promise. */
-  async batch(queries: readonly Query[], context?: CallContext): Promise<D1ResultLike[]> {
-    return await guarded(context, async () => {
-      const database = this.#withSignal(context);
-      const statements = queries.map((query) =>
-        database.prepare(query.sql).bind(...parametersFor(database, query)),
-      );
-      return await database.batch(statements);
-    });
+  async batch(queries: readonly RawBuilder<unknown>[], context?: CallContext): Promise<D1ResultLike[]> {
+    return await this.#guarded(context, (database) =>
+      database.batch(queries.map((query) => prepared(database, query))),
+    );
   }
 
-  async #run(
-    query: RawBuilder<unknown>,
-    context?: CallContext,
-  ): Promise<{ readonly rows: Row[]; readonly numAffectedRows?: bigint | undefined }> {
-    return await guarded(context, async () => {
-      const database = this.#withSignal(context);
-      const kysely = database === this.database ? this.#kysely : kyselyOn(database);
-      const compiled = query.compile(kysely);
-      const result = await kysely.executeQuery({
-        ...compiled,
-        parameters: parametersFor(database, compiled),
-      });
-      return { rows: result.rows as Row[], numAffectedRows: result.numAffectedRows };
-    });
+  async #run(query: RawBuilder<unknown>, context?: CallContext): Promise<D1ResultLike> {
+    return await this.#guarded(context, (database) => prepared(database, query).all());
   }
 
-  #withSignal(context?: CallContext): D1DatabaseLike {
+  /** Ends waiting with the signal, and classifies what a binding throws. A binding's call itself cannot be ended. */
+  async #guarded<T>(
+    context: CallContext | undefined,
+    call: (database: D1DatabaseLike) => Promise<T>,
+  ): Promise<T> {
     const { database } = this;
-    return context?.signal && database instanceof D1RestDatabase
-      ? database.withSignal(context.signal, context.waited)
-      : database;
-  }
-}
-
-/** A binding takes strings; over REST the request is written from the bytes of a {@link JsonText}. */
-function parametersFor(database: D1DatabaseLike, { parameters }: Query): readonly unknown[] {
-  return database instanceof D1RestDatabase ? parameters : parameters.map(String);
-}
-
-function kyselyOn(database: D1DatabaseLike): Kysely<Record<string, Row>> {
-  // kysely-d1 is typed by the Workers runtime, and uses prepare, bind and all of it.
-  return new Kysely({
-    dialect: new D1Dialect({ database: database as unknown as D1DialectConfig['database'] }),
-  });
-}
-
-/** Ends waiting with the signal, and classifies what a binding throws. A binding's call itself cannot be ended. */
-async function guarded<T>(context: CallContext | undefined, call: () => Promise<T>): Promise<T> {
-  const signal = context?.signal;
-  signal?.throwIfAborted();
-  try {
-    if (!signal) return await call();
-    let onAbort: () => void = () => undefined;
-    const aborted = new Promise<never>((_resolve, reject) => {
-      onAbort = () => reject(signal.reason as Error);
-      signal.addEventListener('abort', onAbort, { once: true });
-    });
-    const called = call();
-    called.catch(() => undefined); // whoever stopped waiting does not hear of it any more
+    const signal = context?.signal;
+    // Loaded before the first call of all: a failure must not have to wait for what explains it.
+    const { fromBinding } = await import('./errors.ts');
+    signal?.throwIfAborted();
     try {
-      return await Promise.race([called, aborted]);
-    } finally {
-      signal.removeEventListener('abort', onAbort);
+      if (!signal) return await call(database);
+      let onAbort: () => void = () => undefined;
+      const aborted = new Promise<never>((_resolve, reject) => {
+        onAbort = () => reject(signal.reason as Error);
+        signal.addEventListener('abort', onAbort, { once: true });
+      });
+      try {
+        const called = call(isRemote(database) ? database.withSignal(signal, context.waited) : database);
+        called.catch(() => undefined); // whoever stopped waiting does not hear of it any more
+        return await Promise.race([called, aborted]);
+      } finally {
+        signal.removeEventListener('abort', onAbort);
+      }
+    } catch (error) {
+      throw signal?.aborted && error === signal.reason ? error : fromBinding(error);
     }
-  } catch (error) {
-    throw signal?.aborted && error === signal.reason ? error : fromBinding(error);
   }
+}
+
+/** The statement that a query is in SQLite, and its parameters, each a string or a {@link JsonText}. */
+export function compiled(query: RawBuilder<unknown>): CompiledQuery {
+  return query.compile(kysely);
+}
+
+function prepared(database: D1DatabaseLike, query: RawBuilder<unknown>): D1StatementLike {
+  const { sql, parameters } = compiled(query);
+  // A binding takes strings; over REST the request is written from the bytes of a JsonText.
+  return database.prepare(sql).bind(...(isRemote(database) ? parameters : parameters.map(String)));
 }

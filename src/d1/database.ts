@@ -7,6 +7,21 @@ export interface D1DatabaseLike {
   batch(statements: D1StatementLike[]): Promise<D1ResultLike[]>;
 }
 
+/** A database over the REST API, as connections tell it from a binding: by what it has, so that a binding needs no client. */
+export interface RemoteDatabase extends D1DatabaseLike {
+  readonly overRest: true;
+  /** Says which database this is, without credentials. */
+  readonly identity: string;
+  /** The same database; its requests end with the signal. @param waited - told of waiting for the quota. */
+  withSignal(signal: AbortSignal, waited?: (milliseconds: number) => void): D1DatabaseLike;
+}
+
+/** True for a {@link RemoteDatabase}, false for a binding. */
+export function isRemote(database: D1DatabaseLike): database is RemoteDatabase {
+  // A binding may be a stub that seems to have everything; it says `true` to nothing.
+  return 'overRest' in database && database.overRest === true;
+}
+
 /** A prepared statement with its parameters. */
 export interface D1StatementLike {
   bind(...values: unknown[]): D1StatementLike;

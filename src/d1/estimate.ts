@@ -1,8 +1,9 @@
-import type { Finding, RowShape, SinkEstimate, TextRow, Workload } from '../contract/index.ts';
+import type { Finding, SinkEstimate, TextRow, Workload } from '../contract/index.ts';
 import { isMigratorError } from '../errors.ts';
 import { D1Encoder, maxBatchBytes, utf8Bytes } from './encoder.ts';
-import { keyFormsOf } from './values/key-values.ts';
-import type { TableOptions } from './schema/table.ts';
+import type { D1Connection } from './connection.ts';
+import type { Ddl } from './schema/ddl.ts';
+import { isRowId } from './schema/new-table.ts';
 import type { ColumnForm } from './values/types.ts';
 
 /** What decides how much a copy into a D1 table takes. */
@@ -11,14 +12,19 @@ export interface EstimateFacts {
   readonly forms: readonly ColumnForm[];
   /** The forms of the key's columns; fewer where not all of them travel. */
   readonly keyForms: readonly ColumnForm[];
-  /** True: the table has still to be made. */
-  readonly missing: boolean;
-  /** Indexes that get an entry for every row. */
-  readonly indexes: number;
-  /** True: every call is a request of the API, which has a quota. */
-  readonly overRest: boolean;
+  /** What has still to be made. */
+  readonly ddl: Pick<Ddl, 'create' | 'indexes' | 'before' | 'after'>;
+  /** Indexes of the table that is there. */
+  readonly ownIndexes: number;
+  /** Over REST every call is a request of the API, which has a quota. */
+  readonly connection: Pick<D1Connection, 'overRest'>;
   /** True: rows and checkpoint go in one request. */
   readonly oneRequest: boolean;
+}
+
+/** Indexes that get an entry for every row. */
+function indexesOf({ ddl, ownIndexes }: EstimateFacts): number {
+  return ownIndexes + ddl.indexes + ddl.before.length + ddl.after.length;
 }
 
 /** 1,200 requests in five minutes (Cloudflare's documentation, API rate limits). */
@@ -45,7 +51,7 @@ export function estimateCopy(facts: EstimateFacts, workload: Workload): SinkEsti
   const batches = batchesOf(workload, row.sentBytes);
   const requests = fixedRequests(facts, workload) + checkpoints + batches * (facts.oneRequest ? 1 : 2);
   const rowsWritten =
-    rows * (1 + facts.indexes) +
+    rows * (1 + indexesOf(facts)) +
     newCheckpoints * checkpointRows.planned +
     checkpoints * (checkpointRows.claimed + checkpointRows.completed) +
     batches * checkpointRows.batch;
@@ -53,29 +59,13 @@ export function estimateCopy(facts: EstimateFacts, workload: Workload): SinkEsti
   const storedBytes = Math.round(rows * row.storedBytes);
   return {
     requests,
-    quotaMs: facts.overRest ? requests * requestMs : null,
+    quotaMs: facts.connection.overRest ? requests * requestMs : null,
     rowsWritten,
     price: { least: price((rowsWritten - includedRows) / 1e6), most: price(rowsWritten / 1e6) },
     storedBytes,
     maxStoredBytes,
     findings: roomFindings(facts.table, storedBytes),
   };
-}
-
-/** Index entries beside the row in a table that the sink makes. */
-export function indexesOfNew(
-  shape: RowShape,
-  forms: readonly ColumnForm[],
-  { withoutRowid = false }: TableOptions,
-): number {
-  const keyForms = keyFormsOf(shape, forms);
-  const hasKey = shape.key.length > 0 && keyForms.length === shape.key.length;
-  return hasKey && !isRowId(keyForms) && !withoutRowid ? 1 : 0;
-}
-
-/** A single INTEGER PRIMARY KEY is the rowid: it has no index, and no place of its own in the row. */
-function isRowId(keyForms: readonly ColumnForm[]): boolean {
-  return keyForms.length === 1 && keyForms[0]?.columnType === 'INTEGER';
 }
 
 function roomFindings(table: string, bytes: number): Finding[] {
@@ -106,12 +96,13 @@ function roomFindings(table: string, bytes: number): Finding[] {
 
 /** What a run asks besides claims and batches, in the order in which it asks. */
 function fixedRequests(
-  { forms, missing, overRest }: EstimateFacts,
+  { forms, ddl, connection }: EstimateFacts,
   { checkpoints, newCheckpoints, concurrency }: Workload,
 ): number {
   const hasFloats = forms.some(({ columnType }) => columnType === 'REAL');
+  const missing = ddl.create !== null;
   // The table's columns (and its indexes), whether batches are atomic, how floats are read, the stored plan.
-  const prepare = (missing ? 1 : 2) + (overRest ? 1 : 0) + (hasFloats ? 1 : 0) + 1;
+  const prepare = (missing ? 1 : 2) + (connection.overRest ? 1 : 0) + (hasFloats ? 1 : 0) + 1;
   // The checkpoint table, its columns and its indexes; the table; the plan, in portions; progress before and after.
   const plan = 3 + (missing ? 1 : 0) + Math.ceil(newCheckpoints / 500) + 2;
   // A claim that finds nothing asks once more, for what others hold: one by each worker at the end.
@@ -186,7 +177,9 @@ const fillFactor = 0.97;
 const indexFillFactor = 0.7;
 
 /** Bytes of a row in SQLite's record format (SQLite documentation, "Database File Format", 2.1), with its index entries. */
-function storedRowBytes({ forms, keyForms, indexes }: EstimateFacts, row: TextRow): number {
+function storedRowBytes(facts: EstimateFacts, row: TextRow): number {
+  const { forms, keyForms } = facts;
+  const indexes = indexesOf(facts);
   const rowId = isRowId(keyForms) ? keyForms[0] : undefined;
   const sizes = forms.map((form, index) => {
     const value = row[index];

@@ -1,20 +1,13 @@
 import type { CallContext, RejectStore, RowShape, Sink, SinkTarget } from '../contract/index.ts';
-import { MigratorError } from '../errors.ts';
-import { findingsOf, fitToTable } from './values/affinity.ts';
-import { isAtomic } from './atomicity.ts';
-import { type CarryOver, partsOf } from './schema/carry-options.ts';
+import { invalidOption } from '../errors.ts';
+import type { CarryOver } from './schema/carry-options.ts';
 import { D1CheckpointStore } from './checkpoints/checkpoint-store.ts';
 import { D1Connection } from './connection.ts';
 import type { D1DatabaseLike } from './database.ts';
-import { checkTableOptions, ddlOf } from './schema/ddl.ts';
-import { indexesOfNew } from './estimate.ts';
-import { readsFloats } from './values/floats.ts';
-import { isReserved, nameFindings } from './schema/names.ts';
 import { D1RejectStore } from './checkpoints/rejects.ts';
-import { describeTable, isUnique, primaryKeyOf, problemsOf, type TableOptions } from './schema/table.ts';
+import type { TableOptions } from './schema/table.ts';
 import { D1Target } from './target.ts';
 import type { StoreOptions } from './values/forms.ts';
-import { formsOf, storeSettings } from './values/types.ts';
 
 /** Options of both D1 sinks, besides where the database is. */
 export interface D1SinkOptions<Table extends string, Column extends string = string> {
@@ -57,9 +50,7 @@ export class D1Sink<Row extends object> implements Sink<Row> {
 
   constructor(database: D1DatabaseLike, options: D1SinkOptions<string>) {
     if (typeof options.table !== 'string' || options.table === '') {
-      throw new MigratorError('INVALID_OPTION', 'The sink has no table.', {
-        help: 'Pass the name of the D1 table.',
-      });
+      throw invalidOption('The sink has no table.', 'Pass the name of the D1 table.');
     }
     const { checkpointTable = 'migration_checkpoints', rejectTable = 'migration_rejects' } = options;
     refuseSameTable(options.table, 'the checkpoints', checkpointTable, 'checkpointTable');
@@ -76,57 +67,12 @@ export class D1Sink<Row extends object> implements Sink<Row> {
     return await this.#prepare(shape, context);
   }
 
+  /** What is asked and decided before a copy is loaded for it: the copy itself needs none of it. */
   async #prepare(shape: RowShape, context?: CallContext): Promise<D1Target> {
-    const { table, createTable = 'if-missing', store = {}, tableOptions = {} } = this.#options;
-    const connection = this.#connection;
-    // Once before anything is asked: an option that cannot work needs no endpoint to be refused.
-    const hasFloats = formsOf(shape, store, 'all').some(({ columnType }) => columnType === 'REAL');
-    checkTableOptions(tableOptions, shape, store);
-    const present = isReserved(table) ? null : await describeTable(connection, table, context);
-    if (!present && createTable === 'never') {
-      throw new MigratorError('SINK_TABLE_NOT_FOUND', `D1 has no table ${table}.`, {
-        migration: shape.migration,
-        help: "Create it, or let the sink make it: createTable: 'if-missing'.",
-      });
-    }
-    const replaces = present !== null && createTable === 'replace' && shape.planned !== true;
-    const description = replaces ? null : present;
-    const keyTravels = primaryKeyOf(shape).length > 0;
-    const [atomic, reading] = await Promise.all([
-      isAtomic(connection, context),
-      hasFloats ? readsFloats(connection, context) : ('all' as const),
-    ]);
-    const fitted = fitToTable(shape, description, store);
-    const forms = formsOf(shape, fitted, reading);
-    const isNew = description === null;
-    const wanted = partsOf(this.#options.carryOver);
-    const parts = {
-      connection,
-      table,
-      shape,
-      forms,
-      store: fitted,
-      wanted,
-      options: tableOptions,
-      isNew,
-      replaces,
-    };
+    const { decideTarget } = await import('./decide.ts');
     return new D1Target({
-      connection,
-      table,
-      shape,
-      forms,
-      findings: [
-        ...nameFindings(table, shape),
-        ...(description ? problemsOf(table, description, shape) : []),
-        ...findingsOf(shape, description, forms),
-      ],
-      settings: storeSettings(store, shape),
-      ddl: await ddlOf(parts, context),
+      ...(await decideTarget(this.#connection, this.#options, shape, context)),
       again: (later) => this.#prepare({ ...shape, planned: true }, later),
-      ownIndexes: description?.indexes ?? indexesOfNew(shape, forms, tableOptions),
-      upsert: keyTravels && (isNew || isUnique(description, shape.key)),
-      atomic,
       rejects: this.#rejects,
     });
   }
@@ -135,7 +81,8 @@ export class D1Sink<Row extends object> implements Sink<Row> {
 /** SQLite compares names of tables without regard to case. */
 function refuseSameTable(table: string, what: string, other: string, option: string): void {
   if (table.toLowerCase() !== other.toLowerCase()) return;
-  throw new MigratorError('INVALID_OPTION', `${table} is the table of ${what}.`, {
-    help: `Copy into a table of another name, or choose another ${option}.`,
-  });
+  throw invalidOption(
+    `${table} is the table of ${what}.`,
+    `Copy into a table of another name, or choose another ${option}.`,
+  );
 }

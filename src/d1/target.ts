@@ -15,18 +15,14 @@ import type {
   Workload,
 } from '../contract/index.ts';
 import { MigratorError } from '../errors.ts';
-import { D1CheckpointStore, isPlannedAlready } from './checkpoints/checkpoint-store.ts';
-import type { D1Connection, Query } from './connection.ts';
 import { BufferPool } from './buffer-pool.ts';
-import { compareBatch, deleteKeys, isOrderedAlike, readKeys, within } from './compare.ts';
+import { D1CheckpointStore } from './checkpoints/checkpoint-store.ts';
+import type { Place } from './compare.ts';
+import type { D1Connection } from './connection.ts';
 import type { Ddl } from './schema/ddl.ts';
 import { type D1Batch, D1Encoder, maxRowBytes } from './encoder.ts';
-import { estimateCopy } from './estimate.ts';
-import { keyFormsOf } from './values/key-values.ts';
 import type { D1RejectStore } from './checkpoints/rejects.ts';
-import { D1RestDatabase } from './rest/rest-database.ts';
-import { quoteName } from './schema/translate.ts';
-import { type ColumnForm, valueExpression } from './values/types.ts';
+import { type ColumnForm, keyFormsOf, valueExpression } from './values/types.ts';
 
 /** What a {@link D1Target} is made of. */
 export interface D1TargetParts {
@@ -44,6 +40,8 @@ export interface D1TargetParts {
   readonly again: (context?: CallContext) => Promise<D1Target>;
   /** True: a row can be found by the key. */
   readonly upsert: boolean;
+  /** True: the source's own text of a row's key can be had back from what is stored. */
+  readonly keysAreKnown: boolean;
   /** Indexes that get an entry for every row, without those that {@link ddl} adds. */
   readonly ownIndexes: number;
   /** True: the statements of a batch are one transaction. */
@@ -61,9 +59,11 @@ export class D1Target implements SinkTarget<D1Batch> {
   readonly database: string | undefined;
   readonly mode: 'upsert' | 'insert';
   readonly maxRowBytes: number = maxRowBytes;
+  /** How the columns are stored, to tell whether another target writes the same. */
+  readonly columnTypes: string;
   readonly #parts: D1TargetParts;
   readonly #buffers = new BufferPool();
-  readonly #keyForms: readonly ColumnForm[];
+  readonly #place: Place;
   readonly #insertInto: RawBuilder<unknown>;
   readonly #onConflict: RawBuilder<unknown>;
   readonly verifier: SinkVerifier<D1Batch> | undefined;
@@ -73,44 +73,33 @@ export class D1Target implements SinkTarget<D1Batch> {
   #store: D1CheckpointStore | null = null;
 
   constructor(parts: D1TargetParts) {
-    const { table, shape, upsert } = parts;
+    const { connection, table, shape, upsert } = parts;
     this.identity = `D1 table ${table}`;
     this.settings = parts.settings;
     this.findings = [...parts.findings, ...parts.ddl.findings];
-    const { replaces, create, before, after } = parts.ddl;
-    this.statements = [
-      ...(replaces ? [dropTable(table)] : []),
-      ...(create === null ? [] : [create]),
-      ...before,
-      ...after,
-    ];
-    this.database = parts.connection.identity;
+    const { drop, create, before, after } = parts.ddl;
+    this.statements = [drop, create, ...before, ...after].filter((statement) => statement !== null);
+    this.database = connection.identity;
     this.mode = upsert ? 'upsert' : 'insert';
     this.#parts = parts;
-    this.#keyForms = keyFormsOf(shape, parts.forms);
+    this.#place = { connection, table, shape, keyForms: keyFormsOf(shape, parts.forms) };
     this.#exists = create === null;
     this.finish = after.length > 0 ? (context) => this.#runEach(after, context) : undefined;
-    // Without the source's own text of a key a row could be taken for another, or for one too many.
-    const keysAreKnown = this.#keyForms.every(({ decode }) => decode !== null);
-    this.verifier = upsert && keysAreKnown ? this.#makeVerifier() : undefined;
+    this.columnTypes = parts.forms.map(({ columnType }) => columnType).join();
+    this.verifier = upsert && parts.keysAreKnown ? this.#makeVerifier() : undefined;
     this.#insertInto = sql`INSERT INTO ${sql.id(table)} (${sql.join(shape.columns.map(({ name }) => sql.id(name)))})`;
     this.#onConflict = upsert ? onConflict(shape) : sql``;
   }
 
-  estimate(workload: Workload): SinkEstimate {
-    const { connection, table, forms, ddl, ownIndexes } = this.#parts;
-    const missing = ddl.create !== null;
-    const indexes = ownIndexes + ddl.before.length + ddl.after.length;
-    const overRest = connection.database instanceof D1RestDatabase;
-    const oneRequest = this.#store !== null;
-    const facts = { table, forms, keyForms: this.#keyForms, missing, indexes, overRest, oneRequest };
-    return estimateCopy(facts, workload);
+  async estimate(workload: Workload): Promise<SinkEstimate> {
+    const { estimateCopy } = await import('./estimate.ts');
+    return estimateCopy({ ...this.#parts, ...this.#place, oneRequest: this.#store !== null }, workload);
   }
 
   delivery(store: CheckpointStore): Delivery {
     const together = store instanceof D1CheckpointStore && store.sharesDatabaseWith(this.#parts.connection);
     this.#store = together && this.#parts.atomic ? store : null;
-    if (this.#parts.ddl.replaces && !this.#store) {
+    if (this.#parts.ddl.drop !== null && !this.#store) {
       throw new MigratorError(
         'INVALID_OPTION',
         `The D1 table ${this.#parts.table} cannot be replaced safely here.`,
@@ -124,15 +113,17 @@ export class D1Target implements SinkTarget<D1Batch> {
   }
 
   async create(context?: CallContext): Promise<void> {
-    const { replaces, create, before } = this.#parts.ddl;
-    if (!this.#exists && replaces && create !== null) await this.#replace([create, ...before], context);
-    else await this.#runEach([...(this.#exists || create === null ? [] : [create]), ...before], context);
+    const { drop, create, before } = this.#parts.ddl;
+    if (!this.#exists && drop !== null) {
+      const { replaceTable } = await import('./schema/replace.ts');
+      await replaceTable(this, this.#parts, this.#store, context);
+    } else await this.#runEach([...(this.#exists || create === null ? [] : [create]), ...before], context);
     this.#exists = true;
   }
 
   encoder(maxRows?: number): BatchEncoder<D1Batch> {
     const { forms, connection } = this.#parts;
-    return new D1Encoder(forms, maxRows, connection.database instanceof D1RestDatabase, this.#buffers);
+    return new D1Encoder(forms, maxRows, connection.overRest, this.#buffers);
   }
 
   async commit(batch: D1Batch, advance: Advance, context?: CallContext): Promise<CommitOutcome> {
@@ -143,7 +134,7 @@ export class D1Target implements SinkTarget<D1Batch> {
       });
     }
     const { condition, move } = this.#store.guard(advance);
-    const results = await connection.batch([...this.#inserts(batch, condition), move], context);
+    const results = await connection.batch([...(await this.#inserts(batch, condition)), move], context);
     const changes = results.at(-1)?.meta.changes;
     if (changes !== 0 && changes !== 1) {
       throw new MigratorError('SINK_PROTOCOL', 'D1 did not say how many rows a statement changed.', {
@@ -156,7 +147,7 @@ export class D1Target implements SinkTarget<D1Batch> {
   }
 
   async write(batch: D1Batch, context?: CallContext): Promise<void> {
-    const inserts = this.#inserts(batch, sql`true`);
+    const inserts = await this.#inserts(batch, sql`true`);
     if (inserts.length > 0) await this.#parts.connection.batch(inserts, context);
   }
 
@@ -167,64 +158,27 @@ export class D1Target implements SinkTarget<D1Batch> {
   }
 
   async countRows(range?: KeyRange, context?: CallContext): Promise<number | null> {
-    if (!this.#exists && !this.#parts.ddl.replaces) return 0;
-    const { connection, table, shape } = this.#parts;
-    if (range && !isOrderedAlike(shape, this.#keyForms)) return null;
-    const where = range ? sql` WHERE ${within(this.#keyForms, range)}` : sql``;
-    const [row] = await connection.rows(sql`SELECT count(*) AS rows FROM ${sql.id(table)}${where}`, context);
-    return Number(row?.['rows']);
+    if (!this.#exists && this.#parts.ddl.drop === null) return 0;
+    return await (await import('./compare.ts')).countRows(this.#place, range, context);
   }
 
   async #runEach(statements: readonly string[], context?: CallContext): Promise<void> {
     for (const statement of statements) await this.#parts.connection.changes(sql.raw(statement), context);
   }
 
-  /** Drops the table and makes it anew, in one transaction that fails where the migration has begun meanwhile. */
-  async #replace(statements: readonly string[], context?: CallContext): Promise<void> {
-    const { connection, table, shape, again } = this.#parts;
-    const guard = this.#store?.onlyUnplanned(shape.migration);
-    if (!guard)
-      throw new MigratorError('INTERNAL', 'A table is replaced beside its checkpoints.', {
-        help: 'Ask delivery() first.',
-      });
-    const made = [dropTable(table), ...statements].map((statement) => connection.compile(sql.raw(statement)));
-    try {
-      await connection.batch([guard, ...made], context);
-    } catch (error) {
-      if (!isPlannedAlready(error)) throw error;
-      this.#join(await again(context));
-    }
-  }
-
-  /** Goes on in the table of the process that was first, where it is the same that this one would have made. */
-  #join(other: D1Target): void {
-    const formsOf = ({ forms }: D1TargetParts): string => forms.map(({ columnType }) => columnType).join();
-    if (other.mode === this.mode && formsOf(other.#parts) === formsOf(this.#parts)) return;
-    throw new MigratorError(
-      'SINK_FAILED',
-      `Another process began this migration in another table ${this.#parts.table}.`,
-      {
-        migration: this.#parts.shape.migration,
-        help: 'Run again: the run goes on in the table as it is.',
-      },
-    );
-  }
-
   /** What a batch writes: its rows, and those that are set aside. */
-  #inserts(batch: D1Batch, condition: RawBuilder<unknown>): Query[] {
-    const { connection, shape, rejects } = this.#parts;
+  async #inserts(batch: D1Batch, condition: RawBuilder<unknown>): Promise<RawBuilder<unknown>[]> {
+    const { shape, rejects } = this.#parts;
     const inserts = batch.rows > 0 ? [this.#insert(batch, condition)] : [];
     if (batch.rejects !== '') {
-      inserts.push(connection.compile(rejects.insert(shape.migration, batch.rejects, condition)));
+      inserts.push(await rejects.insert(shape.migration, batch.rejects, condition));
     }
     return inserts;
   }
 
   /** The rows' statement: one JSON text, and the values of a single row that are too large for it. */
-  #insert(batch: D1Batch, condition: RawBuilder<unknown>): Query {
-    return this.#parts.connection.compile(
-      sql`${this.#insertInto} SELECT ${sql.join(this.#values(batch))} FROM json_each(${batch.json}) WHERE ${condition}${this.#onConflict}`,
-    );
+  #insert(batch: D1Batch, condition: RawBuilder<unknown>): RawBuilder<unknown> {
+    return sql`${this.#insertInto} SELECT ${sql.join(this.#values(batch))} FROM json_each(${batch.json}) WHERE ${condition}${this.#onConflict}`;
   }
 
   /** The values of a row in the form in which they are stored. */
@@ -237,24 +191,21 @@ export class D1Target implements SinkTarget<D1Batch> {
     });
   }
 
+  /** What compares is loaded when it is asked for: copying needs none of it. */
   #makeVerifier(): SinkVerifier<D1Batch> {
-    const { connection, table, shape } = this.#parts;
-    const keyForms = this.#keyForms;
+    const place = this.#place;
     return {
       compare: async (batch, span, context) => {
+        const { compareBatch } = await import('./compare.ts');
         const { json, rows } = batch;
         const values = this.#values(batch, sql`batch.value`);
-        return await compareBatch(connection, table, shape, keyForms, { json, rows, values }, span, context);
+        return await compareBatch(place, { json, rows, values }, span, context);
       },
       keys: async (after, limit, context) =>
-        await readKeys(connection, table, keyForms, after, limit, context),
-      delete: async (keys, context) => await deleteKeys(connection, table, keyForms, keys, context),
+        await (await import('./compare.ts')).readKeys(place, after, limit, context),
+      delete: async (keys, context) => await (await import('./compare.ts')).deleteKeys(place, keys, context),
     };
   }
-}
-
-function dropTable(table: string): string {
-  return `DROP TABLE IF EXISTS ${quoteName(table)}`;
 }
 
 function largeValue(pieces: readonly string[], { large }: ColumnForm): RawBuilder<unknown> {

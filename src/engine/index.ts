@@ -8,43 +8,25 @@ export type { ColumnsFit, ResumableMigratorOptions } from './migrator-options.ts
 export {
   type Budget,
   checkBudget,
-  checkPlanOptions,
   type EngineOptions,
   resolveOptions,
   type TuningOptions,
 } from './options.ts';
-export {
-  arrange,
-  askEach,
-  asMigratorError,
-  checkGroupOptions,
-  type GroupMember,
-  type GroupOrder,
-  pausedGroup,
-  runGroup,
-} from './group/group.ts';
-export {
-  type GroupPlan,
-  type GroupProgress,
-  type GroupRepair,
-  type GroupVerification,
-  type GroupVerifyOptions,
-  planTotals,
-  progressOf,
-  type TablePlan,
+export type { GroupMember } from './group/group.ts';
+export type { GroupParts, GroupTable } from './group/group-calls.ts';
+export { type GroupOrder, resolveGroupOptions } from './group/group-options.ts';
+export type {
+  GroupPlan,
+  GroupProgress,
+  GroupRepair,
+  GroupVerification,
+  GroupVerifyOptions,
+  TablePlan,
 } from './group/group-results.ts';
-export { describeMember, provisionalName, refuseTwins } from './group/group-members.ts';
 export type { RejectPolicy, RowOptions } from './rows/transform-options.ts';
-export { preflight } from './planning/preflight.ts';
 export { emptyProgress, readProgress } from './progress.ts';
-export { type RetryPolicy, withRetries } from './retry.ts';
+export { retryEvent, type RetryPolicy, withRetries } from './retry.ts';
 export { runMigration, type RunOptions } from './run.ts';
 export type { FullVerification, RowFinding } from './verifying/findings.ts';
-export { type CountDifference, type CountVerification } from './verifying/verify.ts';
-export {
-  type RepairResult,
-  repairMigration,
-  type VerifyOptions,
-  verifyMigration,
-  type VerifyResult,
-} from './verifying/repair.ts';
+export type { CountDifference, CountVerification } from './verifying/verify.ts';
+export type { RepairResult, VerifyOptions, VerifyResult } from './verifying/repair.ts';

@@ -1,5 +1,5 @@
-import type { CheckpointStore, PlanOptions, RowSchema, Sink, Source } from '../contract/index.ts';
-import { MigratorError } from '../errors.ts';
+import type { CheckpointStore, RowSchema, Sink, Source } from '../contract/index.ts';
+import { invalidOption, type MigratorError } from '../errors.ts';
 import type { RetryPolicy } from './retry.ts';
 import {
   checkPolicy,
@@ -91,12 +91,15 @@ export function resolveOptions(
 ): EngineOptions {
   if (!parts.source) throw missingPart('source', 'a Source, for example a PostgresKeysetSource');
   if (!parts.sink) throw missingPart('sink', 'a Sink, for example a D1RestSink');
-  const { checkpointSize = 50_000, name = null } = tuning;
+  const { checkpointSize = 50_000, name = null, retry = {} } = tuning;
   if (name !== null && (typeof name !== 'string' || name === '')) {
-    throw new MigratorError('INVALID_OPTION', `name must be a text that is not empty, not ${show(name)}.`, {
-      help: "Leave it out to use the source table's name.",
-    });
+    throw invalidOption(
+      `name must be a text that is not empty, not ${show(name)}.`,
+      "Leave it out to use the source table's name.",
+    );
   }
+  const milliseconds = (option: string, value: number, least: number): number =>
+    wholeNumber(option, value, least, 'It is in milliseconds.');
   return {
     source: parts.source,
     sink: parts.sink,
@@ -127,25 +130,25 @@ export function resolveOptions(
       1,
       'It is in milliseconds. For batches of a fixed size pass batchSize.',
     ),
-    batchDelayMs: wholeNumber('batchDelayMs', tuning.batchDelayMs ?? 0, 0, 'It is in milliseconds.'),
+    batchDelayMs: milliseconds('batchDelayMs', tuning.batchDelayMs ?? 0, 0),
     pageSize: wholeNumber(
       'pageSize',
       tuning.pageSize ?? 50_000,
       1,
       'It is the number of rows a source query.',
     ),
-    leaseMs: wholeNumber('leaseMs', tuning.leaseMs ?? 10_000, 100, 'It is in milliseconds.'),
-    graceMs: wholeNumber('graceMs', tuning.graceMs ?? 30_000, 0, 'It is in milliseconds.'),
-    planAheadMs: wholeNumber('planAheadMs', tuning.planAheadMs ?? 1_000, 0, 'It is in milliseconds.'),
+    leaseMs: milliseconds('leaseMs', tuning.leaseMs ?? 10_000, 100),
+    graceMs: milliseconds('graceMs', tuning.graceMs ?? 30_000, 0),
+    planAheadMs: milliseconds('planAheadMs', tuning.planAheadMs ?? 1_000, 0),
     retry: {
       retries: wholeNumber(
         'retry.retries',
-        tuning.retry?.retries ?? 3,
+        retry.retries ?? 3,
         0,
         'It is the number of tries after the first.',
       ),
-      baseMs: wholeNumber('retry.baseMs', tuning.retry?.baseMs ?? 500, 0, 'It is in milliseconds.'),
-      maxMs: wholeNumber('retry.maxMs', tuning.retry?.maxMs ?? 30_000, 0, 'It is in milliseconds.'),
+      baseMs: milliseconds('retry.baseMs', retry.baseMs ?? 500, 0),
+      maxMs: milliseconds('retry.maxMs', retry.maxMs ?? 30_000, 0),
     },
     transform: checkTransform(parts.transform),
     validate: checkSchema(parts.validate),
@@ -162,32 +165,19 @@ export function checkBudget(budget: Budget): Budget {
   return budget;
 }
 
-/** Checks the options of a plan. */
-export function checkPlanOptions({ values = 'sample' }: PlanOptions): void {
-  if (['sample', 'all', 'none'].includes(values)) return;
-  throw new MigratorError('INVALID_OPTION', `values must not be ${show(values)}.`, {
-    help: "It is 'sample' (some pages), 'all' (every row) or 'none'.",
-  });
-}
-
 /** The largest whole number that a timer takes; longer waits would end at once. */
 const most = 2_147_483_647;
 
 function wholeNumber(option: string, value: unknown, least: number, help: string): number {
   if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return value;
-  throw new MigratorError(
-    'INVALID_OPTION',
-    `${option} must be a whole number from ${least} to ${most}, not ${show(value)}.`,
-    {
-      help,
-    },
-  );
+  throw invalidOption(`${option} must be a whole number from ${least} to ${most}, not ${show(value)}.`, help);
 }
 
 function missingPart(option: string, what: string): MigratorError {
-  return new MigratorError('INVALID_OPTION', `${option} is missing.`, { help: `Pass ${what}.` });
+  return invalidOption(`${option} is missing.`, `Pass ${what}.`);
 }
 
-function show(value: unknown): string {
+/** A value as messages show it. */
+export function show(value: unknown): string {
   return typeof value === 'string' ? `"${value.slice(0, 80)}"` : String(value);
 }

@@ -13,9 +13,6 @@ import { MigratorError } from '../errors.ts';
 import { NotedKey } from './rows/byte-row.ts';
 import { type RetryNotice, type RetryPolicy, withRetries } from './retry.ts';
 
-/** Text that one page may hold, where it is kept: two of them at a time. */
-const keptPageBytes = 1_000_000;
-
 /** Text of a page that is handed over as it arrives: what it becomes is about one batch. */
 const streamedPageBytes = 2_000_000;
 
@@ -33,30 +30,6 @@ export interface PageReader {
   /** Ends waiting and reading. */
   readonly stop: AbortSignal;
   retried(notice: RetryNotice): void;
-}
-
-/** The pages of a range from `cursor` on; the next is read while the caller works on one. */
-export async function* pages(
-  reader: PageReader,
-  range: KeyRange,
-  cursor: Key | null,
-): AsyncGenerator<Page, void> {
-  const sizes = new RowSizes(reader.description.estimatedRowBytes);
-  const read = (after: Key | null): Promise<Page> => {
-    const page = readPage(reader, () => requestAfter(reader, range, after, sizes, keptPageBytes));
-    page.catch(() => undefined); // awaited when its turn comes
-    return page;
-  };
-  if (cursor !== null && sameKey(cursor, range.upper)) return;
-  let next: Promise<Page> | null = read(cursor);
-  while (next) {
-    const page: Page = await next;
-    for (const row of page.rows) sizes.see(row);
-    const last = page.rows.at(-1);
-    const key = nextKey(range, page, last ? keyOf(reader.description, last) : null);
-    next = key && read(key);
-    yield page;
-  }
 }
 
 /** Takes the rows of a range, in the form in which the source has them. What it throws ends the reading. */
@@ -146,7 +119,8 @@ class RangeReading {
   }
 }
 
-async function readPage(reader: PageReader, request: () => PageRequest): Promise<Page> {
+/** Reads a page, and tries again where that fails in passing. */
+export async function readPage(reader: PageReader, request: () => PageRequest): Promise<Page> {
   const context: CallContext = { signal: reader.stop };
   return await withRetries(
     'read a page',
@@ -160,7 +134,8 @@ async function readPage(reader: PageReader, request: () => PageRequest): Promise
   );
 }
 
-function requestAfter(
+/** Asks for the rows after a key: as many as are likely to fit into a page. */
+export function requestAfter(
   reader: PageReader,
   range: KeyRange,
   after: Key | null,
@@ -178,7 +153,7 @@ function requestAfter(
 }
 
 /** The key behind which the range goes on; null where no row comes after this page. */
-function nextKey(range: KeyRange, page: Page, last: Key | null): Key | null {
+export function nextKey(range: KeyRange, page: Page, last: Key | null): Key | null {
   if (last !== null) return page.done || sameKey(last, range.upper) ? null : last;
   if (page.done) return null;
   throw new MigratorError(
@@ -201,7 +176,7 @@ export function sameKey(a: Key, b: Key): boolean {
 }
 
 /** How large a row is: by statistics at first, then by every eighth row that was seen, the latest above all. Characters. */
-class RowSizes {
+export class RowSizes {
   average: number;
   #rows = 0;
   #sampled = 0;

@@ -1,4 +1,4 @@
-import type { CallContext } from '../contract/index.ts';
+import type { CallContext, MigrationEvents } from '../contract/index.ts';
 import { isMigratorError, type MigratorError } from '../errors.ts';
 
 /** How failed calls are tried again: exponential backoff with full jitter. */
@@ -73,6 +73,14 @@ export interface RetryNotice {
   readonly attempt: number;
   readonly delayMs: number;
   readonly error: MigratorError;
+}
+
+/** The event that tells of it. */
+export function retryEvent(
+  migration: string,
+  { operation, attempt, delayMs, error: { code, message } }: RetryNotice,
+): MigrationEvents['retry'] {
+  return { migration, operation, attempt, delayMs, code, message };
 }
 
 /**

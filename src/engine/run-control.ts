@@ -64,13 +64,7 @@ export class RunControl {
   /** Asks for one more batch. The first is always granted, so that the smallest budget makes progress. */
   admit(rows: number): boolean {
     if (this.stopped) return false;
-    const { milliseconds = Infinity, rows: maxRows = Infinity, batches = Infinity } = this.#budget;
-    const spent =
-      this.#batches > 0 &&
-      (this.#batches >= batches ||
-        this.#rows >= maxRows ||
-        performance.now() - this.#started >= milliseconds);
-    if (spent) {
+    if (this.#batches > 0 && this.#spent()) {
       this.#end('budget');
       return false;
     }

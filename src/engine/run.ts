@@ -5,10 +5,11 @@ import { ReadGate } from './copying/read-gate.ts';
 import { BatchLimit, type LimitChange } from './copying/batch-limit.ts';
 import type { CopyJob } from './copying/job.ts';
 import type { Budget, EngineOptions } from './options.ts';
-import { prepare, type Prepared, refuseErrors } from './planning/plan.ts';
+import type { Prepared } from './planning/plan.ts';
 import { Planning } from './planning/planning.ts';
+import type * as Survey from './planning/survey.ts';
 import { emptyProgress, ProgressMeter, readProgress } from './progress.ts';
-import { type RetryNotice, withRetries } from './retry.ts';
+import { retryEvent, type RetryNotice, withRetries } from './retry.ts';
 import { RunControl } from './run-control.ts';
 import { type Emit, Scheduler, type Tally } from './copying/scheduler.ts';
 
@@ -24,9 +25,11 @@ export async function runMigration(options: EngineOptions, run: RunOptions, emit
   const control = new RunControl(run, options.graceMs);
   const execution = new Run(options, control, emit);
   try {
+    // What is asked and decided before a copy; the copy itself needs none of it.
+    const survey = await import('./planning/survey.ts');
     // Adapters may be slow to notice a signal; nothing is to happen after it.
     if (control.stopped) return execution.pausedEarly();
-    return await execution.execute();
+    return await execution.execute(survey);
   } catch (error) {
     // The host's signal before the first claim is a pause like any other.
     if ((control.stopped && error === control.stop.reason) || control.pauseFor(error))
@@ -62,7 +65,7 @@ class Run {
     this.#emit = emit;
   }
 
-  async execute(): Promise<RunResult> {
+  async execute({ prepare, refuseErrors }: typeof Survey): Promise<RunResult> {
     const { store } = this.#options;
     const stopContext: CallContext = { signal: this.#control.stop };
     const retried = (notice: RetryNotice): void =>
@@ -127,7 +130,7 @@ class Run {
     const failed = this.#tally.failures.length > 0 || this.#control.fatal !== null;
     const copied = planning.finished && progress.checkpoints.completed === progress.checkpoints.total;
     const done = copied && !failed && (await this.#finish(prepared, progress, retrying));
-    const result = this.#end(this.#result(failed ? 'failed' : done ? 'completed' : 'paused', progress));
+    const result = this.#end(failed ? 'failed' : done ? 'completed' : 'paused', progress);
     if (this.#control.fatal !== null) throw this.#fatalError(migration, result);
     if (failed) throw this.#failuresError(migration, result);
     return result;
@@ -150,70 +153,47 @@ class Run {
 
   /** What is known when the run ends before anything was claimed. */
   pausedEarly(): RunResult {
-    const progress = this.#progress ?? emptyProgress(this.#options.name ?? this.#migration);
-    return this.#end(this.#result('paused', progress));
+    return this.#end('paused');
   }
 
   /** Adds the summary to an error that ended the run before it had one. */
   failed(error: unknown): unknown {
     if (this.#ended) return error;
-    const progress = this.#progress ?? emptyProgress(this.#options.name ?? this.#migration);
-    const result = this.#end(this.#result('failed', progress));
+    const result = this.#end('failed');
     return isMigratorError(error) ? error.with({ result }) : error;
   }
 
-  #end(result: RunResult): RunResult {
+  #end(status: RunResult['status'], known: Progress | null = this.#progress): RunResult {
+    const progress = known ?? emptyProgress(this.#options.name ?? this.#migration);
+    const { rows, written, rejected, batches, completed, failures } = this.#tally;
+    const isPaused = status === 'paused';
+    const result = {
+      migration: progress.migration,
+      status,
+      reason: isPaused ? this.#control.reason : null,
+      resumeAt: isPaused ? this.#control.resumeAt : null,
+      rows,
+      written,
+      rejected,
+      batches,
+      completedCheckpoints: completed,
+      milliseconds: Math.round(performance.now() - this.#started),
+      failures,
+      progress,
+    };
     this.#ended = true;
     this.#emit('run:end', result);
     return result;
   }
 
-  #result(status: RunResult['status'], progress: Progress): RunResult {
-    return {
-      migration: progress.migration,
-      status,
-      reason: status === 'paused' ? this.#control.reason : null,
-      resumeAt: status === 'paused' ? this.#control.resumeAt : null,
-      rows: this.#tally.rows,
-      written: this.#tally.written,
-      rejected: this.#tally.rejected,
-      batches: this.#tally.batches,
-      completedCheckpoints: this.#tally.completed,
-      milliseconds: Math.round(performance.now() - this.#started),
-      failures: this.#tally.failures,
-      progress,
-    };
-  }
-
   #job(prepared: Prepared): CopyJob {
-    const {
-      source,
-      store,
-      retry,
-      leaseMs,
-      pageSize,
-      batchDelayMs,
-      batchSize,
-      targetBatchMs,
-      onReject,
-      concurrency,
-    } = this.#options;
+    const { batchSize, targetBatchMs, onReject, concurrency } = this.#options;
+    const { migration, pipeline } = prepared;
     const writes = pLimit(concurrency);
     const gate = new ReadGate(() => writes.activeCount + writes.pendingCount >= concurrency);
-    const { migration, description, pipeline, target, delivery } = prepared;
     return {
-      migration,
-      source,
-      description,
-      target,
-      store,
-      delivery,
-      retry,
-      leaseMs,
-      pageSize,
-      batchDelayMs,
-      batchSize,
-      pipeline,
+      ...this.#options,
+      ...prepared,
       setAside: onReject === 'set-aside',
       // With a pipeline rows of the source are not rows of a batch: only what the sink asks for limits them.
       batchLimit: new BatchLimit(
@@ -236,8 +216,9 @@ class Run {
     this.#emit('batch:limit', { migration, rows: shown(rows), previous: shown(previous), reason });
   }
 
-  #retried(migration: string, { operation, attempt, delayMs, error }: RetryNotice): void {
-    this.#emit('retry', { migration, operation, attempt, delayMs, code: error.code, message: error.message });
+  #retried(migration: string, notice: RetryNotice): void {
+    const { error, delayMs } = notice;
+    this.#emit('retry', retryEvent(migration, notice));
     const told = error.retryAfterMs !== undefined && !error.ambiguous;
     if (told && !this.#control.admitDelay(delayMs)) throw this.#control.stop.reason;
   }
@@ -248,13 +229,12 @@ class Run {
   }
 
   #failuresError(migration: string, result: RunResult): MigratorError {
-    const [first] = this.#tally.failures;
-    const count = this.#tally.failures.length;
-    const many = count === 1 ? '1 checkpoint failed' : `${count} checkpoints failed`;
-    return new MigratorError('CHECKPOINTS_FAILED', `${many}; the first: ${first?.message ?? ''}`, {
+    const { failures, firstFailure: cause } = this.#tally;
+    const many = failures.length === 1 ? '1 checkpoint failed' : `${failures.length} checkpoints failed`;
+    return new MigratorError('CHECKPOINTS_FAILED', `${many}; the first: ${failures[0]?.message ?? ''}`, {
       migration,
-      help: `${isMigratorError(this.#tally.firstFailure) ? `${this.#tally.firstFailure.help} ` : ''}Then run again: completed checkpoints are skipped, failed ones go on where they stopped.`,
-      cause: this.#tally.firstFailure,
+      help: `${isMigratorError(cause) ? `${cause.help} ` : ''}Then run again: completed checkpoints are skipped, failed ones go on where they stopped.`,
+      cause,
       result,
     });
   }

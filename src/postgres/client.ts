@@ -9,7 +9,8 @@ import {
   sql,
 } from 'kysely';
 import type { CallContext } from '../contract/index.ts';
-import { MigratorError, Redactor } from '../errors.ts';
+import { MigratorError } from '../errors.ts';
+import { Redactor } from '../redactor.ts';
 import { type ErrorManners, fromDriver } from './errors.ts';
 import { RowStream, type RowTaker, takesRowStreams } from './row-stream.ts';
 

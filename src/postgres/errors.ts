@@ -3,8 +3,8 @@ import {
   MigratorError,
   type MigratorErrorCode,
   type MigratorErrorFacts,
-  type Redactor,
 } from '../errors.ts';
+import type { Redactor } from '../redactor.ts';
 
 /** Stands in a query's error where the table is not the one that was described. */
 export const alteredMark = 'the table was altered: ';

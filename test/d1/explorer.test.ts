@@ -1,3 +1,5 @@
+import { Kysely } from 'kysely';
+import { D1Dialect, type D1DialectConfig } from 'kysely-d1';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ResumableMigrator } from 'resumable-migrator';
 import { D1RestDatabase } from 'resumable-migrator/d1';
@@ -45,6 +47,20 @@ test('statements, parameters, results and changes are understood', async () => {
   ]);
   expect(first?.results).toEqual([{ a: 1 }]);
   expect(second?.meta.changes).toBe(1);
+});
+
+test('Kysely works on it with kysely-d1, as on a binding', async () => {
+  // kysely-d1 is typed by the Workers runtime, and uses prepare, bind and all of it.
+  const binding = database() as unknown as D1DialectConfig['database'];
+  const kysely = new Kysely<{ k: { id: number; v: string } }>({
+    dialect: new D1Dialect({ database: binding }),
+  });
+  await database().prepare('CREATE TABLE k (id INTEGER PRIMARY KEY, v TEXT)').all();
+  const inserted = await kysely.insertInto('k').values({ id: 7, v: 'seven' }).executeTakeFirst();
+  expect(inserted.numInsertedOrUpdatedRows).toBe(1n);
+  expect(await kysely.selectFrom('k').selectAll().where('id', '=', 7).execute()).toEqual([
+    { id: 7, v: 'seven' },
+  ]);
 });
 
 test('an SQL error keeps its message', async () => {

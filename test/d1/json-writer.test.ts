@@ -6,7 +6,8 @@ import { BufferPool } from '../../src/d1/buffer-pool.ts';
 import { JsonText } from '../../src/d1/json-text.ts';
 import { JsonWriter, startPosition } from '../../src/d1/json-writer.ts';
 import { requestBody } from '../../src/d1/rest/request-body.ts';
-import { type ColumnForm, formsOf } from '../../src/d1/values/types.ts';
+import { formsOf } from '../../src/d1/values/choose-forms.ts';
+import type { ColumnForm } from '../../src/d1/values/types.ts';
 import { byteRowOf } from '../support/byte-row.ts';
 import { Random } from '../support/random.ts';
 import { anyJson, anyText, generator, seed } from '../values/random.ts';
@@ -204,7 +205,7 @@ const columns: readonly ColumnDescriptor[] = types.map((type) => ({
   nativeType: type,
   nullable: true,
 }));
-const forms: readonly ColumnForm[] = formsOf({ migration: 'm', columns, key: [] }, {}, 'all');
+const forms: readonly ColumnForm[] = await formsOf({ migration: 'm', columns, key: [] }, {}, 'all');
 
 /** A row, and what D1 is to read of it. */
 function anyRow(random: () => number, length: number): readonly [row: TextRow, values: readonly unknown[]] {

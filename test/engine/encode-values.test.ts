@@ -2,8 +2,13 @@ import { describe, expect, test } from 'vitest';
 import type { LogicalType } from 'resumable-migrator';
 import { decoderOf } from '../../src/engine/rows/decode-values.ts';
 import { valueEncoders } from '../../src/engine/rows/encode-values.ts';
+import { logicalTypes } from '../../src/engine/rows/transform-options.ts';
 
 const encoded = (type: LogicalType, value: unknown): string | null => valueEncoders[type].encode(value);
+
+test('the types that a transform may declare are those that values are encoded for', () => {
+  expect(logicalTypes).toEqual(Object.keys(valueEncoders));
+});
 
 describe('a value becomes the canonical text of its column', () => {
   const cases: readonly (readonly [LogicalType, unknown, string])[] = [

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { errorCodes, isMigratorError, MigratorError } from 'resumable-migrator';
+import { isMigratorError, MigratorError } from 'resumable-migrator';
+import { errorCodes } from 'resumable-migrator/report';
 
 test('docs/errors.md lists every code with its meaning', () => {
   const page = readFileSync(new URL('../../docs/errors.md', import.meta.url), 'utf8');

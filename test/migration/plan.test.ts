@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Finding, MigrationGroup, renderPlan, ResumableMigrator } from 'resumable-migrator';
+import { type Finding, MigrationGroup, ResumableMigrator } from 'resumable-migrator';
+import { renderPlan } from 'resumable-migrator/report';
 
 import { PostgresKeysetSource, type PostgresTableOptions } from 'resumable-migrator/postgres';
 import { World } from '../support/world.ts';

@@ -91,23 +91,23 @@ export const mutants: readonly Mutant[] = [
   },
   {
     removes: 'the question whether batches are atomic',
-    file: 'src/d1/sink.ts',
+    file: 'src/d1/decide.ts',
     find: 'isAtomic(connection, context),',
     replace: 'isAtomic(connection, context).then(() => true),',
     tests: ['test/d1/explorer.test.ts', ...d1Suite],
   },
   {
     removes: 'the refusal to append where rows may arrive again',
-    file: 'src/engine/planning/plan.ts',
+    file: 'src/engine/planning/survey.ts',
     find: "if (delivery === 'at-least-once' && target.mode === 'insert')",
     replace: "if (delivery === 'at-least-once' && target.mode === 'insert' && migration === '')",
     tests: ['test/engine', 'test/compliance/d1.test.ts'],
   },
   {
     removes: 'the fingerprint',
-    file: 'src/engine/planning/plan.ts',
-    find: 'if (changes.length === 0) return null;',
-    replace: 'if (changes.length >= 0) return null;',
+    file: 'src/engine/planning/refusals.ts',
+    find: 'changed.length === 0',
+    replace: 'changed.length >= 0',
     tests: ['test/engine/planning.test.ts', 'test/migration/columns.test.ts'],
   },
   {
@@ -119,7 +119,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     removes: 'the redaction of secrets',
-    file: 'src/errors.ts',
+    file: 'src/redactor.ts',
     find: "clean.replaceAll(secret, '[redacted]')",
     replace: 'clean.replaceAll(secret, secret)',
     tests: ['test/migration/secrets.test.ts'],

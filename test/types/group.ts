@@ -7,12 +7,12 @@ import {
   MigrationGroup,
   type MigratorError,
   type PlanPreview,
-  renderPlan,
   type ResumableMigrator,
   type RunResult,
   type Sink,
   type Source,
 } from 'resumable-migrator';
+import { renderPlan } from 'resumable-migrator/report';
 
 interface Customer {
   readonly id: number;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type LogicalType, ResumableMigrator } from 'resumable-migrator';
 import type { StoredForm } from 'resumable-migrator/d1';
-import { formsOf } from '../../src/d1/values/types.ts';
+import { formsOf } from '../../src/d1/values/choose-forms.ts';
 import { World } from '../support/world.ts';
 import { anyDouble } from './random.ts';
 import { anyMoment } from './moments.ts';
@@ -185,11 +185,11 @@ afterAll(async () => {
   await world[Symbol.asyncDispose]();
 });
 
-/** What one value becomes in a form, as JSON. */
-function encoded(type: LogicalType, form: StoredForm, value: string): string {
+/** What values become in a form, as JSON. */
+async function encoderOf(type: LogicalType, form: StoredForm): Promise<(value: string) => string> {
   const column = { name: 'c', type, nativeType: type, nullable: true };
-  const [chosen] = formsOf({ migration: 'm', columns: [column], key: [] }, { c: form }, 'all');
-  return chosen?.encode(value) ?? '';
+  const [chosen] = await formsOf({ migration: 'm', columns: [column], key: [] }, { c: form }, 'all');
+  return (value) => chosen?.encode(value) ?? '';
 }
 
 describe('a value that a form cannot hold is refused', () => {
@@ -213,9 +213,10 @@ describe('a value that a form cannot hold is refused', () => {
     ['float', {}, ['NaN', 'Infinity', '-Infinity', '-0', '-0.0']],
     ['float', { nan: 'null', infinity: 'refuse' }, ['Infinity', '-0']],
   ];
-  test.each(refused)('%s as %o: %o', (type, form, values) => {
+  test.each(refused)('%s as %o: %o', async (type, form, values) => {
+    const encoded = await encoderOf(type, form);
     for (const value of values) {
-      expect(() => encoded(type, form, value), value).toThrow(
+      expect(() => encoded(value), value).toThrow(
         expect.objectContaining({ code: 'VALUE_REFUSED' }) as Error,
       );
     }

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ResumableMigrator } from 'resumable-migrator';
-import { typeForms } from '../../src/d1/values/types.ts';
+import { typeForms } from '../../src/d1/values/declared-forms.ts';
+import { defaultColumnType } from '../../src/d1/values/choose-forms.ts';
 import {
   builtInTypes,
   extensionTypes,
@@ -24,16 +25,10 @@ function documented({ names, type, note, lost }: TypeRule, isRule: boolean): str
   const shown = names.map((name) => (isRule ? name : `\`${name}\``)).join(', ');
   if (type === 'as below it') return [shown, type, '', note ?? '', '', lost ?? 'nothing'];
   const form = typeForms[type];
-  const forms = new Set([...form.alternatives, ...(form.column === 'TEXT' ? [] : ['text'])]);
+  const column = defaultColumnType(type);
+  const forms = new Set([...form.alternatives, ...(column === 'TEXT' ? [] : ['text'])]);
   const alternatives = [...forms].map((name) => `\`${name}\``).join(', ');
-  return [
-    shown,
-    `\`${type}\``,
-    form.column,
-    note ?? form.stored,
-    alternatives,
-    lost ?? form.lost ?? 'nothing',
-  ];
+  return [shown, `\`${type}\``, column, note ?? form.stored, alternatives, lost ?? form.lost ?? 'nothing'];
 }
 
 test('the table in docs/types.md is the table in the code', () => {

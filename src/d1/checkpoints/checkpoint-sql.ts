@@ -15,45 +15,6 @@ export const checkpointColumns: RawBuilder<Row> = sql`id, seq, CAST(start_id AS 
   CAST(end_id AS TEXT) AS end_id, status, cursor, records_processed,
   coalesce(records_written, records_processed) AS records_written, records_rejected, error_message, fence_token`;
 
-/** Columns that this version adds to the guide's table, in the order in which an older table gets them. */
-export const addedColumns: Readonly<Record<string, string>> = {
-  seq: 'INTEGER',
-  cursor: 'TEXT',
-  fence_token: 'INTEGER NOT NULL DEFAULT 0',
-  lease_until: 'INTEGER NOT NULL DEFAULT 0',
-  owner: 'TEXT',
-  plan: 'TEXT',
-  updated_at: 'TEXT',
-  // Null: as many as were processed. So they read where nothing counts them.
-  records_written: 'INTEGER',
-  records_rejected: 'INTEGER NOT NULL DEFAULT 0',
-};
-
-/**
- * A table with the guide's columns alone, as it reads once the others are added and its checkpoints numbered. Where a
- * table has some of the others, its own come first and count.
- */
-export function olderTable(table: RawBuilder<unknown>): RawBuilder<unknown> {
-  return sql`(SELECT *, row_number() OVER (PARTITION BY table_name ORDER BY start_id) AS seq, NULL AS cursor,
-  0 AS fence_token, NULL AS records_written, 0 AS records_rejected FROM ${table})`;
-}
-
-/** The checkpoint table: the guide's columns first, then the protocol's. */
-export function createTable(table: RawBuilder<unknown>): RawBuilder<unknown> {
-  const added = Object.entries(addedColumns).map(([name, type]) => sql`${sql.id(name)} ${sql.raw(type)}`);
-  return sql`CREATE TABLE IF NOT EXISTS ${table} (
-  id INTEGER PRIMARY KEY AUTOINCREMENT,
-  table_name TEXT NOT NULL,
-  start_id INTEGER,
-  end_id INTEGER NOT NULL,
-  status TEXT NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'in_progress', 'completed', 'failed')),
-  records_processed INTEGER NOT NULL DEFAULT 0,
-  error_message TEXT,
-  created_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,
-  ${sql.join(added, sql`,\n  `)}
-)`;
-}
-
 /**
  * The condition under which a worker may move a checkpoint: it is in progress, has our fence token, and stands where
  * we started.

@@ -15,32 +15,23 @@ import type {
   StoredPlan,
   StoreSummary,
 } from '../../contract/index.ts';
-import { isMigratorError } from '../../errors.ts';
 import {
-  addedColumns,
   advanceStatement,
   checkpointColumns,
   claimStatement,
-  createTable,
-  decodeBound,
   decodeCheckpoint,
   encodeRange,
   held,
   integer,
   now,
-  olderTable,
   standsAt,
 } from './checkpoint-sql.ts';
-import { D1Connection, type Query, type Row } from '../connection.ts';
+import type * as Aside from './checkpoint-table.ts';
+import { D1Connection } from '../connection.ts';
 import type { D1DatabaseLike } from '../database.ts';
 
-/** No JSON, so that SQLite refuses it. */
-const plannedAlready = 'planned already';
-
-/** True where {@link D1CheckpointStore.onlyUnplanned} failed because there are checkpoints. */
-export function isPlannedAlready(error: unknown): boolean {
-  return isMigratorError(error) && error.message.includes('malformed JSON');
-}
+/** What is done with the table beside copying. Every run begins with it, so nothing is loaded once it copies. */
+const aside = async (): Promise<typeof Aside> => await import('./checkpoint-table.ts');
 
 /** The options of a {@link D1CheckpointStore}. */
 export interface D1CheckpointStoreOptions {
@@ -63,61 +54,24 @@ export interface D1CheckpointStoreOptions {
 export class D1CheckpointStore implements CheckpointStore {
   readonly identity: string;
   readonly #connection: D1Connection;
-  readonly #table: RawBuilder<unknown>;
-  readonly #name: string;
+  /** @internal */
+  readonly table: RawBuilder<unknown>;
+  readonly #place: Aside.CheckpointTable;
 
   constructor(options: D1CheckpointStoreOptions) {
-    this.#name = options.table ?? 'migration_checkpoints';
-    this.#table = sql.id(this.#name);
+    const name = options.table ?? 'migration_checkpoints';
+    this.table = sql.id(name);
     this.#connection = new D1Connection(options.database);
-    this.identity = `D1 table ${this.#name}`;
+    this.#place = { connection: this.#connection, name, table: this.table };
+    this.identity = `D1 table ${name}`;
   }
 
   async prepare(context?: CallContext): Promise<void> {
-    await this.#connection.changes(createTable(this.#table), context);
-    const present = new Set(
-      (await this.#connection.rows(sql`SELECT name FROM pragma_table_info(${this.#name})`, context)).map(
-        (row) => row['name'],
-      ),
-    );
-    for (const [name, type] of Object.entries(addedColumns)) {
-      if (present.has(name)) continue;
-      await this.#connection.changes(
-        sql`ALTER TABLE ${this.#table} ADD COLUMN ${sql.id(name)} ${sql.raw(type)}`,
-        context,
-      );
-    }
-    const index = (suffix: string): RawBuilder<unknown> => sql.id(`${this.#name}_${suffix}`);
-    await this.#connection.batch(
-      [
-        sql`CREATE UNIQUE INDEX IF NOT EXISTS ${index('seq')} ON ${this.#table} (table_name, seq)`,
-        sql`CREATE INDEX IF NOT EXISTS ${index('status')} ON ${this.#table} (table_name, status, seq)`,
-      ].map((statement) => this.#connection.compile(statement)),
-      context,
-    );
+    await (await aside()).makeTable(this.#place, context);
   }
 
   async readPlan(migration: string, context?: CallContext): Promise<StoredPlan | null> {
-    const of = sql`FROM ${this.#table} WHERE table_name = ${migration}`;
-    try {
-      const [row] = await this.#connection.rows(
-        sql`SELECT count(*) AS checkpoints, max(seq) AS last_seq,
-  (SELECT plan ${of} AND seq = 1) AS plan,
-  (SELECT CAST(end_id AS TEXT) ${of} ORDER BY seq DESC, end_id DESC LIMIT 1) AS end_id ${of}`,
-        context,
-      );
-      return row ? decodePlan(row) : null;
-    } catch (error) {
-      if (!isMigratorError(error)) throw error;
-      if (error.code === 'SINK_TABLE_NOT_FOUND') return null;
-      if (error.code !== 'SINK_COLUMN_MISSING') throw error;
-    }
-    // A table with the guide's columns alone.
-    const [row] = await this.#connection.rows(
-      sql`SELECT count(*) AS checkpoints, CAST(max(end_id) AS TEXT) AS end_id ${of}`,
-      context,
-    );
-    return row ? decodePlan({ ...row, plan: null, last_seq: null }) : null;
+    return await (await aside()).readPlan(this.#place, migration, context);
   }
 
   async append(
@@ -128,33 +82,17 @@ export class D1CheckpointStore implements CheckpointStore {
     const values = `[${ranges.map((range) => encodeRange(range, settings.integerKey)).join(',')}]`;
     const plan = afterSeq === 0 ? sql`CASE key WHEN 0 THEN ${JSON.stringify(settings)} END` : sql`NULL`;
     const changes = await this.#connection.changes(
-      sql`INSERT INTO ${this.#table} (table_name, seq, start_id, end_id, fence_token, plan, updated_at)
+      sql`INSERT INTO ${this.table} (table_name, seq, start_id, end_id, fence_token, plan, updated_at)
   SELECT ${migration}, ${integer(afterSeq)} + key + 1, value->>0, value->>1, abs(random()) % 1099511627776, ${plan}, CURRENT_TIMESTAMP
   FROM json_each(${values})
-  WHERE (SELECT coalesce(max(seq), 0) FROM ${this.#table} WHERE table_name = ${migration}) = ${integer(afterSeq)}`,
+  WHERE (SELECT coalesce(max(seq), 0) FROM ${this.table} WHERE table_name = ${migration}) = ${integer(afterSeq)}`,
       context,
     );
     return changes > 0;
   }
 
   async adopt(migration: string, settings: PlanSettings, context?: CallContext): Promise<boolean> {
-    const of = sql`table_name = ${migration} AND seq IS NULL`;
-    const [row] = await this.#connection.rows(
-      sql`SELECT count(*) AS gaps FROM (
-  SELECT start_id, lag(end_id) OVER (ORDER BY start_id) AS before FROM ${this.#table} WHERE ${of}
-) WHERE before IS NOT NULL AND start_id <> before + 1`,
-      context,
-    );
-    if (Number(row?.['gaps']) > 0) return false;
-    // The plan goes in with the numbers, so that half an adoption is none.
-    const changes = await this.#connection.changes(
-      sql`UPDATE ${this.#table} SET
-  seq = (SELECT count(*) FROM ${this.#table} AS earlier WHERE earlier.table_name = ${migration} AND earlier.start_id <= ${this.#table}.start_id),
-  plan = CASE start_id WHEN (SELECT min(start_id) FROM ${this.#table} WHERE table_name = ${migration}) THEN ${JSON.stringify(settings)} END
-  WHERE ${of}`,
-      context,
-    );
-    return changes > 0;
+    return await (await aside()).adopt(this.#place, migration, settings, context);
   }
 
   async claim(
@@ -163,12 +101,12 @@ export class D1CheckpointStore implements CheckpointStore {
     context?: CallContext,
   ): Promise<ClaimOutcome> {
     const [claimed] = await this.#connection.rows(
-      claimStatement(this.#table, migration, owner, leaseMs),
+      claimStatement(this.table, migration, owner, leaseMs),
       context,
     );
     if (claimed) return { kind: 'claimed', checkpoint: decodeCheckpoint(claimed) };
     const [others] = await this.#connection.rows(
-      sql`SELECT count(*) AS held, max(0, min(lease_until) - ${now}) AS wait FROM ${this.#table}
+      sql`SELECT count(*) AS held, max(0, min(lease_until) - ${now}) AS wait FROM ${this.table}
   WHERE table_name = ${migration} AND status = 'in_progress'`,
       context,
     );
@@ -179,21 +117,21 @@ export class D1CheckpointStore implements CheckpointStore {
 
   async renew(lease: Lease, leaseMs: number, context?: CallContext): Promise<boolean> {
     const changes = await this.#connection.changes(
-      sql`UPDATE ${this.#table} SET lease_until = ${now} + ${integer(leaseMs)} WHERE ${held(lease)}`,
+      sql`UPDATE ${this.table} SET lease_until = ${now} + ${integer(leaseMs)} WHERE ${held(lease)}`,
       context,
     );
     return changes > 0;
   }
 
   async advance(advance: Advance, context?: CallContext): Promise<CommitOutcome> {
-    const changes = await this.#connection.changes(advanceStatement(this.#table, advance), context);
+    const changes = await this.#connection.changes(advanceStatement(this.table, advance), context);
     return changes > 0 ? 'committed' : 'stale';
   }
 
   async release(lease: Lease, outcome: ReleaseOutcome, context?: CallContext): Promise<boolean> {
     const message = outcome.status === 'failed' ? sql`${outcome.errorMessage}` : sql`NULL`;
     const changes = await this.#connection.changes(
-      sql`UPDATE ${this.#table} SET status = ${outcome.status}, error_message = ${message}, lease_until = 0,
+      sql`UPDATE ${this.table} SET status = ${outcome.status}, error_message = ${message}, lease_until = 0,
   updated_at = CURRENT_TIMESTAMP WHERE ${held(lease)}`,
       context,
     );
@@ -202,52 +140,14 @@ export class D1CheckpointStore implements CheckpointStore {
 
   async read(migration: string, id: number, context?: CallContext): Promise<Checkpoint | null> {
     const [row] = await this.#connection.rows(
-      sql`SELECT ${checkpointColumns} FROM ${this.#table} WHERE id = ${integer(id)} AND table_name = ${migration}`,
+      sql`SELECT ${checkpointColumns} FROM ${this.table} WHERE id = ${integer(id)} AND table_name = ${migration}`,
       context,
     );
     return row ? decodeCheckpoint(row) : null;
   }
 
   async summarize(migration: string, context?: CallContext): Promise<StoreSummary> {
-    return await this.#reading((table) => this.#summarize(table, migration, context));
-  }
-
-  async #summarize(
-    table: RawBuilder<unknown>,
-    migration: string,
-    context?: CallContext,
-  ): Promise<StoreSummary> {
-    const of = sql`FROM ${table} WHERE table_name = ${migration}`;
-    const [counts, last, next] = await this.#connection.batch(
-      [
-        sql`SELECT status, count(*) AS checkpoints, sum(records_processed) AS rows,
-  sum(coalesce(records_written, records_processed)) AS written, sum(records_rejected) AS rejected ${of} GROUP BY status`,
-        sql`SELECT ${checkpointColumns} ${of} AND status = 'completed' ORDER BY seq DESC LIMIT 1`,
-        sql`SELECT ${checkpointColumns} FROM (
-  SELECT * FROM (SELECT * ${of} AND status = 'pending' ORDER BY seq LIMIT 1)
-  UNION ALL SELECT * FROM (SELECT * ${of} AND status = 'failed' ORDER BY seq LIMIT 1)
-  UNION ALL SELECT * FROM (SELECT * ${of} AND status = 'in_progress' ORDER BY seq LIMIT 1)
-) ORDER BY seq LIMIT 1`,
-      ].map((statement) => this.#connection.compile(statement)),
-      context,
-    );
-    const statuses = new Map(((counts?.results ?? []) as Row[]).map((row) => [row['status'], row]));
-    const count = (status: string): number => Number(statuses.get(status)?.['checkpoints'] ?? 0);
-    const sum = (field: string): number =>
-      [...statuses.values()].reduce((total, row) => total + Number(row[field]), 0);
-    const first = (rows: unknown[] | undefined): Checkpoint | null =>
-      rows?.[0] ? decodeCheckpoint(rows[0] as Row) : null;
-    return {
-      pending: count('pending'),
-      inProgress: count('in_progress'),
-      completed: count('completed'),
-      failed: count('failed'),
-      recordsProcessed: sum('rows'),
-      recordsWritten: sum('written'),
-      recordsRejected: sum('rejected'),
-      lastCompleted: first(last?.results),
-      next: first(next?.results),
-    };
+    return await (await aside()).summarize(this.#place, migration, context);
   }
 
   async list(
@@ -255,39 +155,15 @@ export class D1CheckpointStore implements CheckpointStore {
     filter: CheckpointFilter = {},
     context?: CallContext,
   ): Promise<readonly Checkpoint[]> {
-    const { status, afterSeq = 0, limit = 1_000 } = filter;
-    const withStatus = status ? sql` AND status = ${status}` : sql``;
-    const rows = await this.#reading((table) =>
-      this.#connection.rows(
-        sql`SELECT ${checkpointColumns} FROM ${table}
-  WHERE table_name = ${migration}${withStatus} AND seq > ${integer(afterSeq)} ORDER BY seq LIMIT ${sql.lit(limit)}`,
-        context,
-      ),
-    );
-    return rows.map(decodeCheckpoint);
-  }
-
-  /** Reads what `prepare` has not made yet as well: a table with the guide's columns alone. */
-  async #reading<T>(read: (table: RawBuilder<unknown>) => Promise<T>): Promise<T> {
-    try {
-      return await read(this.#table);
-    } catch (error) {
-      if (!isMigratorError(error) || error.code !== 'SINK_COLUMN_MISSING') throw error;
-      return await read(olderTable(this.#table));
-    }
+    return await (await aside()).list(this.#place, migration, filter, context);
   }
 
   async reopen(migration: string, ids: readonly number[], context?: CallContext): Promise<void> {
-    await this.#connection.changes(
-      sql`UPDATE ${this.#table} SET status = 'pending', cursor = NULL, records_processed = 0, records_written = NULL,
-  records_rejected = 0, error_message = NULL, lease_until = 0, fence_token = fence_token + 1, updated_at = CURRENT_TIMESTAMP
-  WHERE table_name = ${migration} AND id IN (SELECT value FROM json_each(${JSON.stringify(ids)}))`,
-      context,
-    );
+    await (await aside()).reopen(this.#place, migration, ids, context);
   }
 
   async clear(migration: string, context?: CallContext): Promise<void> {
-    await this.#connection.changes(sql`DELETE FROM ${this.#table} WHERE table_name = ${migration}`, context);
+    await this.#connection.changes(sql`DELETE FROM ${this.table} WHERE table_name = ${migration}`, context);
   }
 
   /**
@@ -300,40 +176,14 @@ export class D1CheckpointStore implements CheckpointStore {
   }
 
   /**
-   * A statement that fails where the migration has checkpoints, and takes its transaction with it: rows are only ever
-   * written under a checkpoint, so what stands beside it in a batch meets none of them.
-   *
-   * @internal
-   */
-  onlyUnplanned(migration: string): Query {
-    const planned = sql`EXISTS (SELECT 1 FROM ${this.#table} WHERE table_name = ${migration})`;
-    return this.#connection.compile(
-      sql`SELECT json(CASE WHEN ${planned} THEN ${plannedAlready} ELSE 'true' END)`,
-    );
-  }
-
-  /**
    * The two halves of an atomic batch: the rows' condition, and the checkpoint's statement.
    *
    * @internal
    */
-  guard(advance: Advance): { readonly condition: RawBuilder<boolean>; readonly move: Query } {
+  guard(advance: Advance): { readonly condition: RawBuilder<boolean>; readonly move: RawBuilder<unknown> } {
     return {
-      condition: sql`EXISTS (SELECT 1 FROM ${this.#table} WHERE ${standsAt(advance.lease, advance.from)})`,
-      move: this.#connection.compile(advanceStatement(this.#table, advance)),
+      condition: sql`EXISTS (SELECT 1 FROM ${this.table} WHERE ${standsAt(advance.lease, advance.from)})`,
+      move: advanceStatement(this.table, advance),
     };
   }
-}
-
-function decodePlan(row: Row): StoredPlan | null {
-  const checkpoints = Number(row['checkpoints']);
-  const end = row['end_id'] as string | null;
-  if (checkpoints === 0 || end === null) return null;
-  const plan = row['plan'] as string | null;
-  return {
-    settings: plan === null ? null : (JSON.parse(plan) as PlanSettings),
-    checkpoints,
-    lastSeq: Number(row['last_seq'] ?? checkpoints),
-    end: decodeBound(end),
-  };
 }

@@ -1,7 +1,7 @@
 import { JsonText } from '../json-text.ts';
 
 /** A statement and its parameters, as the API takes them. */
-interface SentQuery {
+export interface SentQuery {
   readonly sql: string;
   readonly params: readonly (string | JsonText)[];
 }

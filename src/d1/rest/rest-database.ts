@@ -1,11 +1,8 @@
-import { MigratorError, Redactor } from '../../errors.ts';
-import type { D1DatabaseLike, D1ResultLike, D1StatementLike } from '../database.ts';
+import { invalidOption } from '../../errors.ts';
+import type { D1DatabaseLike, D1ResultLike, D1StatementLike, RemoteDatabase } from '../database.ts';
 import { JsonText } from '../json-text.ts';
-import { type Envelope, parseEnvelope } from './envelope.ts';
-import { fromRest } from '../errors.ts';
-import { pacerFor, type RequestPacer, type RequestQuota, type Ticket } from './pacer.ts';
-import { requestBody } from './request-body.ts';
-import { BodyTooLarge, readBody } from './response-body.ts';
+import type { Endpoint } from './client.ts';
+import type { RequestQuota } from './pacer.ts';
 
 /** The options of a {@link D1RestDatabase}. */
 export interface D1RestOptions {
@@ -44,39 +41,51 @@ const cloudflare = 'https://api.cloudflare.com/client/v4';
  * ```
  */
 export class D1RestDatabase implements D1DatabaseLike {
+  /** @internal */
+  readonly overRest: RemoteDatabase['overRest'] = true;
   /** Says which database this is, without credentials. */
   readonly identity: string;
   readonly #options: D1RestOptions;
-  readonly #url: string;
-  readonly #redact: Redactor;
+  readonly #endpoint: Endpoint;
   readonly #signal: AbortSignal | undefined;
   readonly #waited: ((milliseconds: number) => void) | undefined;
-  readonly #pacer: RequestPacer;
 
   /** @throws MigratorError `INVALID_OPTION` where an id, the token or the address is missing or malformed. */
   constructor(options: D1RestOptions, signal?: AbortSignal, waited?: (milliseconds: number) => void) {
-    for (const name of ['accountId', 'databaseId', 'apiToken'] as const) {
-      const value: unknown = options[name];
+    const { accountId, databaseId, apiToken, timeoutMs = 60_000, maxResponseBytes = 32_000_000 } = options;
+    for (const [name, value] of Object.entries({ accountId, databaseId, apiToken })) {
       if (typeof value === 'string' && value.trim() !== '' && !/[\s\p{Cc}]/u.test(value)) continue;
-      throw new MigratorError('INVALID_OPTION', `${name} is missing, or holds blanks.`, {
-        help: 'Pass the account id, the database id and an API token with the permission "D1: Edit".',
-      });
+      throw invalidOption(
+        `${name} is missing, or holds blanks.`,
+        'Pass the account id, the database id and an API token with the permission "D1: Edit".',
+      );
     }
     const base = (options.baseUrl ?? cloudflare).replace(/\/+$/, '');
     if (!URL.canParse(base) || !/^https?:/.test(base)) {
-      throw new MigratorError('INVALID_OPTION', 'baseUrl is not an http address.', {
-        help: 'Leave it out for Cloudflare itself: https://api.cloudflare.com/client/v4.',
-      });
+      throw invalidOption(
+        'baseUrl is not an http address.',
+        'Leave it out for Cloudflare itself: https://api.cloudflare.com/client/v4.',
+      );
     }
-    checkLimits(options);
+    for (const [name, limit] of Object.entries({ timeoutMs, maxResponseBytes })) {
+      // The largest number that a timer takes; a longer one would end at once.
+      if (!isCount(limit) || limit >= 2 ** 31)
+        throw invalidOption(`${name} must be a whole number above 0.`, `Leave ${name} out for its default.`);
+    }
     this.#options = options;
-    this.#url = `${base}/accounts/${encodeURIComponent(options.accountId)}/d1/database/${encodeURIComponent(options.databaseId)}/raw`;
-    this.#redact = new Redactor([options.apiToken]);
     this.#signal = signal;
     this.#waited = waited;
-    // One quota for a user, whichever database or table it is.
-    this.#pacer = pacerFor(`${base} ${options.apiToken}`, quotaOf(options, base));
-    this.identity = `${new URL(base).host} ${options.accountId}/${options.databaseId}`;
+    this.#endpoint = {
+      url: `${base}/accounts/${encodeURIComponent(accountId)}/d1/database/${encodeURIComponent(databaseId)}/raw`,
+      apiToken,
+      // One quota for a user, whichever database or table it is.
+      user: `${base} ${apiToken}`,
+      quota: quotaOf(options, base),
+      timeoutMs,
+      maxResponseBytes,
+      fetch: options.fetch,
+    };
+    this.identity = `${new URL(base).host} ${accountId}/${databaseId}`;
   }
 
   /** The same database; its requests end with the signal. @param waited - told of milliseconds of waiting for the quota. */
@@ -94,85 +103,19 @@ export class D1RestDatabase implements D1DatabaseLike {
     return await this.#send(own, true);
   }
 
-  async #send(statements: readonly D1RestStatement[], batch: boolean): Promise<D1ResultLike[]> {
-    const { response, text } = await this.#post(requestBody(statements, batch));
-    const envelope = parseEnvelope(text);
-    if (!response.ok || envelope?.success !== true) throw this.#failure(response, envelope, text);
-    const { results } = envelope;
-    if (results?.length !== statements.length) {
-      const found = results === null ? 'results of another form' : `${results.length} results`;
-      throw misunderstood(`${found} for ${statements.length} statements`);
-    }
-    return [...results];
-  }
-
-  async #post(body: string | Uint8Array<ArrayBuffer>): Promise<{ response: Response; text: string }> {
-    const ticket = await this.#admitted();
-    const timeout = AbortSignal.timeout(this.#options.timeoutMs ?? 60_000);
-    const signal = this.#signal ? AbortSignal.any([this.#signal, timeout]) : timeout;
-    let headers: Headers | undefined;
-    try {
-      const response = await (this.#options.fetch ?? fetch)(this.#url, {
-        method: 'POST',
-        headers: { authorization: `Bearer ${this.#options.apiToken}`, 'content-type': 'application/json' },
-        body,
-        signal,
-        // The token and the rows go to no other address, whoever asks for it.
-        redirect: 'manual',
-      });
-      ({ headers } = response);
-      return { response, text: await readBody(response, this.#options.maxResponseBytes ?? 32_000_000) };
-    } catch (error) {
-      if (this.#signal?.aborted) throw this.#signal.reason;
-      if (error instanceof BodyTooLarge) throw misunderstood('the answer is longer than maxResponseBytes');
-      throw this.#unreachable(error, timeout.aborted);
-    } finally {
-      this.#pacer.answered(ticket, headers);
-    }
-  }
-
-  /** Waits until the quota has room for one more request. */
-  async #admitted(): Promise<Ticket> {
-    for (;;) {
-      this.#signal?.throwIfAborted();
-      const admitted = this.#pacer.admit();
-      if (typeof admitted !== 'number') return admitted;
-      const started = performance.now();
-      await pause(admitted, this.#signal);
-      this.#waited?.(performance.now() - started);
-    }
-  }
-
-  #unreachable(error: unknown, timedOut: boolean): MigratorError {
-    const code = connectionCode(error);
-    const what = timedOut ? 'no answer in time' : (code ?? 'the connection broke');
-    return new MigratorError('SINK_UNREACHABLE', `D1 API at ${new URL(this.#url).host}: ${what}.`, {
-      help: 'Check the network and CLOUDFLARE_API_BASE_URL. The migrator tries again; what was written stays written.',
-      retryable: true,
-      // Where no connection was made, nothing can have been written.
-      ambiguous: !['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN'].includes(code ?? ''),
-      cause: this.#redact.cause(error),
+  /** What sends is loaded with the first request, which asks what is there: long before anything is written. */
+  async #send(statements: readonly D1RestStatement[], isBatch: boolean): Promise<D1ResultLike[]> {
+    const { sendQueries } = await import('./client.ts');
+    return await sendQueries(this.#endpoint, statements, isBatch, {
+      signal: this.#signal,
+      waited: this.#waited,
     });
-  }
-
-  #failure(response: Response, envelope: Envelope | null, text: string): MigratorError {
-    if (response.ok && envelope === null) return misunderstood('the answer is not JSON, or not all of it');
-    const first = envelope?.error;
-    const error = fromRest({
-      status: response.status,
-      headers: response.headers,
-      code: first?.code ?? (envelope ? 0 : null),
-      message: this.#redact.text(first?.message ?? (envelope ? 'the API reports a failure' : brief(text))),
-    });
-    if (error.code !== 'SINK_RATE_LIMITED') return error;
-    return error.with({ retryAfterMs: this.#pacer.refused(error.retryAfterMs) });
   }
 }
 
 /** A statement of a {@link D1RestDatabase}. */
 export class D1RestStatement implements D1StatementLike {
   readonly sql: string;
-  /** @internal */
   readonly params: readonly (string | JsonText)[];
   readonly #send: (statement: D1RestStatement) => Promise<D1ResultLike[]>;
 
@@ -196,12 +139,9 @@ export class D1RestStatement implements D1StatementLike {
       if (typeof value === 'string' || value instanceof JsonText) return value;
       if (typeof value === 'number' || typeof value === 'bigint') return String(value);
       if (typeof value === 'boolean') return value ? '1' : '0';
-      throw new MigratorError(
-        'INVALID_OPTION',
+      throw invalidOption(
         `A parameter of type ${value === null ? 'null' : typeof value} cannot be sent over the REST API.`,
-        {
-          help: 'Pass texts, numbers or booleans, and write NULL into the statement itself.',
-        },
+        'Pass texts, numbers or booleans, and write NULL into the statement itself.',
       );
     });
     return new D1RestStatement(this.#send, this.sql, params);
@@ -213,62 +153,17 @@ export class D1RestStatement implements D1StatementLike {
   }
 }
 
-/** An answer that cannot be understood says nothing of what was written: the checkpoint has to be asked. */
-function misunderstood(what: string): MigratorError {
-  return new MigratorError('SINK_PROTOCOL', `D1 API: ${what}.`, {
-    help: 'The migrator reads what was written and tries again. If it stays, check CLOUDFLARE_API_BASE_URL.',
-    retryable: true,
-    ambiguous: true,
-  });
-}
-
-/** Waits, or ends with the signal without a word: whoever asked looks at the signal next. */
-function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, milliseconds);
-    signal?.addEventListener('abort', end, { once: true });
-  });
-}
-
-function checkLimits(options: D1RestOptions): void {
-  for (const name of ['timeoutMs', 'maxResponseBytes'] as const) {
-    const value: unknown = options[name];
-    if (value === undefined) continue;
-    // The largest number that a timer takes; a longer one would end at once.
-    if (typeof value === 'number' && Number.isInteger(value) && value > 0 && value < 2 ** 31) continue;
-    throw new MigratorError('INVALID_OPTION', `${name} must be a whole number above 0.`, {
-      help: `Leave ${name} out for its default.`,
-    });
-  }
-}
-
 function quotaOf({ quota }: D1RestOptions, base: string): RequestQuota {
   const { requests = 1_200, windowMs = 300_000 } = quota ?? {};
   if (!quota && base !== cloudflare) return { requests: Infinity, windowMs };
-  if (Number.isInteger(requests) && requests > 0 && Number.isInteger(windowMs) && windowMs > 0) {
-    return { requests, windowMs };
-  }
-  throw new MigratorError('INVALID_OPTION', 'quota must be whole numbers above 0.', {
-    help: 'quota: { requests: 1200, windowMs: 300000 } is the default. Leave it out for Cloudflare itself.',
-  });
+  if (isCount(requests) && isCount(windowMs)) return { requests, windowMs };
+  throw invalidOption(
+    'quota must be whole numbers above 0.',
+    'quota: { requests: 1200, windowMs: 300000 } is the default. Leave it out for Cloudflare itself.',
+  );
 }
 
-/** The system's code below a failed fetch: `ECONNREFUSED`, `ENOTFOUND`... */
-function connectionCode(error: unknown): string | null {
-  for (let at: unknown = error; at instanceof Error; at = at.cause) {
-    if ('code' in at && typeof at.code === 'string') return at.code;
-  }
-  return null;
-}
-
-/** A few words of a body that is not the API's own: an HTML page is named, not quoted. */
-function brief(text: string): string {
-  const start = text.trimStart().slice(0, 100);
-  if (start === '') return 'an empty answer';
-  return start.startsWith('<') ? 'an HTML page' : "an answer that is not the API's";
+/** Whatever the host passed: a compiler may not have seen it. */
+function isCount(value: unknown): boolean {
+  return Number.isInteger(value) && Number(value) > 0;
 }

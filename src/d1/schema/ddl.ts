@@ -3,23 +3,22 @@ import type { CallContext, Finding, RowShape } from '../../contract/index.ts';
 import { MigratorError } from '../../errors.ts';
 import { type Carried, carryOver } from './carry-over.ts';
 import { type CarryOver, type NamesTaken, referredTable } from './carry-options.ts';
-import type { D1Connection } from '../connection.ts';
+import { compiled, type D1Connection } from '../connection.ts';
 import type { FloatForm, StoreOptions } from '../values/forms.ts';
-import {
-  createTableStatement,
-  describeTable,
-  primaryKeyOf,
-  type TableDescription,
-  type TableOptions,
-} from './table.ts';
+import { createTableStatement, indexesOfNew } from './new-table.ts';
+import { describeTable, primaryKeyOf, type TableDescription, type TableOptions } from './table.ts';
+import { quoteName } from './translate.ts';
+import { declaredFor } from '../values/choose-forms.ts';
 import type { ColumnForm } from '../values/types.ts';
 
 /** The statements that make a target's table and its indexes, in the order in which they run. */
 export interface Ddl {
-  /** True: the table that is there is dropped first, in one transaction with {@link create}. */
-  readonly replaces: boolean;
+  /** Drops the table that is there, in one transaction with {@link create}; null: it stays. */
+  readonly drop: string | null;
   /** Null: the table is there and stays. */
   readonly create: string | null;
+  /** Indexes of the table that is made by {@link create} itself. */
+  readonly indexes: number;
   /** Indexes that are made before the first row comes, and after the last. */
   readonly before: readonly string[];
   readonly after: readonly string[];
@@ -32,7 +31,6 @@ export interface DdlParts {
   readonly table: string;
   readonly shape: RowShape;
   readonly forms: readonly ColumnForm[];
-  readonly store: StoreOptions;
   readonly wanted: CarryOver;
   readonly options: TableOptions;
   /** True: the sink makes the table. */
@@ -43,12 +41,11 @@ export interface DdlParts {
 
 /** Decides what to make. Reads D1's schema where that decides something, and writes nothing. */
 export async function ddlOf(parts: DdlParts, context?: CallContext): Promise<Ddl> {
-  const { connection, table, shape, forms, store, wanted, options, isNew, replaces } = parts;
+  const { connection, table, shape, forms, wanted, options, isNew, replaces } = parts;
   const columns = new Map(
     shape.columns.flatMap(({ name, type, nativeType }, index) => {
       const form = forms[index];
-      const stored = Object.hasOwn(store, name) ? store[name] : undefined;
-      return form ? [[name, { type, nativeType, stored, form }] as const] : [];
+      return form ? [[name, { type, nativeType, stored: form.stored, form }] as const] : [];
     }),
   );
   const [taken, parents] = await Promise.all([readNames(parts, context), readParents(parts, context)]);
@@ -64,10 +61,11 @@ export async function ddlOf(parts: DdlParts, context?: CallContext): Promise<Ddl
   });
   const { before, after } = carried;
   return {
-    replaces,
+    drop: replaces ? `DROP TABLE IF EXISTS ${quoteName(table)}` : null,
     create: isNew
-      ? connection.compile(createTableStatement(table, shape, forms, { ...options, ...carried })).sql
+      ? compiled(createTableStatement(table, shape, forms, { ...options, ...carried })).sql
       : null,
+    indexes: isNew ? indexesOfNew(shape, forms, options) : 0,
     before,
     after,
     findings: [
@@ -107,7 +105,7 @@ export function checkTableOptions(
     );
   }
   const texts = shape.columns.filter(({ name, type }) => {
-    const form = Object.hasOwn(store, name) ? store[name] : undefined;
+    const form = declaredFor(store, name);
     if (type !== 'float' || typeof form !== 'object') return false;
     const { nan, infinity } = form as FloatForm;
     return nan === 'text' || infinity === 'text';

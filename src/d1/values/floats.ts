@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { CallContext } from '../../contract/index.ts';
 import type { D1Connection } from '../connection.ts';
+import type { ValueEncoder } from './value-encoders.ts';
 
 /**
  * Which floats an endpoint reads from JSON without a mistake. Runtimes before mid-2026 misread one in six doubles of
@@ -47,6 +48,13 @@ function countRight(texts: readonly string[]): ReturnType<typeof sql> {
 
 function words(text: string): string[] {
   return text.trim().split(/\s+/);
+}
+
+/** Digits where the endpoint reads them without a mistake, mantissa and exponent elsewhere. */
+export function finiteFloat(reading: FloatReading): ValueEncoder {
+  if (reading === 'all') return (value) => value;
+  if (reading === 'none') return mantissaAndExponent;
+  return (value) => (value.includes('e') ? mantissaAndExponent(value) : value);
 }
 
 const bits = new DataView(new ArrayBuffer(8));

@@ -1,12 +1,8 @@
 import { type RawBuilder, sql } from 'kysely';
-import type { Key, RowShape } from '../../contract/index.ts';
+import type { Key } from '../../contract/index.ts';
 import type { Row } from '../connection.ts';
 import { type ColumnForm, valueExpression } from './types.ts';
-
-/** The forms of the key's columns, in key order. Columns that do not travel have none. */
-export function keyFormsOf({ columns, key }: RowShape, forms: readonly ColumnForm[]): ColumnForm[] {
-  return key.flatMap(({ name }) => forms[columns.findIndex((column) => column.name === name)] ?? []);
-}
+import { decoderOf } from './value-decoders.ts';
 
 /** A key as the values that are stored. */
 export function keyTuple(forms: readonly ColumnForm[], key: Key): RawBuilder<unknown> {
@@ -42,8 +38,9 @@ export function keyTexts(forms: readonly ColumnForm[]): RawBuilder<unknown> {
 
 /** The keys of rows that were selected with {@link keyTexts}, in canonical text. */
 export function keysOf(forms: readonly ColumnForm[], rows: readonly Row[]): Key[] {
+  const decoders = forms.map(decoderOf);
   return rows.map((row) =>
-    forms.map(({ decode }, index) => {
+    decoders.map((decode, index) => {
       const text = String(row[`k${index}`]);
       return decode ? decode(text) : text;
     }),

@@ -1,7 +1,7 @@
 import type { ColumnDescriptor } from '../../contract/index.ts';
 import { type EpochUnit, fromEpoch } from './epochs.ts';
 import { mantissaAndExponent } from './floats.ts';
-import type { StoredForm } from './forms.ts';
+import type { ColumnForm } from './types.ts';
 
 /** Turns what D1 answers for a stored value back into the canonical text that the source has for it. */
 export type ValueDecoder = (stored: string) => string;
@@ -9,7 +9,7 @@ export type ValueDecoder = (stored: string) => string;
 const asIs: ValueDecoder = (stored) => stored;
 
 /** The way back from a column's form, for keys. Null: the text that the source would have cannot be known. */
-export function decoderOf(column: ColumnDescriptor, form: StoredForm | undefined): ValueDecoder | null {
+export function decoderOf({ column, stored: form }: ColumnForm): ValueDecoder | null {
   const { type } = column;
   const since1970 =
     (unit: EpochUnit): ValueDecoder =>

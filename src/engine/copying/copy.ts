@@ -8,7 +8,7 @@ import type {
   RejectedRow,
 } from '../../contract/index.ts';
 import { BatchQueue } from '../batch-queue.ts';
-import { type FilledBatch, PipelineBatches, PlainBatches } from './batches.ts';
+import { type FilledBatch, PlainBatches } from './batches.ts';
 import type { CopyJob } from './job.ts';
 import { sleep } from '../retry.ts';
 import { complete, type Position, send } from './send.ts';
@@ -98,9 +98,7 @@ async function copyFrom(
     onCommitted({ cursor: to, rows, written, rejects, bytes, end, milliseconds, checkpointRows });
     if (job.batchDelayMs > 0 && !isLast) await sleep(job.batchDelayMs, job.stop).catch(() => undefined);
   });
-  const source = job.pipeline
-    ? new PipelineBatches(job, job.pipeline, checkpoint.seq)
-    : new PlainBatches(job);
+  const source = job.pipeline?.batches(job, checkpoint.seq) ?? new PlainBatches(job);
   const push = ({ batch, rows, rejects, last, end }: FilledBatch, isLast: boolean): void => {
     const { rows: written } = batch;
     const { leaseMs } = job;

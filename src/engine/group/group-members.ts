@@ -2,7 +2,7 @@ import type { CallContext } from '../../contract/index.ts';
 import { MigratorError } from '../../errors.ts';
 import type { GroupMember } from './group.ts';
 import type { EngineOptions } from '../options.ts';
-import { resultShape } from '../rows/result-shape.ts';
+import { shapeOf } from '../planning/survey.ts';
 
 /** What a table is called until its source has been asked. */
 export function provisionalName({ name }: EngineOptions, index: number): string {
@@ -51,7 +51,7 @@ async function shareStore(
   if (store === other) return true;
   if (store.identity !== other.identity) return false;
   try {
-    const shape = resultShape(migration, await source.describe(context), transform);
+    const shape = await shapeOf(migration, await source.describe(context), transform);
     const target = await sink.prepare(shape, context);
     return target.delivery(other) === 'exactly-once' || target.delivery(store) !== 'exactly-once';
   } catch {

@@ -1,6 +1,7 @@
 import pLimit from 'p-limit';
 import type { PauseReason, RunResult } from '../../contract/index.ts';
 import { type GroupResult, isMigratorError, MigratorError, type TableResult } from '../../errors.ts';
+import type { GroupOrder } from './group-options.ts';
 import type { RunOptions } from '../run.ts';
 import { SharedBudget } from './shared-budget.ts';
 
@@ -18,9 +19,6 @@ export interface Turn<Member extends GroupMember = GroupMember> {
   readonly member: Member;
   readonly parents: readonly Member[];
 }
-
-/** `references`: parents before children, else as given. `given`: as given, whatever refers to what. */
-export type GroupOrder = 'references' | 'given';
 
 /**
  * Puts tables in the order of copying. In the given order a table waits for the parents before it alone.
@@ -312,22 +310,4 @@ export async function askEach<Member, Answer>(
 ): Promise<Answer[]> {
   const limit = pLimit(concurrency);
   return await Promise.all(members.map((member, index) => limit(() => ask(member, index))));
-}
-
-/** Checks the options of a group that are not those of its migrators. */
-export function checkGroupOptions(concurrency: number, order: string): void {
-  if (!Number.isInteger(concurrency) || concurrency < 1) {
-    throw new MigratorError(
-      'INVALID_OPTION',
-      `concurrency must be a whole number from 1, not ${concurrency}.`,
-      {
-        help: 'It is the number of tables that are copied at the same time.',
-      },
-    );
-  }
-  if (order !== 'references' && order !== 'given') {
-    throw new MigratorError('INVALID_OPTION', `order must be "references" or "given", not "${order}".`, {
-      help: 'Leave it out to copy parents before their children.',
-    });
-  }
 }

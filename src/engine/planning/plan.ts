@@ -1,8 +1,6 @@
 import type {
   CallContext,
   Delivery,
-  Finding,
-  Fingerprint,
   Key,
   PlanSettings,
   RowShape,
@@ -10,10 +8,8 @@ import type {
   SourceDescription,
   StoredPlan,
 } from '../../contract/index.ts';
-import { errorCodes, MigratorError, type MigratorErrorCode, rowTooLarge } from '../../errors.ts';
 import type { EngineOptions } from '../options.ts';
-import { RowPipeline } from '../rows/pipeline.ts';
-import { resultShape } from '../rows/result-shape.ts';
+import type { RowPipeline } from '../rows/pipeline.ts';
 
 /** Both sides, described and checked against each other and against the stored plan. Nothing is written yet. */
 export interface Prepared {
@@ -29,111 +25,6 @@ export interface Prepared {
   readonly stored: StoredPlan | null;
 }
 
-/** {@link Prepared}, and everything that keeps a run from beginning. */
-export interface Survey {
-  /** Where the stored plan cannot be continued, `stored` is null, as it is after a reset. */
-  readonly prepared: Prepared;
-  /** In the order in which a run refuses them. */
-  readonly problems: readonly MigratorError[];
-  /** True: checkpoints are stored, whether they can be continued or not. */
-  readonly planned: boolean;
-}
-
-/** Reads both sides and refuses everything that cannot work. Writes nothing on either side. */
-export async function prepare(options: EngineOptions, context: CallContext): Promise<Prepared> {
-  const { prepared, problems } = await survey(options, context);
-  const [problem] = problems;
-  if (problem) throw problem;
-  const { migration, target, stored, pipeline } = prepared;
-  // A transform may make a row smaller, and a row that is to be set aside stops nothing.
-  if (stored || pipeline) return prepared;
-  const key = await options.source.findOversizedRow?.(target.maxRowBytes, context);
-  if (key) throw rowTooLarge(target.maxRowBytes).with({ migration, key });
-  return prepared;
-}
-
-/** Reads both sides and collects what cannot work. Writes nothing on either side. */
-export async function survey(options: EngineOptions, context: CallContext): Promise<Survey> {
-  const { source, sink, store } = options;
-  const description = await source.describe(context);
-  const migration = options.name ?? description.name;
-  const { key } = description;
-  const { transform, validate, onReject } = options;
-  // Before the sink's table is looked at: whether it may be made anew depends on it.
-  let stored = await store.readPlan(migration, context);
-  const shape = { ...resultShape(migration, description, transform), planned: stored !== null };
-  const target = await sink.prepare(shape, context);
-  const upsert = target.mode === 'upsert';
-  const pipeline =
-    transform === null && validate === null && onReject === 'stop'
-      ? null
-      : new RowPipeline({ description, shape, transform, validate, upsert });
-  const delivery = target.delivery(store);
-  const problems = (target.findings ?? []).flatMap((finding) => problemOf(migration, finding));
-  if (delivery === 'at-least-once' && target.mode === 'insert') {
-    problems.push(
-      new MigratorError(
-        'DELIVERY_REFUSED',
-        `${target.identity} has no key to find a row by, and rows and checkpoints cannot be written in one transaction here.`,
-        {
-          migration,
-          help: "Give the sink table a primary key or a unique index on the key columns, or keep the checkpoints in the sink's own database, behind an endpoint whose batches are atomic.",
-        },
-      ),
-    );
-  }
-  const occupied = stored === null && target.mode === 'insert' && !(await target.isEmpty(context));
-  // Another process may have planned and begun between the two questions: then these rows are its own.
-  if (occupied) stored = await store.readPlan(migration, context);
-  const fingerprint = fingerprintOf(options, description, shape, target, delivery);
-  const mismatch = stored && storedPlanProblem(migration, stored, fingerprint);
-  if (mismatch) problems.push(mismatch);
-  if (occupied && !stored) problems.push(notEmpty(migration, target));
-  const usable = mismatch ? null : stored;
-  const settings: PlanSettings = {
-    fingerprint,
-    checkpointSize:
-      usable?.settings?.checkpointSize ??
-      (options.checkpointSize === 'auto'
-        ? checkpointSizeFor(description.estimatedRows)
-        : options.checkpointSize),
-    integerKey: key.length === 1 && key[0]?.type === 'integer',
-  };
-  const prepared = { migration, description, shape, pipeline, target, delivery, settings, stored: usable };
-  return { prepared, problems, planned: stored !== null };
-}
-
-/** What a sink finds with the code of an error keeps a run from beginning, as that error. */
-function problemOf(migration: string, { code, severity, message, help }: Finding): MigratorError[] {
-  return severity === 'error' && isErrorCode(code)
-    ? [new MigratorError(code, message, { migration, help })]
-    : [];
-}
-
-function isErrorCode(code: string): code is MigratorErrorCode {
-  return Object.hasOwn(errorCodes, code);
-}
-
-/** Refuses a run whose plan has findings of severity `error`. Nothing is written yet. */
-export function refuseErrors({ migration, description, target }: Prepared): void {
-  const errors = [...(description.findings ?? []), ...(target.findings ?? [])].filter(
-    ({ severity }) => severity === 'error',
-  );
-  if (errors.length === 0) return;
-  throw new MigratorError(
-    'PLAN_REFUSED',
-    `The plan cannot be carried out: ${errors.map(({ code, message }) => `${code}: ${message}`).join(' ')}`,
-    { migration, help: errors.map(({ help }) => help).join(' ') },
-  );
-}
-
-/** The guide's table: checkpoints of a bearable number and size. */
-function checkpointSizeFor(rows: number): number {
-  if (rows < 100_000) return 10_000;
-  if (rows < 500_000) return 25_000;
-  return rows < 2_000_000 ? 50_000 : 100_000;
-}
-
 /**
  * Makes the tables and the plan, or lengthens the plan by what came after its end. Safe beside other processes that
  * do the same.
@@ -146,6 +37,7 @@ export async function ensurePlan(
   context: CallContext,
   onAdded: (checkpoints: number) => void,
 ): Promise<void> {
+  const { adopt, checkStoredPlan } = await import('./survey.ts');
   const { store, source } = options;
   const { migration, settings } = prepared;
   await store.prepare(context);
@@ -174,97 +66,4 @@ export async function ensurePlan(
     lastSeq = stored?.lastSeq ?? 0;
     after = stored?.end ?? null;
   }
-}
-
-/** Takes over checkpoints that have no settings: an earlier system made them, or someone deleted the first. */
-async function adopt(
-  options: EngineOptions,
-  { migration, settings }: Prepared,
-  context: CallContext,
-): Promise<void> {
-  if (await options.store.adopt(migration, settings, context)) return;
-  const stored = await options.store.readPlan(migration, context);
-  if (!stored?.settings)
-    throw planIncomplete(migration, 'The stored checkpoints do not cover the keys without a gap');
-  checkStoredPlan(migration, stored, settings.fingerprint);
-}
-
-function fingerprintOf(
-  options: EngineOptions,
-  description: SourceDescription,
-  shape: RowShape,
-  target: SinkTarget,
-  delivery: Delivery,
-): Fingerprint {
-  const names = (columns: SourceDescription['columns']): string =>
-    columns.map((column) => `${column.name} ${column.nativeType}`).join(', ');
-  return {
-    source: description.identity,
-    sink: target.identity,
-    ...(delivery === 'at-least-once' && target.database ? { database: target.database } : {}),
-    key: names(description.key),
-    columns: names(description.columns),
-    checkpointSize: String(options.checkpointSize),
-    ...description.settings,
-    ...target.settings,
-    ...(options.transform && {
-      transform: options.transform.version,
-      'transform.columns': names(shape.columns),
-      'transform.key': names(shape.key),
-    }),
-  };
-}
-
-function checkStoredPlan(migration: string, stored: StoredPlan, fingerprint: Fingerprint): void {
-  const problem = storedPlanProblem(migration, stored, fingerprint);
-  if (problem) throw problem;
-}
-
-/** Why a stored plan cannot be continued; null where it can. */
-function storedPlanProblem(
-  migration: string,
-  stored: StoredPlan,
-  fingerprint: Fingerprint,
-): MigratorError | null {
-  if (stored.settings !== null && stored.lastSeq !== stored.checkpoints) {
-    const missing = stored.lastSeq - stored.checkpoints;
-    return planIncomplete(
-      migration,
-      `The plan ends at checkpoint ${stored.lastSeq}, but ${missing} of its checkpoints are not there any more`,
-    );
-  }
-  const before = stored.settings?.fingerprint;
-  if (!before) return null;
-  const changes = [...new Set([...Object.keys(before), ...Object.keys(fingerprint)])]
-    .filter((setting) => before[setting] !== fingerprint[setting])
-    .map(
-      (setting) => `${setting} was ${before[setting] ?? 'not set'}, now ${fingerprint[setting] ?? 'not set'}`,
-    );
-  if (changes.length === 0) return null;
-  return new MigratorError(
-    'PLAN_MISMATCH',
-    `The stored plan was made with other settings: ${changes.join('; ')}.`,
-    {
-      migration,
-      help: 'Run with the former settings to go on with it, give this migration another name, or forget the plan with reset() (RESUME_MODE=false) and start anew.',
-    },
-  );
-}
-
-function planIncomplete(migration: string, what: string): MigratorError {
-  return new MigratorError('PLAN_INCOMPLETE', `${what}; the rows between them would never be copied.`, {
-    migration,
-    help: "Delete all checkpoints of this migration (reset(), or RESUME_MODE=false) to plan it anew. To copy a range again, set its status to 'pending' and its cursor to NULL instead of deleting it.",
-  });
-}
-
-function notEmpty(migration: string, target: SinkTarget): MigratorError {
-  return new MigratorError(
-    'SINK_NOT_EMPTY',
-    `${target.identity} has rows already, and no key to find a row by: copying from the start could double them.`,
-    {
-      migration,
-      help: 'Empty the table, or give it a primary key or a unique index on the key columns, so that rows are upserted.',
-    },
-  );
 }

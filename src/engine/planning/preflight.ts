@@ -9,12 +9,13 @@ import type {
   Severity,
   SinkEstimate,
 } from '../../contract/index.ts';
-import type { MigratorError } from '../../errors.ts';
+import { invalidOption, type MigratorError } from '../../errors.ts';
 import { withDeadline } from './deadline.ts';
-import type { EngineOptions } from '../options.ts';
-import { type Prepared, survey } from './plan.ts';
+import { type EngineOptions, show } from '../options.ts';
+import type { Prepared } from './plan.ts';
+import { survey } from './survey.ts';
 import { emptyProgress, readProgress } from '../progress.ts';
-import { type RetryNotice, withRetries } from '../retry.ts';
+import { retryEvent, type RetryNotice, withRetries } from '../retry.ts';
 import type { Emit } from '../copying/scheduler.ts';
 import { Spread } from './spread.ts';
 import { checkAll, checkSample, sampledRows, ValueCheck } from './value-check.ts';
@@ -34,8 +35,18 @@ const unknown: SinkEstimate = {
   maxStoredBytes: null,
 };
 
+/** Checks the options of a plan. */
+function checkPlanOptions({ values = 'sample' }: PlanOptions): void {
+  if (['sample', 'all', 'none'].includes(values)) return;
+  throw invalidOption(
+    `values must not be ${show(values)}.`,
+    "It is 'sample' (some pages), 'all' (every row) or 'none'.",
+  );
+}
+
 /** Shows what a run would do. Writes nothing on either side. */
 export async function preflight(options: EngineOptions, plan: PlanOptions, emit: Emit): Promise<PlanPreview> {
+  checkPlanOptions(plan);
   return await new Preflight(options, plan, emit).preview();
 }
 
@@ -84,7 +95,7 @@ class Preflight {
     const done = stored ? progress : emptyProgress(migration);
     const left = done.checkpoints.total - done.checkpoints.completed + ranges.count;
     const leftRows = left === 0 ? 0 : Math.max(0, totalRows - done.rows);
-    const estimate = this.#estimate(prepared, check, {
+    const estimate = await this.#estimate(prepared, check, {
       rows: totalRows,
       leftRows,
       rowBytes: totalRows === 0 ? 0 : totalBytes / totalRows,
@@ -221,7 +232,7 @@ class Preflight {
     return found;
   }
 
-  #estimate(
+  async #estimate(
     { target, settings }: Prepared,
     check: ValueCheck,
     work: {
@@ -231,7 +242,7 @@ class Preflight {
       readonly checkpoints: number;
       readonly newCheckpoints: number;
     },
-  ): SinkEstimate {
+  ): Promise<SinkEstimate> {
     const { concurrency, batchSize } = this.#options;
     const { rows, leftRows, rowBytes, checkpoints, newCheckpoints } = work;
     const { checkpointSize } = settings;
@@ -239,12 +250,16 @@ class Preflight {
     // A transform may skip rows, or make several of one.
     const each = check.rows > 0 ? check.written / check.rows : 1;
     const common = { checkpoints, newCheckpoints, checkpointSize, concurrency, batchSize, sample };
-    const left = target.estimate?.({
+    const left = await target.estimate?.({
       ...common,
       rows: Math.round(leftRows * each),
       bytes: leftRows * rowBytes,
     });
-    const whole = target.estimate?.({ ...common, rows: Math.round(rows * each), bytes: rows * rowBytes });
+    const whole = await target.estimate?.({
+      ...common,
+      rows: Math.round(rows * each),
+      bytes: rows * rowBytes,
+    });
     if (!left || !whole) return unknown;
     return { ...left, storedBytes: whole.storedBytes, findings: whole.findings };
   }
@@ -255,9 +270,8 @@ class Preflight {
     );
   }
 
-  #retried({ operation, attempt, delayMs, error }: RetryNotice): void {
-    const { code, message } = error;
-    this.#emit('retry', { migration: this.#migration, operation, attempt, delayMs, code, message });
+  #retried(notice: RetryNotice): void {
+    this.#emit('retry', retryEvent(this.#migration, notice));
   }
 }
 

@@ -8,8 +8,10 @@ import type {
   SourceDescription,
   TextRow,
 } from '../../contract/index.ts';
-import { errorCodes, isMigratorError, type MigratorError, rowTooLarge, showKey } from '../../errors.ts';
-import { keyOf, pages, type PageReader } from '../paging.ts';
+import { errorCodes } from '../../error-codes.ts';
+import { isMigratorError, type MigratorError, rowTooLarge, showKey } from '../../errors.ts';
+import { pages } from '../pages.ts';
+import { keyOf, type PageReader } from '../paging.ts';
 import { type RowOutcome, RowRefusal } from '../rows/refusal.ts';
 import type { Prepared } from './plan.ts';
 import { Spread } from './spread.ts';

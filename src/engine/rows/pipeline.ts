@@ -1,5 +1,7 @@
 import type { RowSchema, RowSchemaIssue, RowSchemaResult, TextRow } from '../../contract/index.ts';
-import { MigratorError } from '../../errors.ts';
+import { invalidOption, MigratorError } from '../../errors.ts';
+import type { CopyJob } from '../copying/job.ts';
+import { PipelineBatches } from '../copying/pipeline-batches.ts';
 import { decoderOf, type ValueDecoder } from './decode-values.ts';
 import { type RowOutcome, RowRefusal } from './refusal.ts';
 import { ResultEncoder, type ResultParts } from './result-encoder.ts';
@@ -23,15 +25,21 @@ export class RowPipeline {
     const { description, transform } = parts;
     // Assigning to this name would change the object itself.
     if (description.columns.some(({ name }) => name === '__proto__')) {
-      throw new MigratorError('INVALID_OPTION', 'A column is called __proto__, which no property can be.', {
-        help: 'Give it another name with the `columns` option of the source.',
-      });
+      throw invalidOption(
+        'A column is called __proto__, which no property can be.',
+        'Give it another name with the `columns` option of the source.',
+      );
     }
     this.#parts = parts;
     this.keepsKey = transform === null || transform.key === null;
     this.#names = description.columns.map(({ name }) => name);
     this.#decoders = description.columns.map(decoderOf);
     this.#encoder = new ResultEncoder(parts, this.keepsKey);
+  }
+
+  /** What puts into batches what becomes of the rows of a checkpoint: a copy without a pipeline needs none of it. */
+  batches(job: CopyJob, seq: number): PipelineBatches {
+    return new PipelineBatches(job, this, seq);
   }
 
   /** Never throws: what host code throws is a refusal. A promise only where the schema gave one. */

@@ -9,16 +9,15 @@ const nativeNames: Readonly<Partial<Record<string, string>>> = {
 };
 
 /**
- * The rows that the sink gets: the source's, or what a transform makes of them.
+ * The rows that a transform makes of the source's.
  *
  * @throws MigratorError `INVALID_OPTION` where the transform's columns or key cannot be.
  */
 export function resultShape(
   migration: string,
-  { columns: sourceColumns, key: sourceKey, schema }: SourceDescription,
-  transform: CheckedTransform | null,
+  { columns: sourceColumns, key: sourceKey }: SourceDescription,
+  transform: CheckedTransform,
 ): RowShape {
-  if (transform === null) return { migration, columns: sourceColumns, key: sourceKey, schema };
   const columns = resultColumns(sourceColumns, transform);
   const refuse = (message: string, help: string): never => {
     throw new MigratorError('INVALID_OPTION', message, { migration, help });

@@ -1,6 +1,5 @@
 import type { LogicalType, ResultColumn, RowSchema, RowTransform } from '../../contract/index.ts';
-import { MigratorError } from '../../errors.ts';
-import { valueEncoders } from './encode-values.ts';
+import { invalidOption } from '../../errors.ts';
 
 /** What becomes of a row that cannot be copied. */
 export type RejectPolicy = 'stop' | 'set-aside';
@@ -27,6 +26,26 @@ export interface CheckedTransform {
   readonly map: (row: object) => unknown;
 }
 
+/** Every {@link LogicalType}; a test compares them with those that values are encoded for. */
+export const logicalTypes: readonly LogicalType[] = [
+  'integer',
+  'float',
+  'decimal',
+  'boolean',
+  'bytes',
+  'uuid',
+  'date',
+  'time',
+  'timetz',
+  'timestamp',
+  'timestamptz',
+  'interval',
+  'json',
+  'array',
+  'text',
+  'other',
+];
+
 /** @throws MigratorError `INVALID_OPTION` */
 export function checkTransform(transform: RowOptions['transform']): CheckedTransform | null {
   if (transform === undefined) return null;
@@ -42,19 +61,19 @@ export function checkTransform(transform: RowOptions['transform']): CheckedTrans
     readonly map: unknown;
   };
   if (typeof version !== 'string' || version === '') {
-    throw invalid(
+    throw invalidOption(
       'transform.version is missing.',
       'It is a text that names what `map` does, for example "1".',
     );
   }
   if (typeof map !== 'function') {
-    throw invalid(
+    throw invalidOption(
       'transform.map is no function.',
       'It makes of a row of the source a row, null or several rows.',
     );
   }
   if (key !== undefined && !(Array.isArray(key) && key.every((name) => typeof name === 'string'))) {
-    throw invalid(
+    throw invalidOption(
       'transform.key is no list of names.',
       'It names the columns by which a row is found in the sink.',
     );
@@ -63,12 +82,11 @@ export function checkTransform(transform: RowOptions['transform']): CheckedTrans
   for (const [name, choice] of Object.entries(columns)) {
     if (choice === undefined) continue;
     const column = typeof choice === 'string' ? { type: choice } : choice;
-    const isKnown =
-      column === false || (typeof column === 'object' && Object.hasOwn(valueEncoders, column?.type));
+    const isKnown = column === false || (typeof column === 'object' && logicalTypes.includes(column?.type));
     if (!isKnown) {
-      throw invalid(
+      throw invalidOption(
         `transform.columns gives ${name} no type that there is.`,
-        `It is false (left out), or one of ${Object.keys(valueEncoders).join(', ')}, or { type, nullable }.`,
+        `It is false (left out), or one of ${logicalTypes.join(', ')}, or { type, nullable }.`,
       );
     }
     checked.set(name, column === false ? null : { type: column.type, nullable: column.nullable === true });
@@ -86,7 +104,7 @@ export function checkSchema(validate: RowOptions['validate']): RowSchema | null 
   if (validate === undefined) return null;
   const standard = (validate as Partial<RowSchema> | null)?.['~standard'];
   if (standard?.version === 1 && typeof standard.validate === 'function') return validate;
-  throw invalid(
+  throw invalidOption(
     'validate is no schema.',
     'Pass a schema of a library that speaks Standard Schema v1, such as Zod, Valibot or ArkType.',
   );
@@ -96,15 +114,11 @@ export function checkSchema(validate: RowOptions['validate']): RowSchema | null 
 export function checkPolicy(onReject: RejectPolicy | undefined, hasRejects: boolean): RejectPolicy {
   if (onReject === undefined || onReject === 'stop') return 'stop';
   if (onReject !== 'set-aside') {
-    throw invalid(
+    throw invalidOption(
       `onReject must be "stop" or "set-aside", not "${String(onReject)}".`,
       'The default is "stop".',
     );
   }
   if (hasRejects) return onReject;
-  throw invalid('The sink has no place for rows that are set aside.', "Leave onReject at 'stop'.");
-}
-
-function invalid(message: string, help: string): MigratorError {
-  return new MigratorError('INVALID_OPTION', message, { help });
+  throw invalidOption('The sink has no place for rows that are set aside.', "Leave onReject at 'stop'.");
 }

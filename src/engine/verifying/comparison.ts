@@ -1,7 +1,7 @@
 import type { BatchEncoder, EncodedBatch, RejectedRow, TextRow } from '../../contract/index.ts';
 import { BatchFiller } from '../copying/fill.ts';
 import type { EngineOptions } from '../options.ts';
-import { type KeyList, NotedKeys } from '../rows/byte-row.ts';
+import { type KeyList, NotedKeys } from '../rows/noted-keys.ts';
 import type { RowOutcome } from '../rows/refusal.ts';
 import type { Prepared } from '../planning/plan.ts';
 

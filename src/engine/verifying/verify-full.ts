@@ -22,11 +22,12 @@ import {
 } from './findings.ts';
 import { SourceLookup } from './look-again.ts';
 import type { EngineOptions } from '../options.ts';
-import { keyOf, pages, sameKey } from '../paging.ts';
-import { NotedKeys } from '../rows/byte-row.ts';
+import { pages } from '../pages.ts';
+import { keyOf, sameKey } from '../paging.ts';
+import { NotedKeys } from '../rows/noted-keys.ts';
 import type { RowPipeline } from '../rows/pipeline.ts';
 import type { Prepared } from '../planning/plan.ts';
-import { withRetries } from '../retry.ts';
+import { retryEvent, withRetries } from '../retry.ts';
 import type { RunControl } from '../run-control.ts';
 import type { Emit } from '../copying/scheduler.ts';
 import { allCheckpoints } from './verify.ts';
@@ -77,8 +78,7 @@ export class FullVerifier {
       pageSize: options.pageSize,
       retry: options.retry,
       stop: control.stop,
-      retried: ({ operation, attempt, delayMs, error }) =>
-        emit('retry', { migration, operation, attempt, delayMs, code: error.code, message: error.message }),
+      retried: (notice) => emit('retry', retryEvent(migration, notice)),
     };
     this.#lookup = new SourceLookup(options, this.#prepared, {
       readRows: async (keys) =>

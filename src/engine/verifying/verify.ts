@@ -2,7 +2,8 @@ import pLimit from 'p-limit';
 import type { CallContext, Checkpoint, KeyRange } from '../../contract/index.ts';
 import { MigratorError } from '../../errors.ts';
 import type { EngineOptions } from '../options.ts';
-import { prepare, type Prepared } from '../planning/plan.ts';
+import type { Prepared } from '../planning/plan.ts';
+import { prepare } from '../planning/survey.ts';
 
 /** A checkpoint whose two sides have different numbers of rows. */
 export interface CountDifference {

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { type GroupPlan, MigratorError, type PlanPreview, renderPlan } from 'resumable-migrator';
+import { type GroupPlan, MigratorError, type PlanPreview } from 'resumable-migrator';
+import { renderPlan } from 'resumable-migrator/report';
 
 const plan: PlanPreview = {
   migration: 'cities',

@@ -1,5 +1,10 @@
-import type { Finding, PlanPreview, Severity, SinkPrice } from './contract/index.ts';
-import type { GroupPlan, TablePlan } from './engine/index.ts';
+import type { Finding, PlanPreview, Severity, SinkPrice } from '../contract/index.ts';
+import type { GroupPlan, TablePlan } from '../engine/index.ts';
+
+type EstimateTotals = Pick<
+  PlanPreview['estimate'],
+  'requests' | 'quotaMs' | 'rowsWritten' | 'price' | 'storedBytes'
+>;
 
 /** Columns that a line fills at the most. Names and statements that are longer stay whole. */
 const width = 92;
@@ -51,13 +56,22 @@ function factsOf(plan: PlanPreview): [string, string][] {
       'Delivery',
       `${plan.delivery}; ${plan.mode === 'upsert' ? 'rows are found by their key and overwritten' : 'rows are only added'}`,
     ],
+    ...estimateFacts(estimate),
+    ['Values', valuesOf(plan)],
+  );
+  return facts;
+}
+
+/** What copying takes; a text is empty where the sink cannot tell. */
+function estimateFacts(
+  estimate: EstimateTotals & { readonly maxStoredBytes: number | null },
+): [string, string][] {
+  return [
     ['Requests', requestsOf(estimate)],
     ['Written', writtenOf(estimate.rowsWritten)],
     ['Price', priceOf(estimate.price)],
     ['Stored', storedOf(estimate)],
-    ['Values', valuesOf(plan)],
-  );
-  return facts.filter(([, text]) => text !== '');
+  ];
 }
 
 function checkpointsOf({
@@ -102,10 +116,11 @@ function valuesOf({ values: { choice, rows } }: PlanPreview): string {
     : `a sample of ${count(rows)} rows was looked at`;
 }
 
-const titles: readonly (readonly [Severity, string])[] = [
-  ['error', 'Errors: a run would be refused, or fail'],
-  ['warning', 'Warnings'],
-  ['info', 'Notes'],
+/** What findings of each severity stand under, and what one of them is called. */
+const titles: readonly (readonly [Severity, string, string])[] = [
+  ['error', 'Errors: a run would be refused, or fail', 'error'],
+  ['warning', 'Warnings', 'warning'],
+  ['info', 'Notes', 'note'],
 ];
 
 function findingLines(findings: readonly Finding[]): string[] {
@@ -165,14 +180,7 @@ function groupLines({ tables, totals }: GroupPlan): string[] {
     '',
     ...grid(['table', 'rows', 'text', 'checkpoints', 'requests', 'found'], [...rows, sum]),
     '',
-    ...columns(
-      [
-        ['Requests', requestsOf(totals)],
-        ['Written', writtenOf(totals.rowsWritten)],
-        ['Price', priceOf(totals.price)],
-        ['Stored', storedOf({ ...totals, maxStoredBytes: null })],
-      ].filter((fact): fact is [string, string] => fact[1] !== ''),
-    ),
+    ...columns(estimateFacts({ ...totals, maxStoredBytes: null })),
     ...tables.flatMap(tableLines),
   ];
 }
@@ -193,17 +201,17 @@ function tableLines({ plan, error, migration, parents }: TablePlan): string[] {
 }
 
 function tally(findings: readonly Finding[]): string {
-  const words: Readonly<Record<Severity, string>> = { error: 'error', warning: 'warning', info: 'note' };
   return titles
-    .flatMap(([severity]) => {
+    .flatMap(([severity, , word]) => {
       const found = findings.filter((finding) => finding.severity === severity).length;
-      return found === 0 ? [] : [`${found} ${words[severity]}${found === 1 ? '' : 's'}`];
+      return found === 0 ? [] : [`${found} ${word}${found === 1 ? '' : 's'}`];
     })
     .join(', ');
 }
 
-/** Names to the left, their texts beside each other to the right. */
-function columns(facts: readonly (readonly [string, string])[]): string[] {
+/** Names to the left, their texts beside each other to the right; without those that have no text. */
+function columns(all: readonly (readonly [string, string])[]): string[] {
+  const facts = all.filter(([, text]) => text !== '');
   const indent = Math.max(0, ...facts.map(([name]) => name.length)) + 4;
   return facts.flatMap(([name, text]) =>
     wrap(text, width - indent).map(

@@ -1,0 +1,70 @@
+import type { CallContext, RowShape } from '../contract/index.ts';
+import { MigratorError } from '../errors.ts';
+import { isAtomic } from './atomicity.ts';
+import type { D1Connection } from './connection.ts';
+import { partsOf } from './schema/carry-options.ts';
+import type { Ddl, DdlParts } from './schema/ddl.ts';
+import { isReserved } from './schema/names.ts';
+import { describeTable, isUnique, primaryKeyOf } from './schema/table.ts';
+import { tableFindings } from './schema/table-findings.ts';
+import type { D1SinkOptions } from './sink.ts';
+import type { D1TargetParts } from './target.ts';
+import { fitToTable } from './values/affinity.ts';
+import { formsOf, keysAreKnown, storeSettings } from './values/choose-forms.ts';
+import { keyFormsOf } from './values/types.ts';
+
+/**
+ * Asks D1 what is there, and decides how rows are stored and what has to be made for them. Writes nothing.
+ *
+ * @throws MigratorError `INVALID_OPTION`, or `SINK_TABLE_NOT_FOUND` where the table may not be made.
+ */
+export async function decideTarget(
+  connection: D1Connection,
+  options: D1SinkOptions<string>,
+  shape: RowShape,
+  context?: CallContext,
+): Promise<Omit<D1TargetParts, 'again' | 'rejects'>> {
+  const { table, createTable = 'if-missing', store = {}, tableOptions = {} } = options;
+  // Once before anything is asked: an option that cannot work needs no endpoint to be refused.
+  const hasFloats = (await formsOf(shape, store, 'all')).some(({ columnType }) => columnType === 'REAL');
+  if (tableOptions.strict || tableOptions.withoutRowid)
+    (await import('./schema/ddl.ts')).checkTableOptions(tableOptions, shape, store);
+  const present = isReserved(table) ? null : await describeTable(connection, table, context);
+  if (!present && createTable === 'never') {
+    throw new MigratorError('SINK_TABLE_NOT_FOUND', `D1 has no table ${table}.`, {
+      migration: shape.migration,
+      help: "Create it, or let the sink make it: createTable: 'if-missing'.",
+    });
+  }
+  const replaces = present !== null && createTable === 'replace' && shape.planned !== true;
+  const description = replaces ? null : present;
+  const isNew = description === null;
+  const floats = hasFloats ? await import('./values/floats.ts') : null;
+  const [atomic, reading] = await Promise.all([
+    isAtomic(connection, context),
+    floats?.readsFloats(connection, context) ?? ('all' as const),
+  ]);
+  const forms = await formsOf(shape, fitToTable(shape, description, store), reading);
+  const wanted = partsOf(options.carryOver);
+  const parts = { connection, table, shape, forms, wanted, options: tableOptions, isNew, replaces };
+  return {
+    connection,
+    table,
+    shape,
+    forms,
+    findings: tableFindings(table, shape, description, forms),
+    settings: await storeSettings(store, shape),
+    ddl: await statementsFor(parts, context),
+    ownIndexes: description?.indexes ?? 0,
+    upsert: primaryKeyOf(shape).length > 0 && (isNew || isUnique(description, shape.key)),
+    keysAreKnown: await keysAreKnown(keyFormsOf(shape, forms)),
+    atomic,
+  };
+}
+
+/** A table that is there, and gets nothing of the source's schema, needs no statements. */
+async function statementsFor(parts: DdlParts, context?: CallContext): Promise<Ddl> {
+  if (parts.isNew || Object.values(parts.wanted).some(Boolean))
+    return await (await import('./schema/ddl.ts')).ddlOf(parts, context);
+  return { drop: null, create: null, indexes: 0, before: [], after: [], findings: [] };
+}

@@ -1,0 +1,108 @@
+import type { LogicalType, RowShape } from '../../contract/index.ts';
+import type { FloatReading } from './floats.ts';
+import type { StoredForm, StoreOptions } from './forms.ts';
+import type { ColumnForm, ColumnType } from './types.ts';
+import { float, quote, quoteHex, type ValueEncoder } from './value-encoders.ts';
+
+/** How columns are stored whose type has a form of its own, unless the options say otherwise. All others are texts. */
+const columnTypes: Readonly<Partial<Record<LogicalType, ColumnType>>> = {
+  integer: 'INTEGER',
+  boolean: 'INTEGER',
+  float: 'REAL',
+  bytes: 'BLOB',
+};
+
+/** The type of a column that has the default form of its type. */
+export function defaultColumnType(type: LogicalType): ColumnType {
+  return columnTypes[type] ?? 'TEXT';
+}
+
+/** What is declared for a column; undefined: the default of its type. */
+export function declaredFor(store: StoreOptions, name: string): StoredForm | undefined {
+  return Object.hasOwn(store, name) ? store[name] : undefined;
+}
+
+/**
+ * Chooses the form of every column.
+ *
+ * @throws MigratorError `INVALID_OPTION` where an option names no column, or a form that the column cannot have.
+ */
+export async function formsOf(
+  shape: RowShape,
+  store: StoreOptions,
+  reading: FloatReading,
+): Promise<ColumnForm[]> {
+  const exactly = reading === 'all' ? unchanged : (await import('./floats.ts')).finiteFloat(reading);
+  const declared = Object.keys(store).length === 0 ? null : await import('./declared-forms.ts');
+  declared?.checkStore(shape, store);
+  return shape.columns.map((column) => {
+    const { name, type } = column;
+    const stored = declaredFor(store, name);
+    const columnType =
+      (stored === undefined ? null : declared?.columnTypeOf(stored)) ?? defaultColumnType(type);
+    const isText = columnType === 'TEXT';
+    const encode =
+      (stored === undefined ? null : declared?.encoderOf(stored, exactly)) ?? defaultEncoder(type, exactly);
+    return {
+      name,
+      columnType,
+      column,
+      stored,
+      encode,
+      asIs:
+        encode === quote || encode === quoteHex
+          ? 'string'
+          : isDigits(type, stored, reading)
+            ? 'digits'
+            : null,
+      ascii: !isText,
+      read: columnType === 'BLOB' ? 'unhex' : columnType === 'REAL' && reading !== 'all' ? 'float' : 'value',
+      large: encode === quote ? 'text' : type === 'bytes' && !isText ? 'hex' : null,
+      ordered: columnType === 'INTEGER' || columnType === 'BLOB' || (type === 'uuid' && isText),
+    };
+  });
+}
+
+/**
+ * True where plain digits, with sign and point, are their own JSON: integers, and floats that the endpoint reads. What has a
+ * letter, and a negative zero, has to be looked at.
+ */
+function isDigits(type: LogicalType, form: StoredForm | undefined, reading: FloatReading): boolean {
+  if (type === 'integer') return form === undefined;
+  return type === 'float' && (form === undefined || typeof form === 'object') && reading !== 'none';
+}
+
+const unchanged: ValueEncoder = (value) => value;
+
+function defaultEncoder(type: LogicalType, exactly: ValueEncoder): ValueEncoder {
+  switch (type) {
+    case 'integer':
+      // Digits stay digits: D1 reads all 64 bits of a JSON integer.
+      return unchanged;
+    case 'float':
+      return float({}, exactly);
+    case 'boolean':
+      return (value) => (value === 'true' ? '1' : '0');
+    case 'bytes':
+      return quoteHex;
+    default:
+      return quote;
+  }
+}
+
+/** Whether the source's own text of a key can be had back from what is stored: without it a row could be taken for another. */
+export async function keysAreKnown(keyForms: readonly ColumnForm[]): Promise<boolean> {
+  const special = keyForms.filter(({ stored, columnType }) => stored !== undefined || columnType === 'REAL');
+  if (special.length === 0) return true;
+  const { decoderOf } = await import('./value-decoders.ts');
+  return special.every((form) => decoderOf(form) !== null);
+}
+
+/** What differs from the defaults, for the fingerprint of the plan. */
+export async function storeSettings(
+  store: StoreOptions,
+  shape: RowShape,
+): Promise<Readonly<Record<string, string>>> {
+  if (Object.keys(store).length === 0) return {};
+  return (await import('./declared-forms.ts')).declaredSettings(store, shape);
+}

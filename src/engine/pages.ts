@@ -1,0 +1,29 @@
+import type { Key, KeyRange, Page } from '../contract/index.ts';
+import { keyOf, nextKey, type PageReader, readPage, requestAfter, RowSizes, sameKey } from './paging.ts';
+
+/** Text that one page may hold, where it is kept: two of them at a time. */
+const keptPageBytes = 1_000_000;
+
+/** The pages of a range from `cursor` on; the next is read while the caller works on one. */
+export async function* pages(
+  reader: PageReader,
+  range: KeyRange,
+  cursor: Key | null,
+): AsyncGenerator<Page, void> {
+  const sizes = new RowSizes(reader.description.estimatedRowBytes);
+  const read = (after: Key | null): Promise<Page> => {
+    const page = readPage(reader, () => requestAfter(reader, range, after, sizes, keptPageBytes));
+    page.catch(() => undefined); // awaited when its turn comes
+    return page;
+  };
+  if (cursor !== null && sameKey(cursor, range.upper)) return;
+  let next: Promise<Page> | null = read(cursor);
+  while (next) {
+    const page: Page = await next;
+    for (const row of page.rows) sizes.see(row);
+    const last = page.rows.at(-1);
+    const key = nextKey(range, page, last ? keyOf(reader.description, last) : null);
+    next = key && read(key);
+    yield page;
+  }
+}
