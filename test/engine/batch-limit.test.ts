@@ -106,11 +106,31 @@ describe('batches that take too long', () => {
   });
 
   test('do not get smaller than one row, nor fail for that', async () => {
-    const { batches, limits } = await copied({ rows: 300, maxBatchRows: 64 }, { pageSize: 10 }, () => 1_000);
+    const { batches, limits } = await copied(
+      { rows: 300, maxBatchRows: 64 },
+      { pageSize: 10 },
+      (rows) => rows * 1_000,
+    );
     expect(limits.at(-1)?.rows).toBe(1);
     expect(limits.every(({ reason }) => reason === 'slow')).toBe(true);
     expectChain(limits);
     expect(Math.min(...sizes(batches))).toBe(1);
+  });
+
+  test('are as large as before where fewer rows take no less time', async () => {
+    // A long way, whatever goes over it.
+    const { batches, limits } = await copied({ rows: 6_000, maxBatchRows: 1_000 }, {}, () => 1_000);
+    expect(limits.map(({ rows, reason }) => [rows, reason])).toEqual([
+      [250, 'slow'],
+      [null, 'recovered'],
+    ]);
+    expect(sizes(batches).slice(-2)).toEqual([1_000, expect.any(Number)]);
+    expect(sizes(batches).filter((rows) => rows < 1_000).length).toBeLessThan(6);
+    // Slower still is too slow again.
+    const worse = await copied({ rows: 6_000, maxBatchRows: 1_000 }, {}, (rows, nth) =>
+      nth < 6 ? 1_000 : rows * 100,
+    );
+    expect(worse.limits.map(({ reason }) => reason).slice(0, 3)).toEqual(['slow', 'recovered', 'slow']);
   });
 
   test('are smaller for all checkpoints of the run, whichever of them was slow', async () => {
@@ -127,7 +147,7 @@ describe('batches that take too long', () => {
     const { batches, limits } = await copied(
       { rows: 2_500, maxBatchRows: 100 },
       { pageSize: 100 },
-      (_rows, nth) => (nth <= 2 ? 1_000 : 10),
+      (rows, nth) => (nth <= 2 ? rows * 10 : 10),
     );
     expectChain(limits);
     const reasons = limits.map(({ reason }) => reason);
@@ -140,8 +160,8 @@ describe('batches that take too long', () => {
   });
 
   test('stay as small as they are where twice as many would be too slow', async () => {
-    const { limits } = await copied({ rows: 12_000, maxBatchRows: 1_000 }, { pageSize: 100 }, (_rows, nth) =>
-      nth <= 2 ? 1_000 : 60,
+    const { limits } = await copied({ rows: 12_000, maxBatchRows: 1_000 }, { pageSize: 100 }, (rows, nth) =>
+      nth <= 2 ? rows * 10 : 60,
     );
     expect(limits.map(({ reason }) => reason)).not.toContain('recovered');
   });

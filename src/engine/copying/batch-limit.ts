@@ -6,6 +6,9 @@ const patience = 20;
 /** A batch that is slow makes the next no smaller than this part of it: one slow answer may have other reasons. */
 const smallestStep = 0.25;
 
+/** What is less than this part of something else is less for a reason. */
+const clearlyLess = 0.75;
+
 /** What limits batches, and why it changed. */
 export interface LimitChange {
   readonly rows: number;
@@ -21,7 +24,9 @@ export interface LimitChange {
 export class BatchLimit {
   readonly #most: number;
   /** Milliseconds that a batch may take; infinite where the host fixes its rows. */
-  readonly #targetMs: number;
+  #targetMs: number;
+  /** The batch that was too slow, and the limit before it. */
+  #slow: { readonly rows: number; readonly milliseconds: number; readonly limit: number } | null = null;
   readonly #changed: (change: LimitChange) => void;
   /** What was too much first; from there on nothing limits but what the host asks for. */
   #ceiling = Infinity;
@@ -52,11 +57,7 @@ export class BatchLimit {
 
   /** A batch was taken, in so many milliseconds. */
   taken(rows: number, milliseconds: number): void {
-    if (milliseconds > this.#targetMs) {
-      const part = Math.max(smallestStep, this.#targetMs / milliseconds);
-      if (rows > 1) this.#shrink(rows, Math.max(1, Math.floor(rows * part)), 'slow');
-      return;
-    }
+    if (milliseconds > this.#targetMs) return this.#tooSlow(rows, milliseconds);
     if (this.#rows === this.#most) return;
     // What would be too slow at twice its size says nothing for a larger one.
     this.#taken = milliseconds * 2 > this.#targetMs ? 0 : this.#taken + 1;
@@ -64,6 +65,21 @@ export class BatchLimit {
     this.#taken = 0;
     const more = this.#rows * 2;
     this.#set(more >= this.#ceiling ? this.#most : more, 'recovered');
+  }
+
+  #tooSlow(rows: number, milliseconds: number): void {
+    const before = this.#slow;
+    const isSmaller = before !== null && rows <= before.rows * clearlyLess;
+    if (isSmaller && milliseconds > before.milliseconds * clearlyLess) {
+      // Fewer rows take no less time: it is the way there that is long, which smaller batches would only go more often.
+      this.#targetMs = milliseconds * 2;
+      this.#slow = null;
+      this.#set(before.limit, 'recovered');
+      return;
+    }
+    if (before === null || isSmaller) this.#slow = { rows, milliseconds, limit: this.#rows };
+    const part = Math.max(smallestStep, this.#targetMs / milliseconds);
+    if (rows > 1) this.#shrink(rows, Math.max(1, Math.floor(rows * part)), 'slow');
   }
 
   #shrink(tried: number, rows: number, reason: BatchLimitReason): void {
