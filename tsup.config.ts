@@ -8,6 +8,7 @@ const config: Options = {
     postgres: 'src/postgres/index.ts',
     d1: 'src/d1/index.ts',
     memory: 'src/memory/index.ts',
+    node: 'src/node/index.ts',
     report: 'src/report/index.ts',
     testing: 'src/testing/index.ts',
   },

@@ -8,6 +8,7 @@ const config: ViteUserConfig = defineConfig({
       'resumable-migrator/postgres': source('postgres/index.ts'),
       'resumable-migrator/d1': source('d1/index.ts'),
       'resumable-migrator/memory': source('memory/index.ts'),
+      'resumable-migrator/node': source('node/index.ts'),
       'resumable-migrator/report': source('report/index.ts'),
       'resumable-migrator/testing': source('testing/index.ts'),
       'resumable-migrator': source('index.ts'),

@@ -7,6 +7,7 @@ import {
   type PlanPreview,
   type ResumableMigrator,
 } from 'resumable-migrator';
+import { httpFetch } from 'resumable-migrator/node';
 import { renderPlan } from 'resumable-migrator/report';
 import { D1RestSink } from 'resumable-migrator/d1';
 import { PostgresKeysetSource } from 'resumable-migrator/postgres';
@@ -103,6 +104,7 @@ function sinkOf(
     databaseId,
     apiToken,
     baseUrl: apiBaseUrl,
+    fetch: httpFetch,
     // D1 has no schemas: public.cities becomes cities.
     table: table.slice(table.indexOf('.') + 1),
   });

@@ -33,7 +33,7 @@ export const LINES: Readonly<Record<LineName, LineMeaning>> = {
   'rest-copy': {
     label: 'this package over REST',
     meaning:
-      '`run()` with default options in a process of its own: it plans, reads, encodes, writes, and keeps its checkpoints.',
+      '`run()` with default options in a process of its own, with `fetch: httpFetch` as is advised for Node: it plans, reads, encodes, writes, and keeps its checkpoints.',
     ceiling: 'rest-ceiling',
   },
   'rest-verify': {

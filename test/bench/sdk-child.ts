@@ -1,7 +1,8 @@
-/** A process that uses the package as a host does, with default options, and tells how long that took. */
+/** A process that uses the package as a host does on Node, with default options, and tells how long that took. */
 import { appendFileSync } from 'node:fs';
 import { ResumableMigrator } from 'resumable-migrator';
 import { D1RestSink } from 'resumable-migrator/d1';
+import { httpFetch } from 'resumable-migrator/node';
 import { PostgresKeysetSource } from 'resumable-migrator/postgres';
 import { jobOfChild } from './child-process.ts';
 import { insertsInto } from './replay.ts';
@@ -42,7 +43,7 @@ await using migrator = new ResumableMigrator({
     apiToken: env['CLOUDFLARE_API_TOKEN'] ?? '',
     baseUrl: env['CLOUDFLARE_API_BASE_URL'],
     table,
-    ...(recordTo === undefined ? {} : { fetch: recording(recordTo) }),
+    fetch: recordTo === undefined ? httpFetch : recording(recordTo),
   }),
 });
 

@@ -20,6 +20,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   engine: ['contract', 'errors', 'error-codes'],
   migrator: ['contract', 'engine', 'errors'],
   group: ['contract', 'engine', 'errors', 'migrator'],
+  node: [],
   report: ['contract', 'engine', 'error-codes'],
   index: ['contract', 'engine', 'errors', 'group', 'migrator'],
   testing: ['contract', 'errors'],
@@ -32,6 +33,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   migrator: ['eventemitter3'],
   postgres: ['kysely', 'pg'],
   d1: ['kysely', 'kysely-d1'],
+  node: ['node:http', 'node:https', 'node:stream'],
 };
 
 interface Import {
@@ -104,13 +106,13 @@ describe('the rooms', () => {
     }
   });
 
-  test('packages are imported where they belong, and nothing of Node outside postgres and testing', () => {
+  test('packages are imported where they belong, and nothing of Node outside postgres, testing and node', () => {
     const wrong = imports
       .filter(({ target }) => !target.startsWith('.'))
       .filter(({ room, target }) => !(packages[room] ?? []).includes(target))
       .map(({ file, target }) => `${file} imports ${target}`);
     expect(wrong).toEqual([]);
-    const portable = sourceFiles.filter((file) => !['postgres', 'testing'].includes(roomOf(file)));
+    const portable = sourceFiles.filter((file) => !['postgres', 'testing', 'node'].includes(roomOf(file)));
     for (const file of portable) {
       const code = readFileSync(file, 'utf8').replace(/\/\*[^]*?\*\/|\/\/.*$/gm, '');
       expect(code, file).not.toMatch(/\bBuffer\b|\bprocess\.|\brequire\(/);
@@ -118,7 +120,11 @@ describe('the rooms', () => {
   });
 
   test('every package that is imported is a dependency, and the other way round', () => {
-    const used = new Set(imports.map(({ target }) => target).filter((target) => !target.startsWith('.')));
+    const used = new Set(
+      imports
+        .map(({ target }) => target)
+        .filter((target) => !target.startsWith('.') && !target.startsWith('node:')),
+    );
     const declared = new Set([
       ...Object.keys(manifest.dependencies ?? {}),
       ...Object.keys(manifest.peerDependencies),
