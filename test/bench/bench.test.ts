@@ -89,7 +89,7 @@ describe('negative control', () => {
       const job: SdkJob = { kind: 'copy', table };
       const { seconds } = await runChild<SdkResult>(sdkChild, target.env, job);
       if (damage.includes(table)) await (await target.d1.database()).prepare(damage).run();
-      check(target.d1, 'wrong');
+      await check(target.d1, 'wrong');
       return [{ line: 'rest-copy', seconds }];
     };
     const options = { rounds: 1, rows: 200, lengths: [], log: () => undefined };

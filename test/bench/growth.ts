@@ -28,7 +28,7 @@ export async function measureGrowth(
     await using target = await freshTarget(postgres);
     const job: SdkJob = { kind: 'copy', table: table.table };
     const { seconds, memory } = await runChild<SdkResult>(sdkChild, target.env, job);
-    checkOf(table)(target.d1, `this package, ${rows} rows`);
+    await checkOf(table)(target.d1, `this package, ${rows} rows`);
     await dropTable(postgres.connectionString, table);
     const peakBytes = memory.peak - memory.before;
     log(`  ${rows} rows: ${seconds.toFixed(2)} s, ${(peakBytes / 1e6).toFixed(0)} MB`);

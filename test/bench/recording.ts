@@ -2,8 +2,8 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { LocalD1 } from '../../examples/local/d1.ts';
 import type { LocalPostgres } from '../../examples/local/postgres.ts';
-import { openD1File } from '../support/d1-file.ts';
 import { runChild } from './child-process.ts';
+import { readD1File } from './read-d1.ts';
 import type { SdkJob, SdkResult } from './sdk-child.ts';
 import { type BenchTable, checkContents } from './tables.ts';
 import { freshTarget } from './target.ts';
@@ -32,12 +32,12 @@ export async function record(postgres: LocalPostgres, table: BenchTable): Promis
     await using target = await freshTarget(postgres);
     const job: SdkJob = { kind: 'copy', table: table.table, recordTo: file };
     await runChild<SdkResult>(new URL('./sdk-child.ts', import.meta.url), target.env, job);
-    checkContents(target.d1, table, table, 'The recorded run');
+    await checkContents(target.d1, table, table, 'The recorded run');
     const { size: bytes } = await stat(file);
     return {
       file,
       bytes,
-      ...readDatabase(target.d1, table.table),
+      ...(await readDatabase(target.d1, table.table)),
       [Symbol.asyncDispose]: () => directory[Symbol.asyncDispose](),
     };
   } catch (error) {
@@ -46,38 +46,32 @@ export async function record(postgres: LocalPostgres, table: BenchTable): Promis
   }
 }
 
-function readDatabase(d1: LocalD1, table: string): Pick<Recording, 'createTable' | 'prepare'> {
-  const database = openD1File(d1, table);
-  try {
-    const objects = database
+async function readDatabase(d1: LocalD1, table: string): Promise<Pick<Recording, 'createTable' | 'prepare'>> {
+  const { objects, checkpoints } = await readD1File(d1, table, (database) => ({
+    objects: database
       .prepare(
         `SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT GLOB 'sqlite_*' AND name NOT GLOB '_cf_*'
           ORDER BY type DESC`,
       )
-      .all() as { name: string; sql: string }[];
-    const checkpoints = database.prepare(`SELECT * FROM ${checkpointTable}`).all() as Record<
-      string,
-      SqlValue
-    >[];
-    return {
-      createTable: objects.find(({ name }) => name === table)?.sql ?? '',
-      async prepare(empty) {
-        const binding = await empty.database();
-        for (const { sql } of objects) await binding.prepare(sql).run();
-        for (const checkpoint of checkpoints) {
-          const claimed = { ...checkpoint, ...standing };
-          const names = Object.keys(claimed);
-          const insert = `INSERT INTO ${checkpointTable} (${names.join(', ')}) VALUES (${names.map(() => '?').join(', ')})`;
-          await binding
-            .prepare(insert)
-            .bind(...Object.values(claimed))
-            .run();
-        }
-      },
-    };
-  } finally {
-    database.close();
-  }
+      .all() as { name: string; sql: string }[],
+    checkpoints: database.prepare(`SELECT * FROM ${checkpointTable}`).all() as Record<string, SqlValue>[],
+  }));
+  return {
+    createTable: objects.find(({ name }) => name === table)?.sql ?? '',
+    async prepare(empty) {
+      const binding = await empty.database();
+      for (const { sql } of objects) await binding.prepare(sql).run();
+      for (const checkpoint of checkpoints) {
+        const claimed = { ...checkpoint, ...standing };
+        const names = Object.keys(claimed);
+        const insert = `INSERT INTO ${checkpointTable} (${names.join(', ')}) VALUES (${names.map(() => '?').join(', ')})`;
+        await binding
+          .prepare(insert)
+          .bind(...Object.values(claimed))
+          .run();
+      }
+    },
+  };
 }
 
 /** A checkpoint that was claimed, with nothing written yet. */

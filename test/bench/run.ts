@@ -72,8 +72,13 @@ async function main({ rounds, rows, only, large, json, write }: Settings): Promi
   console.log(json ? JSON.stringify(report) : text);
 }
 
-// With an orderly end whatever was started or written beside the databases is cleaned up.
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
+/** With an orderly end whatever was started or written beside the databases is cleaned up. */
+function stop(signal: string): void {
+  console.error(`❌ Stopped by ${signal}.`);
+  process.exit(130);
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop(signal));
 try {
   const settings = readSettings();
   if (settings) await main(settings);

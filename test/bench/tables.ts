@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import pg from 'pg';
 import { DRIVE_ROWS, fillDrive } from '../../examples/local/sample-data.ts';
 import type { LocalD1 } from '../../examples/local/d1.ts';
-import { openD1File } from '../support/d1-file.ts';
+import { readD1File } from './read-d1.ts';
 import { WIDE_COLUMNS, type WideColumn } from './wide-columns.ts';
 
 /** How a column's values stand in D1. */
@@ -111,28 +111,25 @@ export async function* sourceRows(
 }
 
 /** Fails unless D1 holds the rows, all and unchanged: every value of every row goes into the comparison. */
-export function checkContents(
+export async function checkContents(
   d1: Pick<LocalD1, 'directory'>,
   { table, columns }: Pick<BenchTable, 'table' | 'columns'>,
   expected: Contents,
   subject: string,
-): void {
-  const hash = new RowHash(Object.values(columns));
+): Promise<void> {
   const list = Object.entries(columns).map(([name, stored]) => {
     // Of null, hex() makes an empty text.
     if (stored === 'bytes') return `CASE WHEN ${name} IS NOT NULL THEN hex(${name}) END`;
     // Not as a number, which would be rounded past 2^53.
     return stored === 'integer' ? `CAST(${name} AS TEXT)` : name;
   });
-  const database = openD1File(d1, table);
-  try {
+  const { rows, digest } = await readD1File(d1, table, (database) => {
+    const hash = new RowHash(Object.values(columns));
     const query = database.prepare(`SELECT ${list.join(', ')} FROM ${table} ORDER BY ${table}.id`);
     query.setReturnArrays(true);
     for (const row of query.iterate() as Iterable<unknown>) hash.add(row as (string | number | null)[]);
-  } finally {
-    database.close();
-  }
-  const { rows, digest } = hash.contents();
+    return hash.contents();
+  });
   if (rows !== expected.rows)
     throw new Error(`${subject}: ${table} has ${rows} rows in D1, and ${expected.rows} in PostgreSQL.`);
   if (digest !== expected.digest)

@@ -16,6 +16,6 @@ export const fromAfar: Subject = async ({ postgres, table, check }) => {
   await using target = await freshTarget(postgres, { api: DISTANCE });
   const job: SdkJob = { kind: 'copy', table: table.table };
   const { seconds } = await runChild<SdkResult>(sdkChild, target.env, job);
-  check(target.d1, 'this package from afar');
+  await check(target.d1, 'this package from afar');
   return [{ line: 'afar', seconds, requests: target.api.statistics().requests }];
 };

@@ -25,7 +25,7 @@ export const dumpAndWrangler: Subject = async ({ postgres, table, recording, che
   const args = ['d1', 'execute', 'bench', '--local', '--yes', '--file', file, '--persist-to', path];
   await runNode([wrangler, ...args], { env, cwd: path });
   const seconds = (performance.now() - started) / 1000;
-  check({ directory: path }, 'dump and wrangler');
+  await check({ directory: path }, 'dump and wrangler');
   return [
     { line: 'dump', seconds: dumpSeconds },
     { line: 'dump-wrangler', seconds },

@@ -35,6 +35,6 @@ async function insert(
   const { table: name, columns, part } = table;
   const job: InsertsJob = { table: { table: name, columns }, rows: part.rows, ...settings };
   const result = await runChild<{ seconds: number; requests: number }>(child, target.env, job);
-  check(target.d1, what, part);
+  await check(target.d1, what, part);
   return { part: part.rows, ...result };
 }

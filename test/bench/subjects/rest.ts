@@ -15,7 +15,7 @@ export const overRest: Subject = async ({ postgres, table, check }) => {
     runChild<SdkResult>(sdkChild, target.env, { kind, table: table.table } satisfies SdkJob);
   const copy = await run('copy');
   const { requests } = target.api.statistics();
-  check(target.d1, 'this package over REST');
+  await check(target.d1, 'this package over REST');
   const verify = await run('verify');
   return [
     { line: 'rest-copy', seconds: copy.seconds, requests },
@@ -31,7 +31,7 @@ export const restCeiling: Subject = async ({ postgres, table, recording, check }
     await recording.prepare(target.d1);
     const job: ReplayJob = { file: recording.file, inFlight };
     const result = await runChild<{ seconds: number; requests: number }>(replayChild, target.env, job);
-    check(target.d1, `the ceiling over REST (${table.table}, ${inFlight} in flight)`);
+    await check(target.d1, `the ceiling over REST (${table.table}, ${inFlight} in flight)`);
     measured.push({ line: 'rest-ceiling', inFlight, ...result });
   }
   return measured;

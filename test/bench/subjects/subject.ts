@@ -10,7 +10,7 @@ export interface Turn {
   readonly table: BenchTable;
   readonly recording: Recording;
   /** Fails the benchmark unless D1 holds the whole table, or the given part of it. */
-  check(d1: Pick<LocalD1, 'directory'>, what: string, contents?: Contents): void;
+  check(d1: Pick<LocalD1, 'directory'>, what: string, contents?: Contents): Promise<void>;
 }
 
 /** Something that is measured; in every round it has its turn on each table. */

@@ -12,7 +12,7 @@ export const insideWorker: Subject = async ({ postgres, table, check }) => {
   const copied = await ask(target.d1, `/copy?table=${table.table}`);
   if (copied.answer['status'] !== 'completed')
     throw new Error(`The Worker's run ended otherwise: ${copied.text}`);
-  check(target.d1, 'this package inside a Worker');
+  await check(target.d1, 'this package inside a Worker');
   const verified = await ask(target.d1, `/verify?table=${table.table}`);
   if (verified.answer['equal'] !== true)
     throw new Error(`The Worker's verify() found differences: ${verified.text}`);
@@ -35,7 +35,7 @@ export const workerCeiling: Subject = async ({ postgres, table, recording, check
       requests += 1;
     }
     const { seconds } = await ask(target.d1, `/replay?inFlight=${inFlight}`);
-    check(target.d1, `the ceiling over the binding (${table.table}, ${inFlight} in flight)`);
+    await check(target.d1, `the ceiling over the binding (${table.table}, ${inFlight} in flight)`);
     measured.push({ line: 'worker-ceiling', inFlight, requests, seconds });
   }
   return measured;
