@@ -20,7 +20,7 @@ beforeAll(async () => {
   dist = join(installed, 'dist');
   mkdirSync(installed, { recursive: true });
   cpSync(join(root, 'package.json'), join(installed, 'package.json'));
-  for (const peer of ['kysely', 'pg'])
+  for (const peer of ['kysely', 'pg', 'eventemitter3', 'kysely-d1', 'p-limit'])
     symlinkSync(join(root, 'node_modules', peer), join(program, 'node_modules', peer));
   cpSync(join(root, 'test/migration/event-loop-child.ts'), join(program, 'program.ts'));
 });
