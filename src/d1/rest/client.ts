@@ -49,14 +49,16 @@ async function post(
 ): Promise<{ response: Response; text: string }> {
   const ticket = await admitted(pacer, context);
   const { signal } = context;
-  const timeout = AbortSignal.timeout(endpoint.timeoutMs);
+  // Ended with the answer: a signal with a time of its own would keep what hangs on it for all of that time.
+  const timeout = new AbortController();
+  const timer = setTimeout(() => timeout.abort(), endpoint.timeoutMs);
   let headers: Headers | undefined;
   try {
     const response = await (endpoint.fetch ?? fetch)(endpoint.url, {
       method: 'POST',
       headers: { authorization: `Bearer ${endpoint.apiToken}`, 'content-type': 'application/json' },
       body,
-      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+      signal: signal ? AbortSignal.any([signal, timeout.signal]) : timeout.signal,
       // The token and the rows go to no other address, whoever asks for it.
       redirect: 'manual',
     });
@@ -65,8 +67,9 @@ async function post(
   } catch (error) {
     if (signal?.aborted) throw signal.reason;
     if (error instanceof BodyTooLarge) throw misunderstood('the answer is longer than maxResponseBytes');
-    throw unreachable(endpoint, error, timeout.aborted);
+    throw unreachable(endpoint, error, timeout.signal.aborted);
   } finally {
+    clearTimeout(timer);
     pacer.answered(ticket, headers);
   }
 }

@@ -14,6 +14,9 @@ const longestQuietMs = 2_000;
 /** With less than this part of the quota left, requests are spread over the rest of the window. */
 const reserve = 0.2;
 
+/** The part of a window by which its end is taken to be later, at the most a second. */
+const margin = 0.1;
+
 /** A request that was admitted: its number, and when it went out. */
 export interface Ticket {
   readonly number: number;
@@ -80,7 +83,7 @@ export class RequestPacer {
     const state = headers?.get('ratelimit') ?? '';
     const [left, reset] = [field(state, 'r'), field(state, 't')];
     if (left === null || reset === null) return;
-    const end = this.#now() + reset * 1000;
+    const end = this.#endAfter(reset * 1000);
     // The API counted when the request arrived: what was sent later, and what may have arrived later, is not in there.
     const earlier = [...this.#inFlight].filter((other) => other < number).length;
     const known = Math.max(0, left - (this.#sent - number) - earlier);
@@ -103,11 +106,16 @@ export class RequestPacer {
     return waitMs;
   }
 
+  /** When a window is over for certain: the API's seconds are rounded, and its window begins when a request arrives there. */
+  #endAfter(milliseconds: number): number {
+    return this.#now() + milliseconds + Math.min(1_000, this.#quota.windowMs * margin);
+  }
+
   #delay(): number {
     const now = this.#now();
     if (now < this.#blockedUntil) return this.#blockedUntil - now;
     if (now >= this.#windowEnd) {
-      this.#windowEnd = now + this.#quota.windowMs;
+      this.#windowEnd = this.#endAfter(this.#quota.windowMs);
       this.#windowKnownAt = now;
       this.#left = this.#quota.requests - this.#inFlight.size;
     }
