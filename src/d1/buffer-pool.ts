@@ -1,5 +1,5 @@
-/** Buffers that are kept. A checkpoint has one that is sent, one that waits, and one that is filled. */
-const kept = 12;
+/** Buffers that are kept: about as many as are sent, ready and being filled at the same time. */
+const kept = 8;
 
 /** Memory for batches that is used again: two million bytes each time would keep the garbage collector busy. */
 export class BufferPool {

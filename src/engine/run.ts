@@ -190,7 +190,7 @@ class Run {
     const { batchSize, targetBatchMs, onReject, concurrency } = this.#options;
     const { migration, pipeline } = prepared;
     const writes = pLimit(concurrency);
-    const gate = new ReadGate(concurrency, () => writes.activeCount + writes.pendingCount >= concurrency);
+    const gate = new ReadGate(concurrency, writes);
     return {
       ...this.#options,
       ...prepared,

@@ -1,22 +1,34 @@
+/** Writes that are ready while as many as may be are in flight: these are enough that none of those places stays empty. */
+const enoughReady = 2;
+
+/** Writes, as `p-limit` counts them. */
+export interface WriteCount {
+  /** In flight. */
+  readonly activeCount: number;
+  /** Ready, and waiting for a place. */
+  readonly pendingCount: number;
+}
+
 /**
- * Decides how many pages are read at the same time. As long as as many writes wait as may be in flight, more rows would only
- * wait as well, and their reading takes the time of whoever writes: then it is one page at a time. Where writes run out, half of the
- * checkpoints read, two at least: pages that are read side by side are all ready at the same late moment.
+ * Decides how many pages are read at the same time. More rows than can be written would only wait, which takes memory, and their
+ * reading takes the time of whoever writes. So nothing is read while some writes wait beside those in flight; one page at a
+ * time while all places are taken; and where writes run out, half of the checkpoints read, two at least: pages that are
+ * read side by side are all ready at the same late moment.
  */
 export class ReadGate {
-  readonly #isSaturated: () => boolean;
-  readonly #most: number;
+  readonly #concurrency: number;
+  readonly #writes: WriteCount;
   #reading = 0;
   #waiting: (() => void)[] = [];
 
   /** @param concurrency - checkpoints that may read, and writes that may be in flight. */
-  constructor(concurrency: number, isSaturated: () => boolean) {
-    this.#most = Math.max(2, Math.ceil(concurrency / 2));
-    this.#isSaturated = isSaturated;
+  constructor(concurrency: number, writes: WriteCount) {
+    this.#concurrency = concurrency;
+    this.#writes = writes;
   }
 
   async run<T>(read: () => Promise<T>): Promise<T> {
-    while (this.#reading >= (this.#isSaturated() ? 1 : this.#most)) {
+    while (this.#reading >= this.#allowed) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
     this.#reading += 1;
@@ -28,10 +40,16 @@ export class ReadGate {
     }
   }
 
-  /** Has those that wait look again. */
+  /** Has those that wait look again: a write has ended. */
   wake(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const look of waiting) look();
+  }
+
+  get #allowed(): number {
+    const { activeCount, pendingCount } = this.#writes;
+    if (pendingCount >= enoughReady) return 0;
+    return activeCount < this.#concurrency ? Math.max(2, Math.ceil(this.#concurrency / 2)) : 1;
   }
 }

@@ -1,0 +1,88 @@
+import { expect, test } from 'vitest';
+import { ReadGate } from '../../src/engine/copying/read-gate.ts';
+
+/** A gate before reads that end when they are told to, and the writes that it looks at. */
+function gated(concurrency: number): {
+  readonly writes: { activeCount: number; pendingCount: number };
+  readonly gate: ReadGate;
+  readonly begun: number[];
+  ask(count: number): void;
+  end(read: number): Promise<void>;
+} {
+  const writes = { activeCount: 0, pendingCount: 0 };
+  const gate = new ReadGate(concurrency, writes);
+  const begun: number[] = [];
+  const ends: (() => void)[] = [];
+  let asked = 0;
+  return {
+    writes,
+    gate,
+    begun,
+    ask(count) {
+      for (let more = count; more > 0; more -= 1) {
+        const read = asked;
+        asked += 1;
+        void gate.run(async () => {
+          begun.push(read);
+          await new Promise<void>((resolve) => (ends[read] = resolve));
+        });
+      }
+    },
+    async end(read) {
+      ends[read]?.();
+      await settled();
+    },
+  };
+}
+
+const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+test.each([
+  [1, 2],
+  [4, 2],
+  [8, 4],
+])(
+  'with a concurrency of %i, %i pages are read side by side while writes run out',
+  async (concurrency, most) => {
+    const { ask, begun, end } = gated(concurrency);
+    ask(10);
+    await settled();
+    expect(begun).toEqual(Array.from({ length: most }, (_, read) => read));
+    await end(0);
+    expect(begun).toHaveLength(most + 1);
+  },
+);
+
+test('one page at a time is read while every place is taken, in the order in which they were asked for', async () => {
+  const { writes, ask, begun, end } = gated(4);
+  writes.activeCount = 4;
+  ask(3);
+  await settled();
+  expect(begun).toEqual([0]);
+  await end(0);
+  expect(begun).toEqual([0, 1]);
+  writes.pendingCount = 1;
+  await end(1);
+  expect(begun).toEqual([0, 1, 2]);
+});
+
+test('nothing is read while two writes wait for a place, until one has ended', async () => {
+  const { writes, gate, ask, begun } = gated(4);
+  Object.assign(writes, { activeCount: 4, pendingCount: 2 });
+  ask(2);
+  await settled();
+  expect(begun).toEqual([]);
+  writes.pendingCount = 1;
+  gate.wake();
+  await settled();
+  expect(begun).toEqual([0]);
+});
+
+test('a page that fails makes room as one that is read does', async () => {
+  const { gate } = gated(1);
+  const failing = Array.from({ length: 5 }, async (_, read) =>
+    gate.run(() => Promise.reject(new Error(`read ${read}`))),
+  );
+  const results = await Promise.allSettled(failing);
+  expect(results.map(({ status }) => status)).toEqual(results.map(() => 'rejected'));
+});
