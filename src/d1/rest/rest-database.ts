@@ -116,6 +116,7 @@ export class D1RestDatabase implements D1DatabaseLike {
 /** A statement of a {@link D1RestDatabase}. */
 export class D1RestStatement implements D1StatementLike {
   readonly sql: string;
+  /** @internal */
   readonly params: readonly (string | JsonText)[];
   readonly #send: (statement: D1RestStatement) => Promise<D1ResultLike[]>;
 
