@@ -48,6 +48,8 @@ function isTappable(stream: Partial<TappedSocket>): stream is TappedSocket {
 export class RowStream {
   /** Ends when the server has nothing more to say. Rejects with the error of the server, of the connection, or of the taker. */
   readonly done: Promise<void>;
+  /** Set by pg where it watches the query: without the call its `query_timeout` runs on. */
+  callback: ((error: unknown) => void) | undefined = undefined;
   readonly #text: string;
   readonly #values: readonly string[];
   readonly #taker: RowTaker;
@@ -116,19 +118,29 @@ export class RowStream {
     this.#sync(wire);
   }
 
-  /** After an error the server reads nothing until it is asked to end. A broken connection has nobody to ask. */
+  /** An error of the server, of the connection, or of pg, which has waited long enough while rows still come. */
   handleError(error: unknown, wire: Wire): void {
     this.#failure ??= { error };
-    if (typeof (error as { readonly severity?: unknown }).severity === 'string') this.#sync(wire);
-    // No row comes any more, and pg does not tell of the end.
-    this.#tap?.close();
-    this.#reject(this.#failure.error);
+    if (typeof (error as { readonly severity?: unknown }).severity === 'string') {
+      // The server reads nothing until it is asked to end. No row comes any more, and pg does not tell of the end.
+      this.#sync(wire);
+      this.#tap?.close();
+    }
+    // Else the tap stays to the end: without it pg would take the rest of a row for messages.
+    this.#end();
   }
 
   handleReadyForQuery(): void {
     this.#tap?.close();
+    this.#end();
+  }
+
+  #end(): void {
+    const { callback } = this;
+    this.callback = undefined;
     if (this.#failure) this.#reject(this.#failure.error);
     else this.#resolve();
+    callback?.(this.#failure?.error ?? null);
   }
 
   #next(wire: Wire): void {

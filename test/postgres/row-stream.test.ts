@@ -1,0 +1,106 @@
+import { EventEmitter } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { PostgresKeysetSource } from 'resumable-migrator/postgres';
+import { RowStream } from '../../src/postgres/row-stream.ts';
+import { World } from '../support/world.ts';
+
+let world: World;
+beforeAll(async () => {
+  world = await World.start();
+  await world.postgres(
+    'CREATE TABLE plain (id int PRIMARY KEY, v text)',
+    `INSERT INTO plain SELECT i, 'row ' || i FROM generate_series(1, 500) AS i`,
+  );
+});
+afterAll(async () => {
+  await world[Symbol.asyncDispose]();
+});
+
+function message(letter: string, body: Uint8Array | string = ''): Buffer {
+  const bytes = Buffer.from(body);
+  const length = Buffer.alloc(4);
+  length.writeInt32BE(bytes.length + 4);
+  return Buffer.concat([Buffer.from(letter), length, bytes]);
+}
+
+/** A row whose only value looks like the end of a query. */
+const trap = message(
+  'D',
+  Buffer.concat([Buffer.from([0, 1, 0, 0, 0, 12]), message('Z', 'T'), message('Z', 'T')]),
+);
+
+test('a query that pg gives up in the middle of a row hides the rest of it from pg, up to its end', async () => {
+  const socket = new EventEmitter();
+  const heard: Buffer[] = [];
+  const listener = (chunk: Uint8Array): void => void heard.push(Buffer.from(chunk));
+  socket.on('data', listener);
+  const nothing = (): void => undefined;
+  const wire = {
+    stream: socket,
+    parse: nothing,
+    bind: nothing,
+    execute: nothing,
+    flush: nothing,
+    sync: nothing,
+  };
+  let rows = 0;
+  const stream = new RowStream('SELECT', [], {
+    row: nothing,
+    bytes: () => void (rows += 1),
+    portion: () => 0,
+  });
+  stream.submit(wire);
+  socket.emit('data', Buffer.concat([message('1'), message('2'), trap, trap.subarray(0, 12)]));
+  const given = stream.done.catch((error: unknown) => error);
+  stream.handleError(new Error('Query read timeout'), wire);
+  expect(await given).toMatchObject({ message: 'Query read timeout' });
+  socket.emit('data', Buffer.concat([trap.subarray(12), trap, message('C', 'SELECT 3\0')]));
+  socket.emit('data', message('Z', 'T'));
+  expect(rows, 'rows are told of no more').toBe(1);
+  const whole = Buffer.concat([message('1'), message('2'), message('C', 'SELECT 3\0'), message('Z', 'T')]);
+  expect(Buffer.concat(heard)).toEqual(whole);
+  stream.handleReadyForQuery();
+  expect(socket.listeners('data')).toEqual([listener]);
+});
+
+test('pg hears of the end of each query, so that nothing of its query_timeout runs on', async () => {
+  const pool = new pg.Pool({ connectionString: world.stack.env.DATABASE_URL, max: 1, query_timeout: 60_000 });
+  const source = new PostgresKeysetSource({ pool, table: 'plain' });
+  const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+  const read = async (): Promise<number> => {
+    let rows = 0;
+    const onBytes = (): void => void (rows += 1);
+    await source.readPage({ lower: null, upper: ['500'], limit: 1_000, onBytes });
+    return rows;
+  };
+  expect(await read()).toBe(500);
+  const before = timers();
+  for (let page = 0; page < 20; page += 1) await read();
+  expect(timers()).toBeLessThan(before + 5);
+  await pool.end();
+});
+
+test('a page that takes longer than the query_timeout fails, and the next one reads its own rows', async () => {
+  await world.postgres(
+    `CREATE VIEW slow AS SELECT id, repeat('x', 100000) || coalesce(pg_sleep(0.01 * (id % 2))::text, '') AS v FROM plain`,
+  );
+  const pool = new pg.Pool({ connectionString: world.stack.env.DATABASE_URL, max: 1, query_timeout: 400 });
+  pool.on('error', () => undefined);
+  const slow = new PostgresKeysetSource({ pool, table: 'slow', key: ['id'] });
+  const plain = new PostgresKeysetSource({ pool, table: 'plain' });
+  let handed = 0;
+  const onBytes = (): void => void (handed += 1);
+  await expect(slow.readPage({ lower: null, upper: ['500'], limit: 500, onBytes })).rejects.toMatchObject({
+    code: expect.stringMatching(/^SOURCE_/) as string,
+  });
+  const then = handed;
+  await sleep(300);
+  expect(handed, 'what comes later is not handed over').toBe(then);
+  for (let page = 0; page < 3; page += 1) {
+    const { rows } = await plain.readPage({ lower: null, upper: ['500'], limit: 1_000 });
+    expect(rows).toEqual(Array.from({ length: 500 }, (_, index) => [String(index + 1), `row ${index + 1}`]));
+  }
+  await pool.end();
+});
