@@ -17,6 +17,9 @@ import { RowStream, type RowTaker, takesRowStreams } from './row-stream.ts';
 /** The little of a `pg.Pool` that is used: any pool of this shape serves. */
 export interface PgPoolLike {
   connect(): Promise<PgClientLike>;
+  /** Tells of a connection before it is handed over, which a promise does too late to hear it break. */
+  on?(event: 'acquire', listener: (client: PgClientLike) => void): unknown;
+  off?(event: 'acquire', listener: (client: PgClientLike) => void): unknown;
 }
 
 /** The little of a `pg.PoolClient` that is used. */
@@ -92,6 +95,25 @@ export interface PgTransactions {
   close(): Promise<void>;
 }
 
+const ignore = (): void => undefined;
+
+/**
+ * Takes a connection. When a server that shuts down has just answered, its farewell can come in the same packet: after pg's pool
+ * has let go of the connection, and before the promise of `connect()` is heard. Its `error` event would end the process.
+ */
+async function acquire(pool: PgPoolLike): Promise<PgClientLike> {
+  const onAcquire = (client: PgClientLike): void => {
+    client.on?.('error', ignore);
+    setTimeout(() => client.off?.('error', ignore), 0);
+  };
+  pool.on?.('acquire', onAcquire);
+  try {
+    return await pool.connect();
+  } finally {
+    pool.off?.('acquire', onAcquire);
+  }
+}
+
 /** Over a pool that the host passed in, or one that is made from a connection string at the first query. */
 export class PoolTransactions implements PgTransactions {
   readonly rawText: boolean = true;
@@ -116,7 +138,7 @@ export class PoolTransactions implements PgTransactions {
       const { Pool } = await import('pg');
       const pool = new Pool({ connectionString, max: maxConnections, connectionTimeoutMillis: 15_000 });
       // A connection that breaks while idle is replaced at the next query; without a listener it would end the process.
-      pool.on('error', () => undefined);
+      pool.on('error', ignore);
       this.#close = () => pool.end();
       return pool;
     };
@@ -130,7 +152,7 @@ export class PoolTransactions implements PgTransactions {
       context?.signal?.throwIfAborted();
       this.#pool ??= this.#open();
       const pool = await this.#pool;
-      const client = await pool.connect();
+      const client = await acquire(pool);
       return await this.#transaction(client, work, context);
     } catch (error) {
       throw fromDriver(error, this.#manners);
@@ -151,7 +173,7 @@ export class PoolTransactions implements PgTransactions {
   ): Promise<T> {
     const signal = context?.signal;
     let released = false;
-    // The next query fails for the same reason.
+    // One that breaks between two queries: the next fails for the same reason.
     const onError = (): void => undefined;
     client.on?.('error', onError);
     const release = (destroy: boolean): void => {

@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -103,4 +104,40 @@ test('a page that takes longer than the query_timeout fails, and the next one re
     expect(rows).toEqual(Array.from({ length: 500 }, (_, index) => [String(index + 1), `row ${index + 1}`]));
   }
   await pool.end();
+});
+
+test('a server that says farewell in the packet with which it welcomes ends no process', async () => {
+  const fatal = message(
+    'E',
+    ['SFATAL', 'VFATAL', 'C57P01', 'Mshutting down', ''].map((field) => field + '\0').join(''),
+  );
+  const server = createServer((socket) => {
+    socket.once('data', () => {
+      // AuthenticationOk and ReadyForQuery, and in the same breath the end.
+      socket.end(Buffer.concat([message('R', Buffer.alloc(4)), message('Z', 'I'), fatal]));
+    });
+    socket.on('error', () => undefined);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const uncaught: unknown[] = [];
+  const onUncaught = (error: unknown): void => void uncaught.push(error);
+  process.on('uncaughtException', onUncaught);
+  try {
+    const pool = new pg.Pool({ host: '127.0.0.1', port, user: 'u', database: 'd', ssl: false });
+    pool.on('error', () => undefined);
+    const connectionString = `postgres://u@127.0.0.1:${port}/d`;
+    for (const from of [{ pool }, { connectionString }]) {
+      const source = new PostgresKeysetSource({ ...from, table: 'plain' });
+      await expect(source.describe()).rejects.toMatchObject({ code: 'SOURCE_UNREACHABLE' });
+      await source.close?.();
+    }
+    expect(pool.listenerCount('acquire')).toBe(0);
+    await pool.end();
+    await sleep(20);
+    expect(uncaught).toEqual([]);
+  } finally {
+    process.off('uncaughtException', onUncaught);
+    await new Promise((resolve) => server.close(resolve));
+  }
 });
