@@ -1,6 +1,8 @@
 import { EventEmitter } from 'eventemitter3';
 import type {
   CallContext,
+  Checkpoint,
+  CheckpointFilter,
   MigrationEvents,
   PlanOptions,
   PlanPreview,
@@ -158,6 +160,34 @@ export class ResumableMigrator<
     const { repairMigration } = await import('./engine/verifying/repair.ts');
     const repaired = await repairMigration(this.#options, options, this.#emitter);
     return repaired as RepairResult<CountVerification> | RepairResult<FullVerification>;
+  }
+
+  /**
+   * The checkpoints as they are stored, in the order of their ranges. Of one status, where the filter says so.
+   *
+   * @example
+   * ```ts
+   * for await (const { seq, errorMessage } of migrator.checkpoints({ status: 'failed' })) console.log(seq, errorMessage);
+   * ```
+   */
+  async *checkpoints({
+    status,
+    ...context
+  }: CallContext & Pick<CheckpointFilter, 'status'> = {}): AsyncGenerator<Checkpoint, void> {
+    const { store } = this.#options;
+    const find = async (): Promise<string | null> => {
+      const migration = await this.#name(context);
+      return (await store.readPlan(migration, context)) && migration;
+    };
+    const migration = await this.#retrying('read the plan', find, context);
+    for (let afterSeq = 0; migration !== null;) {
+      const list = (): Promise<readonly Checkpoint[]> => store.list(migration, { status, afterSeq }, context);
+      const page = await this.#retrying('list checkpoints', list, context);
+      yield* page;
+      const last = page.at(-1);
+      if (!last) return;
+      afterSeq = last.seq;
+    }
   }
 
   /**
