@@ -15,7 +15,12 @@ const config: Options = {
   format: ['esm'],
   target: 'es2024',
   platform: 'neutral',
+  // `node:` is what tells Deno and bundlers that a module is Node's.
+  removeNodeProtocol: false,
+  external: [/^node:/],
   dts: {
+    // A program whose own libraries know no AsyncDisposable can use the package all the same.
+    banner: '/// <reference lib="esnext.disposable" />',
     compilerOptions: {
       isolatedDeclarations: false,
       stripInternal: true,

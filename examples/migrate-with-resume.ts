@@ -3,12 +3,14 @@
  * `node examples/migrate-with-resume.ts --help` explains it; `npm run demo` shows it without any account.
  */
 import type { GroupPlan, GroupResult, RunResult } from 'resumable-migrator';
+import { budgetExitCode } from './cli/budget.ts';
 import { readConfiguration, type Environment } from './cli/configuration.ts';
 import { copyTables, planTables } from './cli/copy-tables.ts';
 import { exitCodeOf, printFailure } from './cli/failure.ts';
 import { HELP } from './cli/help.ts';
 import { Interrupts } from './cli/interrupts.ts';
 import { Output } from './cli/output.ts';
+import { summarize, summarizeFailure } from './cli/step-summary.ts';
 
 async function main(args: readonly string[], env: Environment): Promise<number> {
   const output = new Output(env);
@@ -23,9 +25,12 @@ async function main(args: readonly string[], env: Environment): Promise<number> 
       return planExitCode(await planTables(configuration, output, interrupts.signal));
     }
     const group = await copyTables(configuration, output, interrupts.signal);
-    return report(output, group, env) ?? interrupts.exitCode ?? 1;
+    summarize(output, group, env);
+    const paused = interrupts.exitCode ?? budgetExitCode(group, configuration.budgetMinutes);
+    return report(output, group, env) ?? paused ?? 1;
   } catch (error) {
     printFailure(output, error, env);
+    summarizeFailure(output, error, env);
     return exitCodeOf(error);
   }
 }

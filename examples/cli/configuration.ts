@@ -16,6 +16,8 @@ export interface Configuration {
   readonly batchSize: number | undefined;
   readonly batchDelayMs: number;
   readonly concurrency: number;
+  /** The run pauses after so long; undefined: it does not. */
+  readonly budgetMinutes: number | undefined;
   /** False: forget the checkpoints of earlier runs first. */
   readonly resume: boolean;
   readonly verbose: boolean;
@@ -55,6 +57,7 @@ export function readConfiguration(args: readonly string[], env: Environment): Co
     resume: variables.flag('RESUME_MODE') ?? true,
     batchDelayMs: variables.wholeNumber('BATCH_DELAY_MS', 0) ?? 0,
     concurrency: variables.wholeNumber('CONCURRENCY', 1) ?? 4,
+    budgetMinutes: variables.positiveNumber('BUDGET_MINUTES'),
     apiBaseUrl: variables.address('CLOUDFLARE_API_BASE_URL'),
     verbose: options.verbose ?? variables.flag('VERBOSE') ?? false,
     plan: options.plan ?? false,
@@ -145,6 +148,15 @@ class Variables {
     const value = /^\d+$/.test(text) ? Number(text) : NaN;
     if (Number.isSafeInteger(value) && value >= least) return value;
     this.#malformed.push(`${name}=${text} must be a whole number of at least ${least}${orElse}`);
+    return undefined;
+  }
+
+  positiveNumber(name: string): number | undefined {
+    const text = this.optional(name);
+    if (text === undefined) return undefined;
+    const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : NaN;
+    if (value > 0 && Number.isFinite(value)) return value;
+    this.#malformed.push(`${name}=${text} must be a number above 0`);
     return undefined;
   }
 

@@ -21,7 +21,7 @@ export async function copyTables(
   output: Output,
   signal: AbortSignal,
 ): Promise<GroupResult> {
-  const { resume, verbose } = configuration;
+  const { resume, verbose, budgetMinutes } = configuration;
   reportConfiguration(output, configuration);
   const { group, parts } = groupOf(configuration);
   await using _closed = group;
@@ -30,6 +30,7 @@ export async function copyTables(
   try {
     return await group.run({
       signal,
+      budget: budgetMinutes === undefined ? undefined : { milliseconds: budgetMinutes * 60_000 },
       beforeTable: async ({ migrator }) => {
         const part = parts.get(migrator);
         if (!part) return;

@@ -27,15 +27,18 @@ Optional variables
   RESUME_MODE                false: forget the checkpoints of earlier runs and start anew (true)
   BATCH_DELAY_MS             milliseconds between two batches of a checkpoint (0)
   CONCURRENCY                checkpoints that are copied at the same time (4)
+  BUDGET_MINUTES             the run pauses after so many minutes; 0.5 is half a minute (no limit)
   CLOUDFLARE_API_BASE_URL    another address of the API (https://api.cloudflare.com/client/v4)
   VERBOSE                    true: like --verbose
   DEBUG                      anything: errors are printed with their stack
   NO_COLOR                   anything: no colours on a terminal
+  GITHUB_STEP_SUMMARY        a file that a summary in Markdown is appended to; GitHub Actions sets it
 
 Exit codes
   0    completed; with --plan: nothing was found that stops the copy
   1    failed; what was copied is saved, and the same command goes on; with --plan: there are errors
   2    the configuration has to be changed first
+  75   paused, because BUDGET_MINUTES are used up; the same command goes on
   130  stopped by Ctrl-C (SIGINT) after the batch in flight; the same command goes on
   143  the same by SIGTERM
   A second Ctrl-C ends at once. Nothing is lost by that either.

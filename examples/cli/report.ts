@@ -17,7 +17,8 @@ const plainProgressMs = 10_000;
 
 /** What is going to happen, and with which settings. */
 export function reportConfiguration(output: Output, configuration: Configuration): void {
-  const { tables, checkpointSize, batchSize, batchDelayMs, concurrency, resume, apiBaseUrl } = configuration;
+  const { tables, checkpointSize, batchSize, batchDelayMs, concurrency, budgetMinutes, resume, apiBaseUrl } =
+    configuration;
   output.line('🚀 Starting resumable migration from PostgreSQL to Cloudflare D1');
   output.line();
   output.line('Configuration:');
@@ -28,6 +29,7 @@ export function reportConfiguration(output: Output, configuration: Configuration
   );
   if (batchDelayMs > 0) output.line(`  Batch Delay: ${batchDelayMs} ms`);
   output.line(`  Concurrency: ${concurrency} ${concurrency === 1 ? 'checkpoint' : 'checkpoints'} at a time`);
+  if (budgetMinutes !== undefined) output.line(`  Budget: ${budgetMinutes} min, then the run pauses`);
   output.line(`  Resume Mode: ${resume ? 'Enabled' : 'Disabled (starts anew)'}`);
   if (apiBaseUrl !== undefined) output.line(`  API: ${new URL(apiBaseUrl).host}`);
   output.line();

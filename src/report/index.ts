@@ -5,3 +5,4 @@
  */
 export { errorCodes } from '../error-codes.ts';
 export { renderPlan } from './plan.ts';
+export { renderSummary } from './summary.ts';
