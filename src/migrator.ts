@@ -180,7 +180,8 @@ export class ResumableMigrator<
       return (await store.readPlan(migration, context)) && migration;
     };
     const migration = await this.#retrying('read the plan', find, context);
-    for (let afterSeq = 0; migration !== null;) {
+    if (migration === null) return;
+    for (let afterSeq = 0; ;) {
       const list = (): Promise<readonly Checkpoint[]> => store.list(migration, { status, afterSeq }, context);
       const page = await this.#retrying('list checkpoints', list, context);
       yield* page;
