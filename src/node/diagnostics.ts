@@ -101,16 +101,16 @@ export function subscribeDiagnostics<Name extends keyof MigrationEvents>(
 
 const eventNames = Object.keys(diagnosticsChannels) as (keyof MigrationEvents)[];
 
-function publishEvent<Name extends keyof MigrationEvents>(
+function publishEvent(
   migrator: DiagnosticsMigrator,
-  event: Name,
+  event: keyof MigrationEvents,
   attributes: Readonly<Record<string, string>>,
 ): () => void {
   // Held as long as it is published on: a channel that nobody holds may be collected, and made anew.
   const published = channel(diagnosticsChannels[event]);
-  const onEvent = (payload: MigrationEvents[Name]): void => {
+  const onEvent = (payload: MigrationEvents[keyof MigrationEvents]): void => {
     if (!published.hasSubscribers) return;
-    const message: DiagnosticsMessage<Name> = { event, migrator, attributes, payload };
+    const message: DiagnosticsMessage = { event, migrator, attributes, payload };
     published.publish(message);
   };
   migrator.on(event, onEvent);

@@ -12,7 +12,7 @@ import {
 import { World } from '../engine/world.ts';
 
 const eventNames = Object.keys(diagnosticsChannels) as (keyof MigrationEvents)[];
-const stops: (() => void)[] = [];
+const stops: (() => unknown)[] = [];
 afterEach(() => {
   for (const stop of stops.splice(0)) stop();
 });
@@ -70,7 +70,7 @@ test('channels are found by their name alone', async () => {
   const messages: unknown[] = [];
   const listener = (message: unknown, name: string | symbol): void => void messages.push({ name, message });
   published.subscribe(listener);
-  stops.push(() => void published.unsubscribe(listener), publishDiagnostics(migrator));
+  stops.push(() => published.unsubscribe(listener), publishDiagnostics(migrator));
   const payload = await migrator.run();
   expect(messages).toEqual([
     {
