@@ -17,6 +17,12 @@ import { startTelemetry } from './telemetry.ts';
 
 const exitCodes = { SIGINT: 130, SIGTERM: 143 } as const;
 
+/**
+ * npm passes a Ctrl-C on that the terminal has delivered already, so one keypress can arrive twice. What follows this
+ * soon is the same one.
+ */
+const sameKeypressMs = 1_000;
+
 const { env } = process;
 const logger = pino({ level: env['LOG_LEVEL'] ?? 'info', base: null });
 
@@ -59,14 +65,17 @@ async function serve(): Promise<void> {
 /** Aborts at the first signal; the second ends the process, which loses nothing that D1 has confirmed. */
 function endingSignal(): AbortSignal {
   const controller = new AbortController();
+  let first = 0;
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
     process.on(name, () => {
-      if (controller.signal.aborted) {
+      if (!controller.signal.aborted) {
+        first = performance.now();
+        logger.info({ signal: name }, 'ending: the batch in flight is finished and saved');
+        controller.abort();
+      } else if (performance.now() - first > sameKeypressMs) {
         logger.warn({ signal: name }, 'ended at once');
         process.exit(exitCodes[name]);
       }
-      logger.info({ signal: name }, 'ending: the batch in flight is finished and saved');
-      controller.abort();
     });
   }
   return controller.signal;
