@@ -81,7 +81,7 @@ test('jobs copy a table slice by slice; a killed worker is replaced, one that is
   await expect.poll(() => rowsWritten(world, table), { timeout: 60_000 }).toBeGreaterThan(50_000);
   const successor = start(worker);
   await untilSaid(successor, 'ready');
-  await expect.poll(() => [survivor, successor].some(isBusy), { interval: 5 }).toBe(true);
+  await expect.poll(() => [survivor, successor].some(isBusy), { interval: 5, timeout: 30_000 }).toBe(true);
   const [told, last] = isBusy(survivor) ? [survivor, successor] : [successor, survivor];
   told.child.kill('SIGTERM');
   expect(await told.ended()).toMatchObject({ exitCode: 0, stderr: '' });

@@ -101,8 +101,12 @@ test('a service is killed, started again, paused, run, told to end, and started 
   const told = start(table);
   const ask = await endpoint(told);
   expect(await (await ask('/healthz')).json()).toEqual({ status: 'ok' });
-  await expect.poll(() => rowsWritten(world, table), { interval: 5 }).toBeGreaterThan(3_500);
-  const paused = await ask('/pause', { method: 'POST' });
+  let pausing: Promise<Response> | undefined;
+  atRows(table, 4_000, () => {
+    pausing = ask('/pause', { method: 'POST' });
+  });
+  await expect.poll(() => pausing, { timeout: 30_000 }).toBeDefined();
+  const paused = (await pausing) ?? Response.error();
   expect([paused.status, ((await paused.json()) as Status).state]).toEqual([202, 'pausing']);
   await untilState(ask, 'paused');
   await expectSaved(table);
