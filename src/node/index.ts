@@ -3,4 +3,12 @@
  *
  * @module
  */
+export {
+  diagnosticsChannels,
+  type DiagnosticsMessage,
+  type DiagnosticsMigrator,
+  type DiagnosticsOptions,
+  publishDiagnostics,
+  subscribeDiagnostics,
+} from './diagnostics.ts';
 export { httpFetch } from './http-fetch.ts';

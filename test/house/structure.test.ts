@@ -20,7 +20,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   engine: ['contract', 'errors', 'error-codes'],
   migrator: ['contract', 'engine', 'errors'],
   group: ['contract', 'engine', 'errors', 'migrator'],
-  node: [],
+  node: ['contract'],
   report: ['contract', 'engine', 'errors', 'error-codes'],
   index: ['contract', 'engine', 'errors', 'group', 'migrator'],
   testing: ['contract', 'errors'],
@@ -33,7 +33,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   migrator: ['eventemitter3'],
   postgres: ['kysely', 'pg'],
   d1: ['kysely', 'kysely-d1'],
-  node: ['node:http', 'node:https', 'node:stream'],
+  node: ['node:diagnostics_channel', 'node:http', 'node:https', 'node:stream'],
 };
 
 interface Import {
