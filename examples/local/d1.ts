@@ -28,6 +28,8 @@ export interface D1Options {
   /** Keeps the databases in this directory; without it they are gone after `stop()`. */
   persistTo?: string;
   workers?: ExtraWorker[];
+  /** Further options of Miniflare for all Workers together, such as `workflowsPersist`. */
+  miniflare?: Record<string, unknown>;
   /** Workerd's and the Workers' own output; quiet by default. */
   verbose?: boolean;
 }
@@ -93,6 +95,7 @@ export async function startD1(options: D1Options = {}): Promise<LocalD1> {
       cf: false,
       log: new Log(options.verbose === true ? LogLevel.INFO : LogLevel.NONE),
       ...(options.verbose === true ? {} : { handleStructuredLogs: () => {} }),
+      ...options.miniflare,
       workers: [api, ...extra],
     } as MiniflareOptions);
     try {
