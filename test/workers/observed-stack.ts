@@ -1,6 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Response } from 'miniflare';
 import pg from 'pg';
@@ -8,12 +5,18 @@ import { compareTable, type ComparedTable, type Comparison } from '../../example
 import { bundleWorker } from '../../examples/local/bundle-worker.ts';
 import { startCloudflareApi } from '../../examples/local/cloudflare-api.ts';
 import { type ExtraWorker, type LocalD1, startD1 } from '../../examples/local/d1.ts';
-import { startPostgres } from '../../examples/local/postgres.ts';
+import { type LocalPostgres, startPostgres } from '../../examples/local/postgres.ts';
 import { D1_TABLES, fillCameras, fillDrive, type SampleTable } from '../../examples/local/sample-data.ts';
 import { workerOptions } from '../../examples/local/worker-options.ts';
 import type { Report } from './observed-d1.ts';
 
 export const rows: Record<SampleTable, number> = { coordinate_speed_new: 300_000, camera_locations: 20_000 };
+
+/** What the comparison finds where every row is there once. */
+export function equal(table: SampleTable): Comparison {
+  const count = rows[table];
+  return { table, rows: count, d1Rows: count, missing: 0, extra: 0, different: 0, examples: [] };
+}
 
 const columns: Record<SampleTable, ComparedTable['columns']> = {
   coordinate_speed_new: {
@@ -46,6 +49,7 @@ export interface StackOptions {
 /** PostgreSQL, and workerd with an example as its wrangler.jsonc configures it. */
 export interface ObservedStack extends AsyncDisposable {
   readonly d1: LocalD1;
+  readonly postgres: LocalPostgres;
   /** The last report of each invocation. */
   readonly reports: ReadonlyMap<string, Report>;
   fetch(path: string, method?: 'GET' | 'POST'): Promise<unknown>;
@@ -65,8 +69,6 @@ export interface ObservedStack extends AsyncDisposable {
 
 export async function startObserved(options: StackOptions): Promise<ObservedStack> {
   await using stack = new AsyncDisposableStack();
-  const directory = await mkdtemp(join(tmpdir(), 'observed-'));
-  stack.defer(async () => await rm(directory, { recursive: true, force: true, maxRetries: 5 }));
   const postgres = stack.use(await startPostgres());
   await fillDrive(postgres.connectionString, rows.coordinate_speed_new);
   await fillCameras(postgres.connectionString, rows.camera_locations);
@@ -99,13 +101,7 @@ export async function startObserved(options: StackOptions): Promise<ObservedStac
     bindings: { ...example.bindings, ...options.variables },
     miniflare: { ...example.miniflare, serviceBindings: { OBSERVER: observe }, ...options.miniflare },
   };
-  const d1 = stack.use(
-    await startD1({
-      workers: [worker],
-      persistTo: join(directory, 'd1'),
-      miniflare: { workflowsPersist: join(directory, 'workflows') },
-    }),
-  );
+  const d1 = stack.use(await startD1({ workers: [worker] }));
   const database = await d1.database();
   for (const table of Object.keys(rows) as SampleTable[]) {
     // Without its key D1 would keep a row that is written twice, and the comparison finds it.
@@ -126,6 +122,7 @@ export async function startObserved(options: StackOptions): Promise<ObservedStac
   const kept = stack.move();
   return {
     d1,
+    postgres,
     reports,
     async fetch(path, method = 'GET') {
       const response = await (await d1.worker('copy')).fetch(`http://copy${path}`, { method });

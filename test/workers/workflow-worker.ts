@@ -1,17 +1,14 @@
 // The example, with its D1 observed, and with its instances within reach of the test.
-import type { WorkflowEvent, WorkflowStep } from 'cloudflare:workers';
+import type { WorkflowStep } from 'cloudflare:workers';
 import example, { CopyTable as Example, type Environment } from '../../examples/worker-workflow/worker.ts';
 import { type Observed, ObservedD1 } from './observed-d1.ts';
 
-type Event = Parameters<Example['run']>[0];
-
 export class CopyTable extends Example {
-  override async run(event: Event, step: WorkflowStep): ReturnType<Example['run']> {
-    const database = new ObservedD1(this.env as Environment & Observed, event.payload.table);
-    const { ctx } = this;
-    return await new Example(ctx, { ...this.env, DB: database })
-      .run(event, step)
-      .finally(() => database.report());
+  override async run(event: Parameters<Example['run']>[0], step: WorkflowStep): ReturnType<Example['run']> {
+    const DB = new ObservedD1(this.env as Environment & Observed, event.payload.table);
+    const output = await new Example(this.ctx, { ...this.env, DB }).run(event, step);
+    await DB.report();
+    return output;
   }
 }
 
