@@ -130,7 +130,7 @@ async function act(env: Environment, table: string, action: Action): Promise<voi
   // Started again, an instance copies what is not copied yet: the rest after an error, or rows that have come since.
   if (action === 'start' && isOver) await instance.restart();
   if (action === 'pause' && !isOver) await instance.pause();
-  if (action === 'resume' && status.status.startsWith('paused')) await instance.resume();
+  if (action === 'resume' && ['paused', 'waitingForPause'].includes(status.status)) await instance.resume();
 }
 
 async function describe(env: Environment, table: string): Promise<object> {
