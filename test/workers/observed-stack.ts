@@ -5,10 +5,10 @@ import { compareTable, type ComparedTable, type Comparison } from '../../example
 import { bundleWorker } from '../../examples/local/bundle-worker.ts';
 import { startCloudflareApi } from '../../examples/local/cloudflare-api.ts';
 import { type ExtraWorker, type LocalD1, startD1 } from '../../examples/local/d1.ts';
-import { type LocalPostgres, startPostgres } from '../../examples/local/postgres.ts';
+import { startPostgres } from '../../examples/local/postgres.ts';
 import { D1_TABLES, fillCameras, fillDrive, type SampleTable } from '../../examples/local/sample-data.ts';
 import { workerOptions } from '../../examples/local/worker-options.ts';
-import type { Report } from './observed-d1.ts';
+import { BUSY_ROLE, type Report } from './observed-d1.ts';
 
 export const rows: Record<SampleTable, number> = { coordinate_speed_new: 300_000, camera_locations: 20_000 };
 
@@ -49,7 +49,6 @@ export interface StackOptions {
 /** PostgreSQL, and workerd with an example as its wrangler.jsonc configures it. */
 export interface ObservedStack extends AsyncDisposable {
   readonly d1: LocalD1;
-  readonly postgres: LocalPostgres;
   /** The last report of each invocation. */
   readonly reports: ReadonlyMap<string, Report>;
   fetch(path: string, method?: 'GET' | 'POST'): Promise<unknown>;
@@ -119,10 +118,10 @@ export async function startObserved(options: StackOptions): Promise<ObservedStac
   const pool = new pg.Pool({ connectionString: postgres.connectionString, max: 1 });
   pool.on('error', () => undefined);
   stack.defer(async () => await pool.end());
+  await pool.query(`CREATE ROLE ${BUSY_ROLE} LOGIN CONNECTION LIMIT 0 PASSWORD '${postgres.password}'`);
   const kept = stack.move();
   return {
     d1,
-    postgres,
     reports,
     async fetch(path, method = 'GET') {
       const response = await (await d1.worker('copy')).fetch(`http://copy${path}`, { method });

@@ -24,7 +24,6 @@ beforeAll(async () => {
       CONSUMERS: 2,
       SLICE_BATCHES: 1,
       RETRY_SECONDS: 1,
-      REFUSED_AT_FIRST: { table: 'camera_locations', username: 'busy' },
     },
     miniflare: {
       queueConsumers: {
@@ -33,7 +32,6 @@ beforeAll(async () => {
       },
     },
   });
-  await stack.query(`CREATE ROLE busy LOGIN CONNECTION LIMIT 0 PASSWORD '${stack.postgres.password}'`);
   await (await stack.d1.database()).exec('CREATE TABLE dead (message TEXT NOT NULL)');
 });
 afterAll(async () => await stack?.[Symbol.asyncDispose]());

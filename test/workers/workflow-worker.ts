@@ -1,12 +1,25 @@
 // The example, with its D1 observed, and with its instances within reach of the test.
 import type { WorkflowStep } from 'cloudflare:workers';
 import example, { CopyTable as Example, type Environment } from '../../examples/worker-workflow/worker.ts';
-import { type Observed, ObservedD1 } from './observed-d1.ts';
+import { addressFor, type Observed, ObservedD1 } from './observed-d1.ts';
 
 export class CopyTable extends Example {
   override async run(event: Parameters<Example['run']>[0], step: WorkflowStep): ReturnType<Example['run']> {
-    const DB = new ObservedD1(this.env as Environment & Observed, event.payload.table);
-    const output = await new Example(this.ctx, { ...this.env, DB }).run(event, step);
+    const { HYPERDRIVE, ...env } = this.env as Environment & Observed;
+    const { table } = event.payload;
+    const DB = new ObservedD1(this.env as Environment & Observed, table);
+    let attempt = 0;
+    const observed = {
+      ...env,
+      DB,
+      /** Each try of a step asks for it once. */
+      get HYPERDRIVE() {
+        attempt += 1;
+        DB.attempt = attempt;
+        return addressFor(HYPERDRIVE, { table, attempt });
+      },
+    };
+    const output = await new Example(this.ctx, observed).run(event, step);
     await DB.report();
     return output;
   }

@@ -75,6 +75,13 @@ test('a workflow copies tables through a kill of the whole runtime and a pause, 
   }
 }, 240_000);
 
+test('a failure that a later try may mend has the step tried again', () => {
+  // PostgreSQL had no connection for the first try, and the copy was completed by a later one of the same run.
+  const first = [...stack.reports.values()].find(({ table }) => table === 'camera_locations');
+  expect(first).toMatchObject({ attempt: 2 });
+  expect(first?.rowsWritten).toBeGreaterThan(rows.camera_locations);
+});
+
 test('an instance has few steps, which return little', async () => {
   const { __LOCAL_DEV_STEP_OUTPUTS: outputs } = await instance('coordinate_speed_new-1');
   // Its slices and the step that hands over to the next instance, of 1,024 that Workflows allows at least.
