@@ -107,6 +107,7 @@ export class MigratorError extends Error {
   override readonly name: string = 'MigratorError';
   readonly code: MigratorErrorCode;
   readonly help: string;
+  /** True: the same call may succeed later. Of a run or a group: everything that failed in it may. */
   readonly retryable: boolean;
   readonly ambiguous: boolean;
   readonly shrink: boolean;

@@ -29,6 +29,7 @@ import {
   type VerifyOptions,
   withRetries,
 } from './engine/index.ts';
+import type { Lister } from './engine/listing.ts';
 
 /**
  * Copies one table so that the copy can be stopped at any instant and goes on where it stopped.
@@ -170,25 +171,11 @@ export class ResumableMigrator<
    * for await (const { seq, errorMessage } of migrator.checkpoints({ status: 'failed' })) console.log(seq, errorMessage);
    * ```
    */
-  async *checkpoints({
-    status,
-    ...context
-  }: CallContext & Pick<CheckpointFilter, 'status'> = {}): AsyncGenerator<Checkpoint, void> {
-    const { store } = this.#options;
-    const find = async (): Promise<string | null> => {
-      const migration = await this.#name(context);
-      return (await store.readPlan(migration, context)) && migration;
-    };
-    const migration = await this.#retrying('read the plan', find, context);
-    if (migration === null) return;
-    for (let afterSeq = 0; ;) {
-      const list = (): Promise<readonly Checkpoint[]> => store.list(migration, { status, afterSeq }, context);
-      const page = await this.#retrying('list checkpoints', list, context);
-      yield* page;
-      const last = page.at(-1);
-      if (!last) return;
-      afterSeq = last.seq;
-    }
+  async *checkpoints(
+    filter: CallContext & Pick<CheckpointFilter, 'status'> = {},
+  ): AsyncGenerator<Checkpoint, void> {
+    const { listCheckpoints } = await import('./engine/listing.ts');
+    yield* listCheckpoints(this.#lister, filter);
   }
 
   /**
@@ -200,17 +187,8 @@ export class ResumableMigrator<
    * ```
    */
   async *rejects(context: CallContext = {}): AsyncGenerator<StoredReject, void> {
-    const { rejects } = this.#options.sink;
-    if (!rejects) return;
-    const migration = await this.#retrying('describe', () => this.#name(context), context);
-    for (let afterId = 0; ;) {
-      const list = (): Promise<readonly StoredReject[]> => rejects.list(migration, { afterId }, context);
-      const page = await this.#retrying('list rejected rows', list, context);
-      yield* page;
-      const last = page.at(-1);
-      if (!last) return;
-      afterId = last.id;
-    }
+    const { listRejects } = await import('./engine/listing.ts');
+    yield* listRejects(this.#lister, context);
   }
 
   /**
@@ -249,6 +227,14 @@ export class ResumableMigrator<
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  get #lister(): Lister {
+    return {
+      options: this.#options,
+      name: async (context) => await this.#name(context),
+      retrying: async (operation, call, context) => await this.#retrying(operation, call, context),
+    };
   }
 
   async #name(context: CallContext): Promise<string> {

@@ -77,9 +77,7 @@ async function copySlice(env: Environment, table: string): Promise<number | null
 
 /** The error where no further try can go better; null where one may. */
 function finalError(error: unknown): MigratorError | null {
-  // Where checkpoints failed, the first of their errors says it.
-  const first = isMigratorError(error) && isMigratorError(error.cause) ? error.cause : error;
-  return isMigratorError(first) && !first.retryable ? first : null;
+  return isMigratorError(error) && !error.retryable ? error : null;
 }
 
 /** With the table as its name the migration's progress is read from D1 alone. */

@@ -75,10 +75,8 @@ async function copySlice(env: Environment, table: string): Promise<Slice> {
     const { status, rows, resumeAt, progress } = await migrator.run({ budget });
     return { status, rows, percent: progress.percent, resumeAt: resumeAt?.getTime() ?? null };
   } catch (error) {
-    // Where checkpoints failed, the first of their errors says whether the next try may go better.
-    const first = isMigratorError(error) && isMigratorError(error.cause) ? error.cause : error;
-    if (!isMigratorError(first) || first.retryable) throw error;
-    throw new NonRetryableError(`${first.code}: ${first.message} ${first.help}`);
+    if (!isMigratorError(error) || error.retryable) throw error;
+    throw new NonRetryableError(`${error.code}: ${error.message} ${error.help}`);
   }
 }
 

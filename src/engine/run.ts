@@ -53,6 +53,7 @@ class Run {
     batches: 0,
     completed: 0,
     firstFailure: null,
+    retryable: true,
     failures: [],
   };
   #progress: Progress | null = null;
@@ -229,11 +230,12 @@ class Run {
   }
 
   #failuresError(migration: string, result: RunResult): MigratorError {
-    const { failures, firstFailure: cause } = this.#tally;
+    const { failures, firstFailure: cause, retryable } = this.#tally;
     const many = failures.length === 1 ? '1 checkpoint failed' : `${failures.length} checkpoints failed`;
     return new MigratorError('CHECKPOINTS_FAILED', `${many}; the first: ${failures[0]?.message ?? ''}`, {
       migration,
       help: `${isMigratorError(cause) ? `${cause.help} ` : ''}Then run again: completed checkpoints are skipped, failed ones go on where they stopped.`,
+      retryable,
       cause,
       result,
     });

@@ -54,6 +54,10 @@ const bySystemCode: Readonly<Record<string, MigratorErrorFacts>> = {
   EPIPE: { help: again, retryable: true },
 };
 
+/** What pg says of its connections, and the sockets of Workers of theirs: these have no codes. */
+const lostConnection =
+  /connection (terminated|ended|closed|lost|refused)|timeout exceeded|not queryable|cannot connect to/i;
+
 /** What PostgreSQL says in these classes is of connections, names and limits, never of a row's values. */
 const withoutValues: ReadonlySet<string> = new Set('08 0A 25 26 28 34 3D 3F 40 42 53 54 55 57 58'.split(' '));
 
@@ -81,7 +85,7 @@ export function fromDriver(error: unknown, { redact, values }: ErrorManners): un
   if (system) return make('SOURCE_UNREACHABLE', system);
   const known = bySqlState.find(([prefix]) => code.startsWith(prefix));
   if (known) return make(known[1], known[2]);
-  if (/connection (terminated|ended|closed)|timeout exceeded|not queryable/i.test(error.message)) {
+  if (lostConnection.test(error.message)) {
     return make('SOURCE_UNREACHABLE', { help: again, retryable: true });
   }
   if (/password|SASL|SCRAM/i.test(error.message)) {

@@ -67,6 +67,7 @@ test('a checkpoint whose retries are used up fails, the others are copied, and t
   expect(error.message).toContain('1 checkpoint failed');
   expect(error.message).toContain('Too busy.');
   expect(error.help).toContain('run again');
+  expect(error.retryable, 'the sink may be less busy later').toBe(true);
   const failure = { seq: 2, cursor: ['8'], code: 'SINK_OVERLOADED' };
   expect(error.result).toMatchObject({
     status: 'failed',
@@ -95,11 +96,29 @@ test('an error that is not retryable fails its checkpoint at once', async () => 
   const retries: unknown[] = [];
   migrator.on('retry', (retry) => retries.push(retry));
   const error = await rejection(migrator.run());
-  expect(error).toMatchObject({ code: 'CHECKPOINTS_FAILED', result: { completedCheckpoints: 3 } });
+  expect(error).toMatchObject({
+    code: 'CHECKPOINTS_FAILED',
+    retryable: false,
+    result: { completedCheckpoints: 3 },
+  });
   expect(retries).toEqual([]);
   const progress = await world.migrator().status();
   expect(progress.failures).toMatchObject([{ seq: 1, code: 'SINK_FAILED' }]);
   expect(progress.failures[0]?.message).toContain('no such thing: "x"');
+});
+
+test('a run in which one failure may pass and another may not is not to be tried again as it is', async () => {
+  const world = new World({ rows: 35, mode: 'insert' });
+  const faults = failing('source.readPage', [1], broken);
+  for (const nth of [1, 2, 3, 4]) faults.failAt({ effect: 'sink.commit', nth }, 'before', busy);
+  const migrator = world.migrator({ concurrency: 1 }, faults);
+  const error = await rejection(migrator.run());
+  if (!isMigratorError(error)) throw error;
+  expect(error.result?.failures.map(({ code }) => code).toSorted()).toEqual([
+    'SINK_FAILED',
+    'SINK_OVERLOADED',
+  ]);
+  expect(error.retryable).toBe(false);
 });
 
 test.each([

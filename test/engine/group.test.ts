@@ -250,6 +250,7 @@ describe('a table that fails', () => {
       );
       expect(error.message).toContain('migration "broken"');
       expect(error.cause).toMatchObject({ code: 'CHECKPOINTS_FAILED' });
+      expect(error.retryable, 'a row stays too large').toBe(false);
       const group = error.group as GroupResult;
       expect(group).toMatchObject({ status: 'failed', reason: null });
       expect(group.totals).toMatchObject({ completed: 2, failed: 1, skipped: 2, rows: 10 });

@@ -41,6 +41,8 @@ export interface Tally {
   batches: number;
   completed: number;
   firstFailure: unknown;
+  /** Whether each of the failures may pass by itself. */
+  retryable: boolean;
   readonly failures: CheckpointFailure[];
 }
 
@@ -226,6 +228,7 @@ export class Scheduler {
     const message = isMigratorError(placed) ? placed.message : summary;
     const failure: CheckpointFailure = { seq, range, cursor, code, message };
     this.tally.firstFailure ??= placed;
+    this.tally.retryable &&= isMigratorError(error) && (error.retryable || error.ambiguous);
     this.tally.failures.push(failure);
     this.#parts.emit('checkpoint:failed', { migration: job.migration, ...failure });
     if (fatalCodes.has(code)) this.#parts.control.fail(placed);

@@ -289,13 +289,15 @@ function resumeAtOf(tables: readonly TableResult[]): Date | null {
 
 function groupError(group: GroupResult): MigratorError {
   const { tables, failed, skipped: left } = group.totals;
-  const first = group.tables.find((table) => table.status === 'failed');
+  const failures = group.tables.filter((table) => table.status === 'failed');
+  const [first] = failures;
   const also = left === 0 ? '' : `; ${left} ${left === 1 ? 'was' : 'were'} not begun`;
   return new MigratorError(
     'GROUP_FAILED',
     `${failed} of ${tables} tables failed${also}. The first: ${first?.error.message ?? ''}`,
     {
       help: `${first ? `${first.error.help} ` : ''}Then run the group again: what is complete is skipped, the rest goes on where it stopped.`,
+      retryable: failures.every(({ error }) => error.retryable),
       cause: first?.error,
       group,
     },
