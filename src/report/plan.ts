@@ -1,5 +1,6 @@
 import type { Finding, PlanPreview, Severity, SinkPrice } from '../contract/index.ts';
 import type { GroupPlan, TablePlan } from '../engine/index.ts';
+import { bytes, count, duration } from './format.ts';
 
 type EstimateTotals = Pick<
   PlanPreview['estimate'],
@@ -245,30 +246,4 @@ function wrap(text: string, columnsLeft: number): string[] {
 
 function about(exact: boolean): string {
   return exact ? '' : 'about ';
-}
-
-function count(value: number): string {
-  return Math.round(value).toLocaleString('en');
-}
-
-/** `812 bytes`, `9.4 kB`, `88 MB`: three figures at the most. */
-function bytes(value: number): string {
-  const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
-  let unit = 0;
-  let size = value;
-  while (size >= 999.5 && unit < units.length - 1) {
-    size /= 1_000;
-    unit += 1;
-  }
-  return `${unit > 0 && size < 9.95 ? size.toFixed(1) : Math.round(size)} ${units[unit]}`;
-}
-
-/** `41 s`, `3 min 20 s`, `2 h 5 min`. */
-function duration(milliseconds: number): string {
-  const seconds = Math.ceil(milliseconds / 1_000);
-  const minutes = Math.floor(seconds / 60);
-  if (seconds < 60) return `${seconds} s`;
-  return minutes < 60
-    ? `${minutes} min ${seconds % 60} s`
-    : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }

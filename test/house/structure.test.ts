@@ -21,7 +21,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   migrator: ['contract', 'engine', 'errors'],
   group: ['contract', 'engine', 'errors', 'migrator'],
   node: [],
-  report: ['contract', 'engine', 'error-codes'],
+  report: ['contract', 'engine', 'error-codes', 'errors'],
   index: ['contract', 'engine', 'errors', 'group', 'migrator'],
   testing: ['contract', 'errors'],
   ...Object.fromEntries(adapters.map((adapter) => [adapter, ['contract', 'errors', 'redactor']])),
