@@ -28,6 +28,7 @@ Optional variables
   BATCH_DELAY_MS             milliseconds between two batches of a checkpoint (0)
   CONCURRENCY                checkpoints that are copied at the same time (4)
   CLOUDFLARE_API_BASE_URL    another address of the API (https://api.cloudflare.com/client/v4)
+  REPORT_FILE                where a report of the run goes, as an HTML page (none)
   VERBOSE                    true: like --verbose
   DEBUG                      anything: errors are printed with their stack
   NO_COLOR                   anything: no colours on a terminal

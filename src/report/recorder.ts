@@ -1,6 +1,7 @@
 import type {
   BatchEvent,
   BatchLimitEvent,
+  CallContext,
   Checkpoint,
   CheckpointFailedEvent,
   MigrationEvents,
@@ -37,8 +38,8 @@ export interface RecordedMigrator {
     event: Name,
     listener: (payload: MigrationEvents[Name]) => unknown,
   ): unknown;
-  status(): Promise<Progress>;
-  checkpoints(): AsyncIterable<Checkpoint>;
+  status(context?: CallContext): Promise<Progress>;
+  checkpoints(context?: CallContext): AsyncIterable<Checkpoint>;
 }
 
 /** Options of {@link recordRun}. */
@@ -145,6 +146,11 @@ export class RunRecorder implements Disposable {
     this.#listen('run:end', (result) => this.#ended(result));
   }
 
+  /** The migration's name, as far as it is known. */
+  get migration(): string {
+    return this.#migration;
+  }
+
   /** Ends the listening. What was recorded stays. */
   detach(): void {
     for (const off of this.#detach.splice(0)) off();
@@ -158,12 +164,12 @@ export class RunRecorder implements Disposable {
    * Reads durable progress and every stored checkpoint: what earlier runs and other processes did is known from then on.
    * Without a run it makes a record of a migration that ran elsewhere. Needs memory for one page of checkpoints.
    */
-  async load(): Promise<void> {
-    const progress = await this.#migrator.status();
+  async load(context: CallContext = {}): Promise<void> {
+    const progress = await this.#migrator.status(context);
     this.#migration = progress.migration;
     this.#setProgress(progress);
     this.#strip.clear();
-    for await (const { seq, status } of this.#migrator.checkpoints()) this.#strip.set(seq, status);
+    for await (const { seq, status } of this.#migrator.checkpoints(context)) this.#strip.set(seq, status);
     const heard = new Map(this.#failures);
     this.#failures.clear();
     // What was heard has a time, what is stored has none.

@@ -28,7 +28,7 @@ type Mutable<T> = { -readonly [Name in keyof T]: T[Name] };
 export const maxSlots = 120;
 
 /** How long the first slots are: a copy of some seconds shows a curve too. */
-const firstSlotMs = 100;
+const firstSlotMs = 250;
 
 /**
  * Sums over time in a fixed number of slots: where time runs past the last, two neighbours become one that is twice

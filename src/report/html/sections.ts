@@ -59,8 +59,8 @@ function keyFigures(record: MigrationRecord): Html {
     const estimate =
       totalRows !== null && totalRows > progress.rows ? `of about ${count(totalRows)}` : 'in all runs';
     facts.push(['Rows copied', count(progress.rows), estimate]);
-    const size = checkpointSize === null ? '' : `up to ${count(checkpointSize)} rows each`;
-    facts.push(['Checkpoints', `${count(completed)} of ${count(total)}`, size]);
+    const size = checkpointSize === null ? '' : `, up to ${count(checkpointSize)} rows each`;
+    facts.push(['Checkpoints', count(completed), `of ${count(total)}${size}`]);
     if (progress.rejected > 0)
       facts.push(['Set aside', count(progress.rejected), 'rows that cannot be copied']);
   }
@@ -87,7 +87,7 @@ function keyFigures(record: MigrationRecord): Html {
     const part = compared.complete ? '' : ', in part';
     facts.push([
       'Compared',
-      differs(compared) ? 'not the same' : 'the same',
+      differs(compared) ? 'differs' : 'the same',
       (compared.mode === 'full' ? 'every value' : 'numbers of rows') + part,
     ]);
   }
@@ -113,15 +113,23 @@ function failures({ failures: failed, error, progress }: MigrationRecord): Html 
       <p><bdi>${error.message}</bdi></p>
       ${whatToDo(error.help ?? adviceFor(error.code))}
     </li>`;
-  const listed = failed.slice(0, shownFailures).map(({ seq, range, cursor, code, message, at }) => {
-    const place = `checkpoint ${count(seq)}, keys ${showRange(range)}`;
-    const stood = cursor ? `, stands at ${showKey(cursor)}` : '';
+  const listed = failed.slice(0, shownFailures);
+  const codes = [...new Set(listed.map(({ code }) => code))].map((code) => {
+    const entries = listed
+      .filter((failure) => failure.code === code)
+      .map(({ seq, range, cursor, message, at }) => {
+        const stood = cursor ? `, copied up to ${showKey(cursor)}` : '';
+        const place = `Checkpoint ${count(seq)}, keys ${showRange(range)}${stood}`;
+        return html`<li>
+          <span class="muted"><bdi>${place}</bdi>${at === null ? '' : `, ${moment(at)}`}</span><br />
+          <bdi>${message}</bdi>
+        </li>`;
+      });
     return html`<li>
-      <p>
-        <span class="code">${code}</span>
-        <span class="muted"><bdi>${place}${stood}</bdi>${at === null ? '' : `, ${moment(at)}`}</span>
-      </p>
-      <p><bdi>${message}</bdi></p>
+      <p class="code">${code}</p>
+      <ul>
+        ${entries}
+      </ul>
       ${whatToDo(adviceFor(code))}
     </li>`;
   });
@@ -134,7 +142,7 @@ function failures({ failures: failed, error, progress }: MigrationRecord): Html 
   return html`<section class="notice bad">
     <h3>What failed</h3>
     <ul class="plain">
-      ${stopped ?? html``}${listed}
+      ${stopped ?? html``}${codes}
     </ul>
     ${more}
   </section>`;

@@ -50,7 +50,7 @@ export function differs({ equal, complete, counts, differingCheckpoints }: Recor
 /** What became of it, and what to do next, in a sentence or two. */
 export function sentenceOf(record: MigrationRecord): string {
   const last = record.runs.at(-1);
-  const failed = record.failures.length;
+  const failed = Math.max(record.failures.length, record.progress?.checkpoints.failed ?? 0);
   switch (stateOf(record)) {
     case 'failed': {
       if (record.error)
