@@ -26,10 +26,11 @@ export class ReportFile {
           table.status === 'failed' ? [[table.migration, table.error] as const] : [],
         ),
       );
-      for (const recorder of this.#recorders) {
+      for (const [index, recorder] of this.#recorders.entries()) {
         // What earlier runs did, where the databases still answer; without it the report tells this run alone.
         await recorder.load({ signal: AbortSignal.timeout(15_000) }).catch(() => undefined);
-        const error = errors.get(recorder.migration);
+        // A table that the source cannot describe is called by its place.
+        const error = errors.get(recorder.migration) ?? errors.get(`(table ${index + 1})`);
         if (error) recorder.failed(error);
       }
       // Whoever opens the page meanwhile sees the former one, or this one whole.

@@ -66,6 +66,7 @@ export async function reportPictures(browser: Browser, folder: string): Promise<
         await page.setViewportSize({ width: 718, height: 1000 });
         await page.emulateMedia({ media: 'print' });
         await tell(', printed');
+        await page.screenshot({ path: path.replace(/html$/, 'print.png'), fullPage: true });
         await page.pdf({
           path: path.replace(/html$/, 'pdf'),
           format: 'A4',
@@ -89,7 +90,7 @@ function manyCheckpoints(): MigrationRecord {
   });
   const slots = Array.from({ length: 110 }, (_, index) => ({
     rows: index % 37 === 20 ? 0 : 4_000_000 + ((index * 7919) % 1_000_000),
-    batches: index % 37 === 20 ? 0 : 200,
+    batches: index % 37 === 20 ? 0 : 290,
     smallestBatch: index % 37 === 20 ? 0 : 9_000 + ((index * 31) % 2_000),
     largestBatch: index % 37 === 20 ? 0 : 19_000 + ((index * 17) % 1_500),
     batchMs: 80_000,

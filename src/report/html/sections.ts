@@ -186,19 +186,11 @@ function verification({ verification: found }: MigrationRecord): Html {
   const rows = examples.map(({ kind, seq, place, detail }) => [
     differenceWords[kind],
     html`<bdi>${place}</bdi>`,
-    seq === null ? 'outside' : count(seq),
     html`<bdi>${detail}</bdi>`,
+    seq === null ? 'none' : count(seq),
   ]);
-  const key = mode === 'full' ? 'key' : 'keys';
-  const list =
-    rows.length === 0
-      ? html``
-      : table(
-          'The first differences',
-          ['what', key, 'checkpoint', mode === 'full' ? 'columns' : 'rows'],
-          rows,
-          ['checkpoint'],
-        );
+  const head = ['what', ...(mode === 'full' ? ['key', 'columns'] : ['keys', 'rows']), 'checkpoint'];
+  const list = rows.length === 0 ? html`` : table('The first differences', head, rows, ['checkpoint']);
   return html`<section class="notice ${bad ? 'bad' : complete ? 'good' : 'warn'}">
     <h3>Comparison of both sides</h3>
     <p>

@@ -73,6 +73,7 @@ export function sentenceOf(record: MigrationRecord): string {
       return 'Nothing is planned or copied yet.';
     case 'completed': {
       const { checkpoints } = record.progress ?? {};
+      if (checkpoints?.total === 0) return 'There were no rows to copy.';
       const all = checkpoints ? `All ${count(checkpoints.total)} checkpoints are` : 'Everything is';
       return record.verification
         ? `${all} completed. They were compared in part, and nothing that was compared differs.`
