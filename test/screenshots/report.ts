@@ -19,7 +19,7 @@ interface View {
 const views: readonly View[] = [
   { name: 'light', width: 1440, colorScheme: 'light', height: 1900 },
   { name: 'dark', width: 1440, colorScheme: 'dark', height: 1900 },
-  { name: 'narrow', width: 360, colorScheme: 'light', height: 1900 },
+  { name: 'narrow', width: 360, colorScheme: 'light', height: 2600 },
 ];
 
 /** A real migration's report in light, dark and narrow; other reports are looked at without being kept. */
@@ -33,7 +33,7 @@ export async function reportPictures(browser: Browser, folder: string): Promise<
     hostile: [hostileRecord(), nothing],
   };
   const files: string[] = [];
-  const problems: string[] = [];
+  const problems = await blindness(browser);
   for (const [name, shown] of Object.entries(pages)) {
     const text = renderReport(shown);
     const path = join(tmpdir(), `resumable-migrator-report-${name}.html`);
@@ -77,6 +77,17 @@ export async function reportPictures(browser: Browser, folder: string): Promise<
     }
   }
   return { files, problems };
+}
+
+/** A page with everything wrong: a check that finds less is worth nothing. */
+async function blindness(browser: Browser): Promise<string[]> {
+  const page = await browser.newPage({ viewport: { width: 360, height: 900 } });
+  await page.setContent(
+    '<body style="background:#fff"><p style="color:#999">pale</p><p style="width:900px">wide</p><p style="width:20px;overflow:hidden;white-space:nowrap">cut off on its way</p>',
+  );
+  const found = await problemsOf(page);
+  await page.close();
+  return found.length === 3 ? [] : [`the check found only: ${found.join('; ')}`];
 }
 
 /** A long copy with 10,000 checkpoints, some of them failed, in progress and open. */

@@ -30,10 +30,7 @@ export function strip({ checkpoints, progress }: MigrationRecord): Html {
     <ul class="legend">
       ${kinds.map(([field, word, sign], index) => html`<li><i class="cell ${field}">${sign}</i>${word} <b>${count(sums[index] ?? 0)}</b></li>`)}
     </ul>
-    <details>
-      <summary>Where checkpoints are not completed</summary>
-      ${notCompleted(checkpoints)}
-    </details>
+    ${notCompleted(checkpoints)}
   </section>`;
 }
 
@@ -59,7 +56,7 @@ function worst(cell: StripCell): (typeof kinds)[number][0] {
 /** Neighbours that are alike become one line; fifty lines at the most. */
 function notCompleted(cells: readonly StripCell[]): Html {
   const open = cells.filter(({ from, to, completed }) => completed < to - from + 1);
-  if (open.length === 0) return html`<p>All of them are completed.</p>`;
+  if (open.length === 0) return html``;
   const stretches: StripCell[] = [];
   for (const cell of open) {
     const last = stretches.at(-1);
@@ -78,7 +75,10 @@ function notCompleted(cells: readonly StripCell[]): Html {
     stretches.length > 50
       ? html`<p class="muted">And ${count(stretches.length - 50)} more stretches.</p>`
       : html``;
-  return html`${table('Checkpoints that are not completed', head, rows, head.slice(1))}${more}`;
+  return html`<details>
+    <summary>Where checkpoints are not completed</summary>
+    ${table('Checkpoints that are not completed', head, rows, head.slice(1))}${more}
+  </details>`;
 }
 
 function joined(a: StripCell, b: StripCell): StripCell {
