@@ -210,6 +210,9 @@ test('the record keeps all sums and no more slots, runs or retries, however much
   expect(record.totals).toMatchObject({ rows, retries, batches: 20_000, runs: 40 });
   expect(record.series?.slots.length).toBeLessThanOrEqual(120);
   expect(record.series?.slots.length).toBeGreaterThan(60);
+  // The last slot is the one in which the last event happened.
+  const { slotMs = 0, slots = [], start = '' } = record.series ?? {};
+  expect(Math.floor((now - Date.parse(start)) / slotMs), `seed ${seed}`).toBe(slots.length - 1);
   expect(record.runs).toHaveLength(20);
   expect([record.retries.length, record.limits.length, record.failures.length]).toEqual([50, 50, 100]);
   expect(record.checkpoints.length).toBeLessThanOrEqual(240);
