@@ -47,12 +47,6 @@ export class CheckpointStrip {
     for (const { seq } of failures) this.set(seq, 'failed');
   }
 
-  /** Forgets all states: a listing of the stored checkpoints begins. */
-  clear(): void {
-    this.#states.fill(0);
-    this.#total = 0;
-  }
-
   /** A run ended: what it had not finished it gave back. */
   giveBack(): void {
     const claimed = stored.indexOf('in_progress');

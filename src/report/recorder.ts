@@ -77,7 +77,7 @@ export class RunRecorder implements Disposable {
   readonly #now: () => number;
   readonly #detach: (() => void)[] = [];
   readonly #series = new TimeSeriesRecorder();
-  readonly #strip = new CheckpointStrip();
+  #strip = new CheckpointStrip();
   readonly #runs: Mutable<RecordedRun>[] = [];
   readonly #limits: RecordedLimit[] = [];
   readonly #retries = new Map<string, Mutable<RecordedRetry>>();
@@ -168,8 +168,10 @@ export class RunRecorder implements Disposable {
     const progress = await this.#migrator.status(context);
     this.#migration = progress.migration;
     this.#setProgress(progress);
-    this.#strip.clear();
-    for await (const { seq, status } of this.#migrator.checkpoints(context)) this.#strip.set(seq, status);
+    // Beside the former one: where the listing breaks off, that stays.
+    const strip = new CheckpointStrip();
+    for await (const { seq, status } of this.#migrator.checkpoints(context)) strip.set(seq, status);
+    this.#strip = strip;
     const heard = new Map(this.#failures);
     this.#failures.clear();
     // What was heard has a time, what is stored has none.

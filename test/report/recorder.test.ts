@@ -108,6 +108,25 @@ test('a record is made of durable state alone, with every checkpoint and failure
   expect(world.image()).toEqual(image);
 });
 
+test('a listing of checkpoints that breaks off leaves what was known', async () => {
+  const world = new World({ rows: 95, mode: 'upsert' });
+  const migrator = world.migrator();
+  const recorder = recordRun({
+    on: (event, listener) => migrator.on(event, listener),
+    off: (event, listener) => migrator.off(event, listener),
+    status: () => migrator.status(),
+    async *checkpoints() {
+      for await (const checkpoint of migrator.checkpoints()) {
+        if (checkpoint.seq === 4) throw broken;
+        yield checkpoint;
+      }
+    },
+  });
+  await migrator.run();
+  expect(await rejection(recorder.load())).toBe(broken);
+  expect(stripOf(recorder.toJSON())).toEqual({ pending: 0, inProgress: 0, completed: 10, failed: 0 });
+});
+
 test('a migration that does not exist is a record of nothing', async () => {
   const recorder = recordRun(new World({ rows: 3, mode: 'upsert' }).migrator());
   await recorder.load();
