@@ -23,6 +23,8 @@ export interface Configuration {
   readonly verbose: boolean;
   /** True: show what would be done, and do nothing. */
   readonly plan: boolean;
+  /** Where the report of the run goes; undefined: none is written. */
+  readonly reportFile: string | undefined;
 }
 
 /** The operator has to change something. The message is all there is to say. */
@@ -61,6 +63,7 @@ export function readConfiguration(args: readonly string[], env: Environment): Co
     apiBaseUrl: variables.address('CLOUDFLARE_API_BASE_URL'),
     verbose: options.verbose ?? variables.flag('VERBOSE') ?? false,
     plan: options.plan ?? false,
+    reportFile: variables.optional('REPORT_FILE'),
   };
   variables.throwIfWrong();
   return configuration;

@@ -13,6 +13,7 @@ import { D1RestSink } from 'resumable-migrator/d1';
 import { PostgresKeysetSource } from 'resumable-migrator/postgres';
 import type { Configuration } from './configuration.ts';
 import type { Output } from './output.ts';
+import { ReportFile } from './report-file.ts';
 import { reportConfiguration, reportPlan, RunReport } from './report.ts';
 
 /** Copies the tables one after the other, parents before children, and tells as it goes. */
@@ -21,14 +22,16 @@ export async function copyTables(
   output: Output,
   signal: AbortSignal,
 ): Promise<GroupResult> {
-  const { resume, verbose, budgetMinutes } = configuration;
+  const { resume, verbose, budgetMinutes, reportFile } = configuration;
   reportConfiguration(output, configuration);
   const { group, parts } = groupOf(configuration);
   await using _closed = group;
   for (const migrator of group.migrators) new RunReport(output, { verbose }).watch(migrator);
+  const report = reportFile === undefined ? null : new ReportFile(reportFile);
+  for (const migrator of group.migrators) report?.record(migrator, parts.get(migrator)?.table);
   let first = true;
   try {
-    return await group.run({
+    const result = await group.run({
       signal,
       budget: budgetMinutes === undefined ? undefined : { milliseconds: budgetMinutes * 60_000 },
       beforeTable: async ({ migrator }) => {
@@ -44,9 +47,12 @@ export async function copyTables(
         reportPlan(output, table, plan, await wholeRange(source, plan, signal));
       },
     });
+    await report?.write(output, result);
+    return result;
   } catch (error) {
-    if (isMigratorError(error) && error.group) return error.group;
-    throw error;
+    if (!isMigratorError(error) || !error.group) throw error;
+    await report?.write(output, error.group);
+    return error.group;
   } finally {
     output.bar(null);
   }

@@ -29,6 +29,7 @@ Optional variables
   CONCURRENCY                checkpoints that are copied at the same time (4)
   BUDGET_MINUTES             the run pauses after so many minutes; 0.5 is half a minute (no limit)
   CLOUDFLARE_API_BASE_URL    another address of the API (https://api.cloudflare.com/client/v4)
+  REPORT_FILE                where a report of the run goes, as an HTML page (none)
   VERBOSE                    true: like --verbose
   DEBUG                      anything: errors are printed with their stack
   NO_COLOR                   anything: no colours on a terminal

@@ -1,6 +1,6 @@
 import type { Finding, PlanPreview, Severity, SinkPrice } from '../contract/index.ts';
 import type { GroupPlan, TablePlan } from '../engine/index.ts';
-import { bytes, count, duration } from './figures.ts';
+import { bytes, count, duration } from './format.ts';
 
 type EstimateTotals = Pick<
   PlanPreview['estimate'],

@@ -1,7 +1,7 @@
 import type { CheckpointFailure, PauseReason, Progress, RunResult } from '../contract/index.ts';
 import type { GroupProgress } from '../engine/index.ts';
 import { type GroupResult, oneLine, type TableResult } from '../errors.ts';
-import { count, duration } from './figures.ts';
+import { count, duration } from './format.ts';
 
 /** Checkpoints that failed are listed up to this number. */
 const mostFailures = 5;

@@ -24,3 +24,20 @@ export function duration(milliseconds: number): string {
     ? `${minutes} min ${seconds % 60} s`
     : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
+
+/** `0.4 s` where that is short, else like {@link duration}. */
+export function elapsed(milliseconds: number): string {
+  return milliseconds < 10_000 ? `${(milliseconds / 1_000).toFixed(1)} s` : duration(milliseconds);
+}
+
+/** `1 row`, `7 rows`. */
+export function counted(value: number, one: string, many: string = `${one}s`): string {
+  return `${count(value)} ${value === 1 ? one : many}`;
+}
+
+/** `2026-11-24 15:45:31 UTC`. */
+export function moment(iso: string): string {
+  return Number.isNaN(Date.parse(iso))
+    ? iso
+    : `${new Date(iso).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+}
