@@ -44,9 +44,15 @@ export interface LocalD1 extends AsyncDisposable {
   readonly directory: string;
   /** The binding, callable from Node. */
   database(name?: string): Promise<LocalD1Binding>;
-  /** An extra Worker: `(await d1.worker('copy')).fetch('http://copy/')`. */
+  /**
+   * An extra Worker: `(await d1.worker('copy')).fetch('http://copy/')`; `scheduled({ cron })` is a tick of its cron trigger.
+   * After a restart, ask for it again.
+   */
   worker(name: string): Promise<LocalWorker>;
-  /** Ends workerd and starts it again with the same databases, on the same ports. */
+  /**
+   * Kills workerd by SIGKILL, with all that runs in it, and starts it again on the same ports. Databases, Durable
+   * Objects with their alarms, and Workflows are there again as they were stored.
+   */
   restart(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -88,6 +94,9 @@ export async function startD1(options: D1Options = {}): Promise<LocalD1> {
       host: '127.0.0.1',
       port,
       d1Persist: directory,
+      // What Workers keep stays beside the databases, so that it is there again after a restart as they are.
+      durableObjectsPersist: join(directory, 'durable-objects'),
+      workflowsPersist: join(directory, 'workflows'),
       unsafeLocalExplorer: true,
       telemetry: { enabled: false },
       cf: false,
