@@ -21,7 +21,8 @@ export interface InvocationCount {
 /** The test's half of `counting.ts`: give `service` to the Worker as its service binding `COUNTS`. */
 export class Counts {
   readonly #invocations = new Map<string, InvocationCount>();
-  #watch: ((count: Count) => unknown) | undefined;
+  /** What it returns is waited for before the thing happens. */
+  #watch: ((count: Count) => Promise<never> | undefined) | undefined;
 
   readonly service = async (request: Request): Promise<Response> => {
     const count = (await request.json()) as Count;
@@ -30,21 +31,37 @@ export class Counts {
     return new Response(null, { status: 204 });
   };
 
-  /** Calls `watcher` before each thing that counts happens, which waits for what it returns. */
-  watch(watcher: ((count: Count) => unknown) | undefined): void {
-    this.#watch = watcher;
+  /** Resolves when the `nth` thing for which `wanted` holds is about to happen; it does happen. */
+  async reach(wanted: (count: Count) => boolean, nth: number): Promise<void> {
+    await this.#reached(wanted, nth, () => undefined);
   }
 
-  /** Resolves when something is about to happen for which `wanted` holds; it never does happen, so kill the Worker then. */
-  async stopBefore(wanted: (count: Count) => boolean): Promise<void> {
-    await new Promise<void>((resolve) => {
-      this.watch(async (count) => {
-        if (!wanted(count)) return;
-        resolve();
-        await new Promise(() => {});
-      });
+  /**
+   * Resolves in the middle of an invocation, which never goes on: the Worker is to be killed now. `before`: the `nth`
+   * thing for which `wanted` holds does not happen any more. `during`: it does, and is what the kill interrupts.
+   */
+  async stop(where: 'before' | 'during', wanted: (count: Count) => boolean, nth: number): Promise<void> {
+    const forever = new Promise<never>(() => {});
+    await this.#reached(wanted, nth, ({ invocation }) => {
+      this.#watch = (count) => (count.invocation === invocation ? forever : undefined);
+      return where === 'before' ? forever : undefined;
     });
-    this.watch(undefined);
+  }
+
+  async #reached(
+    wanted: (count: Count) => boolean,
+    nth: number,
+    then: (count: Count) => Promise<never> | undefined,
+  ): Promise<void> {
+    let left = nth;
+    await new Promise<void>((resolve) => {
+      this.#watch = (count) => {
+        if (!wanted(count) || --left > 0) return undefined;
+        this.#watch = undefined;
+        resolve();
+        return then(count);
+      };
+    });
   }
 
   /** Those of one handler, or all, in the order in which they began. */
@@ -68,4 +85,9 @@ export class Counts {
     count.calls += 1;
     count.queries += statements.length;
   }
+}
+
+/** A batch of rows for this table. */
+export function isWrite(table: string): (count: Count) => boolean {
+  return ({ statements }) => statements.some((sql) => sql.startsWith(`INSERT INTO "${table}"`));
 }
