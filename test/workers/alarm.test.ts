@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { bundleWorker } from '../../examples/local/bundle-worker.ts';
 import { startD1, type LocalD1 } from '../../examples/local/d1.ts';
 import { fillDrive } from '../../examples/local/sample-data.ts';
 import { World } from '../support/world.ts';
 import { expectCopied, prepareTarget } from './copied.ts';
-import { Counts, FREE_QUERIES, isWrite } from './counts.ts';
+import { Counts, FREE_BUDGET, isWrite } from './counts.ts';
+import { deployed, expectWithinLimits } from './deployed.ts';
 
 const rows = 400_000;
 const write = isWrite('coordinate_speed_new');
@@ -15,20 +15,9 @@ const counts = new Counts();
 beforeAll(async () => {
   world = await World.start();
   await fillDrive(world.stack.env.DATABASE_URL, rows);
-  d1 = await startD1({
-    workers: [
-      {
-        name: 'alarm',
-        script: await bundleWorker(new URL('./counted-alarm.ts', import.meta.url)),
-        hyperdrives: { HYPERDRIVE: world.stack.env.DATABASE_URL },
-        bindings: { TABLE: 'coordinate_speed_new', BUDGET: { milliseconds: 20_000, batches: 6 } },
-        miniflare: {
-          serviceBindings: { COUNTS: counts.service },
-          durableObjects: { COPY: { className: 'TableCopy', useSQLite: true } },
-        },
-      },
-    ],
-  });
+  const options = { postgres: world.stack.env.DATABASE_URL, counts, budget: FREE_BUDGET };
+  const entry = new URL('./counted-alarm.ts', import.meta.url);
+  d1 = await startD1({ workers: [await deployed('worker-alarm', entry, options)] });
   await prepareTarget(d1);
 });
 afterAll(async () => {
@@ -44,7 +33,7 @@ interface Answer {
 }
 
 async function ask(method: 'GET' | 'POST', path: string): Promise<Answer> {
-  const response = await (await d1.worker('alarm')).fetch(`http://alarm${path}`, { method });
+  const response = await (await d1.worker('worker-alarm')).fetch(`http://alarm${path}`, { method });
   return (await response.json()) as Answer;
 }
 
@@ -91,13 +80,9 @@ test('alarms copy slice by slice: paused and resumed, killed in slices, and trie
     error: null,
     progress: { rows },
   });
-  if (process.env['FIGURES']) console.log(counts.invocations('alarm'));
   const alarms = counts.invocations('alarm');
   expect(alarms.filter(({ ended }) => !ended)).toHaveLength(2);
   expect(alarms.length).toBeGreaterThan(5);
-  for (const { queries, connections } of counts.invocations()) {
-    expect(queries).toBeLessThanOrEqual(FREE_QUERIES);
-    expect(connections).toBeLessThanOrEqual(1);
-  }
+  expectWithinLimits('worker-alarm', counts);
   await expectCopied(world, d1, rows);
 }, 240_000);

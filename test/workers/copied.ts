@@ -16,7 +16,7 @@ export async function prepareTarget(d1: LocalD1): Promise<void> {
   );
 }
 
-/** Every row is there as the source has it, and none was written twice. */
+/** The first `rows` rows of the source are there as the source has them, no others, and none was written twice. */
 export async function expectCopied(world: World, d1: LocalD1, rows: number): Promise<void> {
   const database = await d1.database();
   const columns = 'latitude, longitude, speed';

@@ -1,9 +1,21 @@
 import { Response, type Request } from 'miniflare';
+import type { Budget } from 'resumable-migrator';
 import type { Count } from './counting.ts';
 
 /** Limits of an invocation, as Cloudflare documents them. */
 export const PAID_QUERIES = 1_000;
 export const FREE_QUERIES = 50;
+
+/** The free plan's budget that the examples recommend. */
+export const FREE_BUDGET = { milliseconds: 10_000, batches: 5 };
+
+/**
+ * The most queries that a budget leads to where nothing has to be tried again: 20 for beginning and end; for a batch its
+ * two statements, and where it is alone in its checkpoint two more; two each two seconds while others hold what is left.
+ */
+export function mostQueries({ batches = Infinity, milliseconds = Infinity }: Budget): number {
+  return 20 + 4 * batches + Math.ceil(milliseconds / 1_000);
+}
 
 /** What one invocation did. */
 export interface InvocationCount {
@@ -12,6 +24,8 @@ export interface InvocationCount {
   calls: number;
   /** Statements; each one of a batch counts. */
   queries: number;
+  /** Batches of rows. */
+  batches: number;
   /** Connections to PostgreSQL. */
   connections: number;
   /** False: it was killed, or still runs. */
@@ -75,6 +89,7 @@ export class Counts {
       handler,
       calls: 0,
       queries: 0,
+      batches: 0,
       connections: 0,
       ended: false,
     };
@@ -84,6 +99,8 @@ export class Counts {
     if (what !== 'query') return;
     count.calls += 1;
     count.queries += statements.length;
+    // Rows and checkpoint are written together.
+    if (statements.length > 1 && statements[0]?.startsWith('INSERT INTO')) count.batches += 1;
   }
 }
 
