@@ -100,6 +100,7 @@ export class TableCopy {
     // Read anew: it may have been paused meanwhile.
     const { phase } = await this.#state();
     await this.#put({ ...outcome, phase: status === 'completed' ? 'completed' : phase });
+    // In place of the alarm that the slice began with. Where nothing is left to do, it finds that out.
     await this.#storage.setAlarm(next);
   }
 
