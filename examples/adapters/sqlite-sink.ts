@@ -76,6 +76,7 @@ class SqliteTarget implements SinkTarget<SqliteBatch> {
   readonly verifier: SinkVerifier<SqliteBatch> | undefined;
   readonly #database: SqliteDatabase;
   readonly #store: SqliteCheckpointStore;
+  readonly #table: string;
   readonly #sql: string;
   readonly #columns: readonly SqliteColumn[];
   readonly #key: readonly SqliteColumn[];
@@ -83,6 +84,7 @@ class SqliteTarget implements SinkTarget<SqliteBatch> {
   constructor(database: SqliteDatabase, table: string, shape: RowShape, store: SqliteCheckpointStore) {
     this.#database = database;
     this.#store = store;
+    this.#table = table;
     this.#sql = quoted(table);
     this.#columns = shape.columns.map(sqliteColumn);
     this.#key = shape.key.map(sqliteColumn);
@@ -149,13 +151,7 @@ class SqliteTarget implements SinkTarget<SqliteBatch> {
 
   #count(rest: string, values: readonly SQLInputValue[], context?: CallContext): Promise<number> {
     return step(context, () => {
-      if (
-        this.#database.rows(
-          'SELECT 1 FROM pragma_table_info(?)',
-          this.#sql.slice(1, -1).replaceAll('""', '"'),
-        ).length === 0
-      )
-        return 0;
+      if (this.#database.rows('SELECT 1 FROM pragma_table_info(?)', this.#table).length === 0) return 0;
       const sql = `SELECT count(*) AS n FROM (SELECT 1 FROM ${this.#sql} ${rest})`;
       return Number(this.#database.rows(sql, ...values)[0]?.['n']);
     });

@@ -38,7 +38,8 @@ test.each(Object.entries(suites))(
       .filter(([, sentence]) => !/^-+$/.test(sentence ?? ''))
       .map(([, sentence]) => sentence);
     expect(listed.length).toBeGreaterThan(10);
-    expect(listed.toSorted()).toEqual(sentences.toSorted());
+    expect(listed).toHaveLength(sentences.length);
+    expect(new Set(listed)).toEqual(new Set(sentences));
   },
 );
 

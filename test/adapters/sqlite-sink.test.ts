@@ -207,3 +207,32 @@ test('a value that SQLite cannot hold exactly is refused, and a column of anothe
   expect(target.encoder().add(['1', '-Infinity'])).toBe(true);
   await sink.close();
 });
+
+test('a table whose columns would change values is refused before anything is written', async () => {
+  const file = keylessTable('id INTEGER PRIMARY KEY, v INTEGER');
+  await expect(life(file)).rejects.toMatchObject({
+    code: 'PLAN_REFUSED',
+    message: expect.stringContaining('v is INTEGER') as string,
+  });
+  expect(inFile(file, (database) => database.prepare('SELECT name FROM sqlite_master').all())).toEqual([
+    { name: 't' },
+  ]);
+});
+
+test('while another process writes to the file a call is refused as one to try again, and succeeds afterwards', async () => {
+  const file = newFile();
+  const database = new SqliteDatabase(file);
+  const store = new SqliteCheckpointStore(database);
+  await store.prepare();
+  const other = new DatabaseSync(file);
+  other.exec('BEGIN IMMEDIATE');
+  await expect(store.clear('m')).rejects.toMatchObject({
+    code: 'SINK_OVERLOADED',
+    retryable: true,
+    ambiguous: false,
+  });
+  other.exec('COMMIT');
+  await store.clear('m');
+  other.close();
+  database.close();
+});
