@@ -5,4 +5,5 @@
  */
 export { errorCodes } from '../error-codes.ts';
 export { renderPlan } from './plan.ts';
+export { renderStatus, type StatusOptions, type StatusStyle } from './status.ts';
 export { renderSummary } from './summary.ts';
