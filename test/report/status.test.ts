@@ -86,7 +86,7 @@ test('a table that is completed has nothing to go on with, and one without a pla
 test('a group is a table of its tables, with their sums, and below it those that are not completed', () => {
   expect(renderStatus(group)).toBe(`1 of 3 tables completed
 
-  table                           done       rows  completed  in progress  pending  failed
+  table                             done       rows  completed  in progress  pending  failed
   drive             █████░░░░░░░   48.8%  1,105,030         22            1       21       1
   camera_locations  ████████████  100.0%    171,000          4            0        0       0
   cities            ░░░░░░░░░░░░    0.0%          0          0            0        0       0
