@@ -1,6 +1,6 @@
 import type { ProgressEvent } from 'resumable-migrator';
 import { oneLine, type Output } from './output.ts';
-import { progressLine } from './progress-bar.ts';
+import { progressLine, progressLines } from './progress-bar.ts';
 
 /** Where a table stands in a run. */
 export type TableState =
@@ -42,29 +42,33 @@ export class LiveView {
     const shown = all.length <= room ? all : mostTelling(all, room - 1);
     const names = shown.map(([table]) => oneLine(table));
     const nameWidth = Math.min(Math.max(...names.map(({ length }) => length)), Math.floor(columns / 3));
+    const textWidth = columns - nameWidth - 2;
+    const bars = progressLines(
+      shown.flatMap(([, state]) => (state.is === 'copying' ? [state.progress] : [])),
+      textWidth,
+    ).values();
     const lines = shown.map(([, state], index) => {
       const name = shortened(names[index] ?? '', nameWidth).padEnd(nameWidth);
-      return `${name}  ${this.#textOf(state, columns - nameWidth - 2)}`;
+      const text = state.is === 'copying' ? (bars.next().value ?? '') : this.#textOf(state, textWidth - 1);
+      return `${name}  ${text}`;
     });
     const hidden = all.filter((one) => !shown.includes(one)).map(([, { is }]) => is);
     return hidden.length === 0 ? lines : [...lines, shortened(hiddenLine(hidden), columns - 1)];
   }
 
-  #textOf(state: TableState, room: number): string {
+  #textOf(state: Exclude<TableState, { is: 'copying' }>, room: number): string {
     const output = this.#output;
     switch (state.is) {
       case 'waiting':
-        return output.colour('dim', shortened('waiting', room - 1));
+        return output.colour('dim', shortened('waiting', room));
       case 'analyzing':
-        return shortened('analyzing', room - 1);
-      case 'copying':
-        return progressLine(state.progress, room);
+        return shortened('analyzing', room);
       case 'completed':
-        return output.colour('green', shortened(`completed  ${state.rows} records`, room - 1));
+        return output.colour('green', shortened(`completed  ${state.rows} records`, room));
       case 'paused':
-        return output.colour('yellow', shortened(`paused  ${state.rows} records`, room - 1));
+        return output.colour('yellow', shortened(`paused  ${state.rows} records`, room));
       default:
-        return output.colour('red', shortened(`failed  ${state.code}`, room - 1));
+        return output.colour('red', shortened(`failed  ${state.code}`, room));
     }
   }
 }

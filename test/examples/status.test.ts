@@ -1,7 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { GroupProgress } from 'resumable-migrator';
+import { readConfiguration } from '../../examples/cli/configuration.ts';
+import { Output } from '../../examples/cli/output.ts';
+import { showStatus } from '../../examples/cli/status.ts';
 import { World } from '../support/world.ts';
 import { Command, createDrive, expectCompleted, killAfter, run, untilSaid } from './command.ts';
+import { Screen } from './screen.ts';
 
 let world: World;
 beforeAll(async () => {
@@ -99,6 +103,22 @@ test('Ctrl-C ends --watch with 130, and says nothing of a copy', async () => {
   const { exitCode, stdout, stderr } = await watching.ended();
   expect(exitCode, stderr).toBe(130);
   expect(stdout).toBe('not_yet: nothing is planned yet\n');
+});
+
+test('on a terminal --watch draws in place, and what it showed last stays', async () => {
+  const screen = new Screen();
+  const configuration = readConfiguration(['--status', '--watch', '--table', 'not_yet'], env());
+  if (!configuration) throw new Error('It was not asked for help.');
+  const output = new Output({ NO_COLOR: '1' }, screen, screen);
+  const stop = new AbortController();
+  const watching = showStatus(configuration, output, stop.signal);
+  await expect.poll(() => screen.lines()).toEqual(['not_yet: nothing is planned yet']);
+  stop.abort();
+  await watching;
+  expect(await screen.lines()).toEqual(['not_yet: nothing is planned yet']);
+  const completed = await showStatus({ ...configuration, tables: ['drive'] }, output, AbortSignal.any([]));
+  expect(completed).toBe(0);
+  expect((await screen.lines()).filter((line) => line.startsWith('drive'))).toEqual(['drive: completed']);
 });
 
 test('where D1 cannot be reached it ends with 1, and where the token is wrong with 2', async () => {
