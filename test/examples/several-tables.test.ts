@@ -46,7 +46,10 @@ test('TABLE_CONCURRENCY copies several at once, and each line says which table i
   await createDrive(world, 'south', 'generate_series(1, 60)');
   const { exitCode, stdout, stderr } = await run(
     env({ TABLE_CONCURRENCY: '2', CHECKPOINT_SIZE: '20' }),
-    ...['--table', 'north', '--table', 'south'],
+    '--table',
+    'north',
+    '--table',
+    'south',
   );
   expect(exitCode, stderr).toBe(0);
   expect(stdout).toContain('  Table Concurrency: 2 tables at a time\n');
