@@ -10,16 +10,21 @@ import { exitCodeOf, printFailure } from './cli/failure.ts';
 import { HELP } from './cli/help.ts';
 import { Interrupts } from './cli/interrupts.ts';
 import { Output } from './cli/output.ts';
+import { showStatus } from './cli/status.ts';
 import { summarize, summarizeFailure } from './cli/step-summary.ts';
 
 async function main(args: readonly string[], env: Environment): Promise<number> {
   const output = new Output(env);
-  using interrupts = new Interrupts(output);
   try {
     const configuration = readConfiguration(args, env);
     if (!configuration) {
       output.line(HELP.trimEnd());
       return 0;
+    }
+    using interrupts = new Interrupts(output, { copies: !configuration.status });
+    if (configuration.status) {
+      const code = await showStatus(configuration, output, interrupts.signal);
+      return interrupts.exitCode ?? code;
     }
     if (configuration.plan) {
       return planExitCode(await planTables(configuration, output, interrupts.signal));
@@ -30,7 +35,7 @@ async function main(args: readonly string[], env: Environment): Promise<number> 
     return report(output, group, env) ?? paused ?? 1;
   } catch (error) {
     printFailure(output, error, env);
-    summarizeFailure(output, error, env);
+    if (!args.includes('--status')) summarizeFailure(output, error, env);
     return exitCodeOf(error);
   }
 }

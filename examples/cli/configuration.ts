@@ -6,6 +6,7 @@ const ALL_TABLES: readonly string[] = ['coordinate_speed_new', 'camera_locations
 /** What the command was asked to do, checked. */
 export interface Configuration {
   readonly tables: readonly string[];
+  /** Empty where only progress is shown: that is in D1 alone. */
   readonly databaseUrl: string;
   readonly apiToken: string;
   readonly accountId: string;
@@ -16,6 +17,8 @@ export interface Configuration {
   readonly batchSize: number | undefined;
   readonly batchDelayMs: number;
   readonly concurrency: number;
+  /** Tables that are copied at the same time. */
+  readonly tableConcurrency: number;
   /** The run pauses after so long; undefined: it does not. */
   readonly budgetMinutes: number | undefined;
   /** False: forget the checkpoints of earlier runs first. */
@@ -25,6 +28,11 @@ export interface Configuration {
   readonly plan: boolean;
   /** Where the report of the run goes; undefined: none is written. */
   readonly reportFile: string | undefined;
+  /** True: show durable progress, and do nothing. */
+  readonly status: boolean;
+  /** Show it again and again until all is completed. */
+  readonly watch: boolean;
+  readonly json: boolean;
 }
 
 /** The operator has to change something. The message is all there is to say. */
@@ -40,11 +48,13 @@ export function readConfiguration(args: readonly string[], env: Environment): Co
   if (options.help === true) return undefined;
   const variables = new Variables(env);
   const configuration: Configuration = {
-    databaseUrl: variables.required('DATABASE_URL', isPostgresAddress, {
-      // Its value holds the password, so it is described and never shown.
-      shown: false,
-      rule: 'must be an address like postgresql://user:password@host:5432/database (characters such as @, / or # in the password are percent-encoded)',
-    }),
+    databaseUrl: options.status
+      ? ''
+      : variables.required('DATABASE_URL', isPostgresAddress, {
+          // Its value holds the password, so it is described and never shown.
+          shown: false,
+          rule: 'must be an address like postgresql://user:password@host:5432/database (characters such as @, / or # in the password are percent-encoded)',
+        }),
     apiToken: variables.required('CLOUDFLARE_API_TOKEN', isOneWord, {
       shown: false,
       rule: 'must be one word without blanks',
@@ -59,11 +69,15 @@ export function readConfiguration(args: readonly string[], env: Environment): Co
     resume: variables.flag('RESUME_MODE') ?? true,
     batchDelayMs: variables.wholeNumber('BATCH_DELAY_MS', 0) ?? 0,
     concurrency: variables.wholeNumber('CONCURRENCY', 1) ?? 4,
+    tableConcurrency: variables.wholeNumber('TABLE_CONCURRENCY', 1) ?? 1,
     budgetMinutes: variables.positiveNumber('BUDGET_MINUTES'),
     apiBaseUrl: variables.address('CLOUDFLARE_API_BASE_URL'),
     verbose: options.verbose ?? variables.flag('VERBOSE') ?? false,
     plan: options.plan ?? false,
     reportFile: variables.optional('REPORT_FILE'),
+    status: options.status ?? false,
+    watch: options.watch ?? false,
+    json: options.json ?? false,
   };
   variables.throwIfWrong();
   return configuration;
@@ -74,6 +88,9 @@ interface Arguments {
   readonly all?: boolean;
   readonly verbose?: boolean;
   readonly plan?: boolean;
+  readonly status?: boolean;
+  readonly watch?: boolean;
+  readonly json?: boolean;
   readonly help?: boolean;
 }
 
@@ -86,12 +103,18 @@ function readArguments(args: readonly string[]): Arguments {
         all: { type: 'boolean' },
         verbose: { type: 'boolean' },
         plan: { type: 'boolean' },
+        status: { type: 'boolean' },
+        watch: { type: 'boolean' },
+        json: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },
     });
     if (values.table?.some((name) => name.trim() === ''))
       throw new Error('--table needs the name of a table.');
     if (values.all && values.table !== undefined) throw new Error('--all and --table exclude each other.');
+    if (values.plan && values.status) throw new Error('--plan and --status exclude each other.');
+    if ((values.watch || values.json) && !values.status)
+      throw new Error('--watch and --json belong to --status.');
     return values;
   } catch (error) {
     // The parser's own explanations start with the argument that it does not know; one sentence is enough.

@@ -12,23 +12,29 @@ import { renderPlan } from 'resumable-migrator/report';
 import { D1RestSink } from 'resumable-migrator/d1';
 import { PostgresKeysetSource } from 'resumable-migrator/postgres';
 import type { Configuration } from './configuration.ts';
-import type { Output } from './output.ts';
+import { LiveView } from './live-view.ts';
+import type { Lines, Output } from './output.ts';
 import { ReportFile } from './report-file.ts';
 import { reportConfiguration, reportPlan, RunReport } from './report.ts';
 
-/** Copies the tables one after the other, parents before children, and tells as it goes. */
+/** Copies the tables, parents before children, and tells as it goes. */
 export async function copyTables(
   configuration: Configuration,
   output: Output,
   signal: AbortSignal,
 ): Promise<GroupResult> {
-  const { resume, verbose, budgetMinutes, reportFile } = configuration;
+  const { resume, verbose, budgetMinutes, reportFile, tables, tableConcurrency } = configuration;
   reportConfiguration(output, configuration);
   const { group, parts } = groupOf(configuration);
   await using _closed = group;
-  for (const migrator of group.migrators) new RunReport(output, { verbose }).watch(migrator);
+  const view = new LiveView(output, tables);
+  // Where several are copied at once, a line has to say which of them it is about.
+  const linesOf = (table: string): Lines => (tableConcurrency > 1 ? output.labelled(table) : output);
+  for (const [migrator, { table }] of parts) {
+    new RunReport(linesOf(table), { verbose, view, table }).watch(migrator);
+  }
   const report = reportFile === undefined ? null : new ReportFile(reportFile);
-  for (const migrator of group.migrators) report?.record(migrator, parts.get(migrator)?.table);
+  for (const [migrator, { table }] of parts) report?.record(migrator, table);
   let first = true;
   try {
     const result = await group.run({
@@ -38,13 +44,20 @@ export async function copyTables(
         const part = parts.get(migrator);
         if (!part) return;
         const { table, source } = part;
-        if (!first) output.line();
+        const lines = linesOf(table);
+        view.set(table, { is: 'analyzing' });
+        if (!first) lines.line();
         first = false;
-        output.line(`📊 Analyzing ${table}...`);
-        if (!resume) await startAnew(migrator, output, signal);
-        // The run looks at every value anyway, and refuses by itself what the plan calls an error.
-        const plan = await migrator.plan({ exactCount: true, values: 'none', signal });
-        reportPlan(output, table, plan, await wholeRange(source, plan, signal));
+        lines.line(`📊 Analyzing ${table}...`);
+        try {
+          if (!resume) await startAnew(migrator, lines, signal);
+          // The run looks at every value anyway, and refuses by itself what the plan calls an error.
+          const plan = await migrator.plan({ exactCount: true, values: 'none', signal });
+          reportPlan(lines, table, plan, await wholeRange(source, plan, signal));
+        } catch (error) {
+          if (isMigratorError(error)) view.set(table, { is: 'failed', code: error.code });
+          throw error;
+        }
       },
     });
     await report?.write(output, result);
@@ -54,7 +67,7 @@ export async function copyTables(
     await report?.write(output, error.group);
     return error.group;
   } finally {
-    output.bar(null);
+    view.end();
   }
 }
 
@@ -83,7 +96,7 @@ function groupOf(configuration: Configuration): {
   readonly parts: ReadonlyMap<ResumableMigrator<object, object>, Part>;
 } {
   const { tables, checkpointSize, concurrency, batchSize, batchDelayMs } = configuration;
-  const group = new MigrationGroup();
+  const group = new MigrationGroup({ concurrency: configuration.tableConcurrency });
   const parts = new Map<ResumableMigrator<object, object>, Part>();
   for (const table of tables) {
     const source = sourceOf(table, configuration);
@@ -102,7 +115,12 @@ function sourceOf(table: string, { databaseUrl, concurrency }: Configuration): P
   });
 }
 
-function sinkOf(
+/** What a table is called in D1, which has no schemas: public.cities becomes cities. */
+export function sinkTable(table: string): string {
+  return table.slice(table.indexOf('.') + 1);
+}
+
+export function sinkOf(
   table: string,
   { accountId, databaseId, apiToken, apiBaseUrl }: Configuration,
 ): D1RestSink<Record<string, Record<string, unknown>>, string> {
@@ -112,15 +130,14 @@ function sinkOf(
     apiToken,
     baseUrl: apiBaseUrl,
     fetch: httpFetch,
-    // D1 has no schemas: public.cities becomes cities.
-    table: table.slice(table.indexOf('.') + 1),
+    table: sinkTable(table),
   });
 }
 
 /** Forgets the checkpoints, once it is clear that a run would get as far as making new ones. */
 async function startAnew(
   migrator: ResumableMigrator<object, object>,
-  output: Output,
+  output: Lines,
   signal: AbortSignal,
 ): Promise<void> {
   const { findings } = await migrator.plan({ values: 'none', signal });

@@ -14,10 +14,13 @@ const sameKeypressMs = 1_000;
 export class Interrupts implements Disposable {
   readonly #controller = new AbortController();
   readonly #output: Output;
+  readonly #copies: boolean;
   #first: { readonly name: Interrupt; readonly at: number } | null = null;
 
-  constructor(output: Output) {
+  /** @param copies - true: something is saved before the run ends, and the first Ctrl-C says so. */
+  constructor(output: Output, { copies }: { readonly copies: boolean }) {
     this.#output = output;
+    this.#copies = copies;
     for (const name of names) process.on(name, this.#onInterrupt);
   }
 
@@ -38,8 +41,12 @@ export class Interrupts implements Disposable {
     const now = performance.now();
     if (this.#first === null) {
       this.#first = { name, at: now };
-      this.#output.line();
-      this.#output.line('🛑 Stopping: the batch in flight is finished and saved. Ctrl-C again ends at once.');
+      if (this.#copies) {
+        this.#output.line();
+        this.#output.line(
+          '🛑 Stopping: the batch in flight is finished and saved. Ctrl-C again ends at once.',
+        );
+      }
       this.#controller.abort();
     } else if (now - this.#first.at > sameKeypressMs) {
       this.#output.bar(null);

@@ -1,4 +1,5 @@
-import { styleText } from 'node:util';
+import { stripVTControlCharacters, styleText } from 'node:util';
+import { createLogUpdate } from 'log-update';
 import type { Environment } from './configuration.ts';
 
 type Colour = 'green' | 'yellow' | 'red' | 'dim';
@@ -7,47 +8,84 @@ type Colour = 'green' | 'yellow' | 'red' | 'dim';
 export interface Stream {
   readonly isTTY?: boolean;
   readonly columns?: number;
+  readonly rows?: number;
   write(text: string): unknown;
+  on?(event: 'resize', listener: () => void): unknown;
+}
+
+/** The lines at the bottom, or what makes them for a terminal of this size. */
+export type Bar = string | ((columns: number, rows: number) => string);
+
+/** Where lines are printed. */
+export interface Lines {
+  /** True: it is a terminal, and progress is drawn below the lines. */
+  readonly live: boolean;
+  line(text?: string): void;
+  colour(colour: Colour, text: string): string;
 }
 
 /**
- * Where the command writes. On a terminal the last line can be a progress bar that stays below everything else;
+ * Where the command writes. On a terminal the last lines can be a view of progress that stays below everything else;
  * elsewhere there are plain lines without any control codes.
  */
-export class Output {
+export class Output implements Lines {
   /** True: stdout is a terminal, and a bar can be drawn. */
   readonly live: boolean;
   readonly #out: Stream;
   readonly #errors: Stream;
   readonly #coloured: boolean;
+  readonly #colouredErrors: boolean;
   readonly #secrets: readonly string[];
-  #bar = '';
+  readonly #update: ReturnType<typeof createLogUpdate>;
+  #bar: Bar = '';
+  #drawn = '';
+  #pending = '';
 
   constructor(env: Environment, out: Stream = process.stdout, errors: Stream = process.stderr) {
     this.#out = out;
     this.#errors = errors;
     this.live = out.isTTY === true && env['TERM'] !== 'dumb';
-    this.#coloured = this.live && (env['NO_COLOR'] ?? '') === '';
+    const forced = forcedColour(env);
+    this.#coloured = forced ?? (this.live && (env['NO_COLOR'] ?? '') === '');
+    this.#colouredErrors = forced ?? (this.#coloured && errors.isTTY === true);
     this.#secrets = secretsOf(env);
+    this.#update = createLogUpdate(this.#canvas(), { showCursor: true });
+    if (this.live) out.on?.('resize', () => this.#resized());
   }
 
   line(text = ''): void {
-    this.#above(this.#out, text);
+    this.#above(() => {
+      this.#pending += `${this.#clean(text)}\n`;
+    });
+  }
+
+  /** Lines that begin with what they are about. Empty lines, which only part them, are left out. */
+  labelled(label: string): Lines {
+    return {
+      live: this.live,
+      line: (text = '') => {
+        for (const line of text.split('\n'))
+          if (line !== '') this.line(`${oneLine(label)}: ${line.trimStart()}`);
+      },
+      colour: (colour, text) => this.colour(colour, text),
+    };
   }
 
   /** Goes to stderr. */
   error(text: string): void {
-    const coloured = this.#coloured && this.#errors.isTTY === true;
-    this.#above(this.#errors, coloured ? styleText('red', text, { validateStream: false }) : text);
+    const coloured = this.#colouredErrors ? styleText('red', text, { validateStream: false }) : text;
+    this.#above(() => {
+      this.#flush();
+      this.#errors.write(`${this.#clean(coloured)}\n`);
+    });
   }
 
-  /** Draws the bar anew; null removes it. Does nothing where stdout is no terminal. */
-  bar(text: string | null): void {
+  /** Draws the bar anew, of one line or several; null removes it. Does nothing where stdout is no terminal. */
+  bar(bar: Bar | null): void {
     if (!this.live) return;
-    const next = text === null ? '' : this.#clean(text);
-    if (next === this.#bar) return;
-    this.#bar = next;
-    this.#out.write(`${clearLine}${next}`);
+    this.#bar = bar ?? '';
+    this.#draw();
+    this.#flush();
   }
 
   colour(colour: Colour, text: string): string {
@@ -59,10 +97,70 @@ export class Output {
     return this.#out.columns || 80;
   }
 
-  #above(stream: Stream, text: string): void {
-    if (this.#bar !== '') this.#out.write(clearLine);
-    stream.write(`${this.#clean(text)}\n`);
-    if (this.#bar !== '') this.#out.write(this.#bar);
+  get #rows(): number {
+    return this.#out.rows || 24;
+  }
+
+  #above(write: () => void): void {
+    if (this.#drawn !== '') this.#erase();
+    write();
+    this.#draw();
+    this.#flush();
+  }
+
+  #draw(): void {
+    const text = typeof this.#bar === 'string' ? this.#bar : this.#bar(this.columns, this.#rows);
+    const next = this.#clean(text);
+    if (next === this.#drawn) return;
+    if (next === '') this.#erase();
+    else this.#update(next);
+    this.#drawn = next;
+  }
+
+  #erase(): void {
+    this.#update.clear();
+    this.#drawn = '';
+  }
+
+  /** A terminal that became narrower has broken the lines of the bar, so that they fill more rows than were written. */
+  #resized(): void {
+    if (this.#drawn === '') return;
+    const rows = stripVTControlCharacters(this.#drawn)
+      .split('\n')
+      .reduce((sum, line) => sum + Math.max(1, Math.ceil(line.length / this.columns)), 0);
+    this.#pending += `\u001B[${rows}A\r\u001B[J`;
+    this.#update.done();
+    this.#drawn = '';
+    this.#draw();
+    this.#flush();
+  }
+
+  /** What the library draws on: it writes in steps, and the terminal gets them at once. */
+  #canvas(): NodeJS.WritableStream {
+    const columns = (): number => this.columns;
+    const rows = (): number => this.#rows;
+    const canvas = {
+      get columns() {
+        return columns();
+      },
+      get rows() {
+        return rows();
+      },
+      write: (text: string) => {
+        this.#pending += text;
+        return true;
+      },
+    };
+    // It uses nothing else of a stream.
+    return canvas as unknown as NodeJS.WritableStream;
+  }
+
+  #flush(): void {
+    const text = this.#pending;
+    this.#pending = '';
+    if (text === '') return;
+    // Only what erases something can flicker.
+    this.#out.write(text.includes('\u001B[2K') ? `${beginUpdate}${text}${endUpdate}` : text);
   }
 
   /** The last barrier: whatever a text was made of, no secret passes, and nothing that steers a terminal. */
@@ -70,6 +168,16 @@ export class Output {
     const clean = this.#secrets.reduce((rest, secret) => rest.replaceAll(secret, '[redacted]'), text);
     return escaped(clean, this.#coloured ? ownCodes : lineBreaks);
   }
+}
+
+/** A terminal that knows these shows nothing of what is between them before it is complete; others pass over them. */
+const beginUpdate = '\u001B[?2026h';
+const endUpdate = '\u001B[?2026l';
+
+/** What FORCE_COLOR asks for, which goes before NO_COLOR as in Node; undefined where it is not set. */
+function forcedColour(env: Environment): boolean | undefined {
+  const force = env['FORCE_COLOR']?.toLowerCase() ?? '';
+  return force === '' ? undefined : force !== '0' && force !== 'false';
 }
 
 /** What a text may hold of its own: line breaks, and on a terminal the colours of {@link Output.colour}. */
@@ -90,8 +198,6 @@ function escaped(text: string, allowed: RegExp): string {
       : found.replace(/^./su, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`),
   );
 }
-
-const clearLine = '\r\u001B[2K';
 
 /** A secret of a few characters would redact half of every message, and it is none. */
 const shortestSecret = 6;

@@ -9,16 +9,26 @@ import type {
   RunResult,
 } from 'resumable-migrator';
 import type { Configuration } from './configuration.ts';
-import { oneLine, type Output } from './output.ts';
-import { duration, progressLine } from './progress-bar.ts';
+import type { LiveView } from './live-view.ts';
+import { type Lines, oneLine, type Output } from './output.ts';
+import { duration } from './progress-bar.ts';
 
 /** Between two lines that say how far a run is, where there is no bar. */
 const plainProgressMs = 10_000;
 
 /** What is going to happen, and with which settings. */
 export function reportConfiguration(output: Output, configuration: Configuration): void {
-  const { tables, checkpointSize, batchSize, batchDelayMs, concurrency, budgetMinutes, resume, apiBaseUrl } =
-    configuration;
+  const {
+    tables,
+    checkpointSize,
+    batchSize,
+    batchDelayMs,
+    concurrency,
+    tableConcurrency,
+    budgetMinutes,
+    resume,
+    apiBaseUrl,
+  } = configuration;
   output.line('🚀 Starting resumable migration from PostgreSQL to Cloudflare D1');
   output.line();
   output.line('Configuration:');
@@ -29,6 +39,7 @@ export function reportConfiguration(output: Output, configuration: Configuration
   );
   if (batchDelayMs > 0) output.line(`  Batch Delay: ${batchDelayMs} ms`);
   output.line(`  Concurrency: ${concurrency} ${concurrency === 1 ? 'checkpoint' : 'checkpoints'} at a time`);
+  if (tableConcurrency > 1) output.line(`  Table Concurrency: ${tableConcurrency} tables at a time`);
   if (budgetMinutes !== undefined) output.line(`  Budget: ${budgetMinutes} min, then the run pauses`);
   output.line(`  Resume Mode: ${resume ? 'Enabled' : 'Disabled (starts anew)'}`);
   if (apiBaseUrl !== undefined) output.line(`  API: ${new URL(apiBaseUrl).host}`);
@@ -36,7 +47,7 @@ export function reportConfiguration(output: Output, configuration: Configuration
 }
 
 /** How much there is, and what the run will plan. */
-export function reportPlan(output: Output, table: string, plan: PlanPreview, ids: KeyRange | null): void {
+export function reportPlan(output: Lines, table: string, plan: PlanPreview, ids: KeyRange | null): void {
   output.line(`   Total records: ${plan.totalRows}`);
   output.line(`   ${keyWord(plan.key)} range: ${ids ? showEnds(ids) : 'none'}`);
   // Errors are told of by the run, which refuses them.
@@ -55,7 +66,7 @@ export function reportPlan(output: Output, table: string, plan: PlanPreview, ids
   }
 }
 
-function reportCompletion(output: Output, { rows, milliseconds, progress }: RunResult): void {
+function reportCompletion(output: Lines, { rows, milliseconds, progress }: RunResult): void {
   const seconds = Math.max(milliseconds, 1) / 1000;
   output.line();
   output.line(output.colour('green', `✅ Migration of ${progress.migration} completed`));
@@ -64,9 +75,18 @@ function reportCompletion(output: Output, { rows, milliseconds, progress }: RunR
   output.line(`   Time: ${seconds.toFixed(1)} s, ${Math.round(rows / seconds)} rows/s`);
 }
 
-/** Prints a run's events as they come. */
+/** How a run is told of. */
+interface RunReportOptions extends Pick<Configuration, 'verbose'> {
+  readonly view: LiveView;
+  /** The name of the table's line in the view. */
+  readonly table: string;
+}
+
+/** Prints a run's events as they come, and keeps the table's line in the view. */
 export class RunReport {
-  readonly #output: Output;
+  readonly #output: Lines;
+  readonly #view: LiveView;
+  readonly #table: string;
   readonly #lines: boolean;
   readonly #batchLines: boolean;
   readonly #batches = new Map<number, number>();
@@ -76,8 +96,10 @@ export class RunReport {
   #lastProgress = performance.now();
   #waiting = false;
 
-  constructor(output: Output, { verbose }: Pick<Configuration, 'verbose'>) {
+  constructor(output: Lines, { verbose, view, table }: RunReportOptions) {
     this.#output = output;
+    this.#view = view;
+    this.#table = table;
     // A bar says on a terminal what takes a line for each checkpoint in a log.
     this.#lines = verbose || !output.live;
     this.#batchLines = verbose;
@@ -124,8 +146,14 @@ export class RunReport {
     });
     migrator.on('progress', (event) => this.#progress(event));
     migrator.on('run:end', (result) => {
-      output.bar(null);
-      if (result.status === 'completed') reportCompletion(output, result);
+      const { status, progress, failures } = result;
+      this.#view.set(
+        this.#table,
+        status === 'failed'
+          ? { is: status, code: failures[0]?.code ?? '' }
+          : { is: status, rows: progress.rows },
+      );
+      if (status === 'completed') reportCompletion(output, result);
     });
   }
 
@@ -145,7 +173,7 @@ export class RunReport {
   }
 
   #progress(event: ProgressEvent): void {
-    this.#output.bar(progressLine(event, this.#output.columns));
+    this.#view.set(this.#table, { is: 'copying', progress: event });
     const now = performance.now();
     if (this.#output.live || now - this.#lastProgress < plainProgressMs) return;
     this.#lastProgress = now;
@@ -157,7 +185,7 @@ export class RunReport {
 }
 
 /** Where a run begins. */
-function reportStatus(output: Output, { checkpoints: counts, lastCompleted, next }: Progress): void {
+function reportStatus(output: Lines, { checkpoints: counts, lastCompleted, next }: Progress): void {
   const pending = counts.total - counts.completed;
   output.line();
   output.line('📊 Migration Status:');

@@ -8,6 +8,7 @@ export { errorCodes } from '../error-codes.ts';
 export type { StripCell } from './checkpoint-strip.ts';
 export { renderReport, type ReportOptions } from './html/page.ts';
 export { renderPlan } from './plan.ts';
+export { renderStatus, type StatusOptions, type StatusStyle } from './status.ts';
 export { renderSummary } from './summary.ts';
 export type {
   MigrationRecord,

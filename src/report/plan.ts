@@ -1,6 +1,7 @@
 import type { Finding, PlanPreview, Severity, SinkPrice } from '../contract/index.ts';
 import type { GroupPlan, TablePlan } from '../engine/index.ts';
 import { bytes, count, duration } from './format.ts';
+import { columns, wrap } from './layout.ts';
 
 type EstimateTotals = Pick<
   PlanPreview['estimate'],
@@ -27,7 +28,7 @@ function planLines(plan: PlanPreview): string[] {
   return [
     plan.migration,
     '',
-    ...columns(factsOf(plan)),
+    ...columns(factsOf(plan), width),
     ...findingLines(plan.findings),
     ...statementLines(plan.statements),
   ];
@@ -181,7 +182,7 @@ function groupLines({ tables, totals }: GroupPlan): string[] {
     '',
     ...grid(['table', 'rows', 'text', 'checkpoints', 'requests', 'found'], [...rows, sum]),
     '',
-    ...columns(estimateFacts({ ...totals, maxStoredBytes: null })),
+    ...columns(estimateFacts({ ...totals, maxStoredBytes: null }), width),
     ...tables.flatMap(tableLines),
   ];
 }
@@ -210,17 +211,6 @@ function tally(findings: readonly Finding[]): string {
     .join(', ');
 }
 
-/** Names to the left, their texts beside each other to the right; without those that have no text. */
-function columns(all: readonly (readonly [string, string])[]): string[] {
-  const facts = all.filter(([, text]) => text !== '');
-  const indent = Math.max(0, ...facts.map(([name]) => name.length)) + 4;
-  return facts.flatMap(([name, text]) =>
-    wrap(text, width - indent).map(
-      (line, index) => `  ${(index === 0 ? name : '').padEnd(indent - 2)}${line}`,
-    ),
-  );
-}
-
 /** A table: the first and the last column to the left, figures to the right. */
 function grid(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const widths = head.map((title, index) =>
@@ -229,19 +219,6 @@ function grid(head: readonly string[], rows: readonly (readonly string[])[]): st
   return [head, ...rows].map((row) =>
     `  ${row.map((cell, index) => (index === 0 || index === head.length - 1 ? cell.padEnd(widths[index] ?? 0) : cell.padStart(widths[index] ?? 0))).join('  ')}`.trimEnd(),
   );
-}
-
-function wrap(text: string, columnsLeft: number): string[] {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(/\s+/)) {
-    if (line !== '' && line.length + 1 + word.length > columnsLeft) {
-      lines.push(line);
-      line = '';
-    }
-    line += line === '' ? word : ` ${word}`;
-  }
-  return [...lines, line];
 }
 
 function about(exact: boolean): string {

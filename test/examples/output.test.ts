@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { oneLine, Output } from '../../examples/cli/output.ts';
 import { duration, progressLine } from '../../examples/cli/progress-bar.ts';
 import { textTable } from '../../examples/cli/text-table.ts';
+import { Screen as Terminal } from './screen.ts';
 
 class Screen {
   readonly isTTY: boolean;
@@ -29,13 +30,63 @@ const progress: ProgressEvent = {
   remainingMs: 6_697,
 };
 
-test('on a terminal the bar stays below the lines', () => {
-  const screen = new Screen(true);
-  const output = new Output({ NO_COLOR: '1' }, screen, screen);
+test('on a terminal the bar stays below the lines', async () => {
+  const terminal = new Terminal();
+  const output = new Output({ NO_COLOR: '1' }, terminal, terminal);
   output.bar('half');
+  expect(await terminal.lines()).toEqual(['half']);
   output.line('a line');
+  expect(await terminal.lines()).toEqual(['a line', 'half']);
+  output.error('an error');
+  expect(await terminal.lines()).toEqual(['a line', 'an error', 'half']);
+  output.bar('more than half\nof two');
+  expect(await terminal.lines()).toEqual(['a line', 'an error', 'more than half', 'of two']);
   output.bar(null);
-  expect(screen.text).toBe('\r\u001B[2Khalf\r\u001B[2Ka line\nhalf\r\u001B[2K');
+  expect(await terminal.lines()).toEqual(['a line', 'an error']);
+  output.line('the last');
+  expect(await terminal.lines()).toEqual(['a line', 'an error', 'the last']);
+});
+
+test('a bar that is the same is not drawn again, and one that changes comes in a single write', () => {
+  const terminal = new Terminal();
+  const output = new Output({}, terminal, terminal);
+  output.bar('a\nb');
+  output.bar('a\nb');
+  expect(terminal.writes).toHaveLength(1);
+  output.bar('a\nc');
+  expect(terminal.writes).toHaveLength(2);
+  output.line('above');
+  expect(terminal.writes).toHaveLength(3);
+  expect(terminal.writes[2]).toContain('above\n');
+  // What holds back a terminal until all of it has come.
+  expect(terminal.writes[2]?.startsWith('\u001B[?2026h')).toBe(true);
+  expect(terminal.writes[2]?.endsWith('\u001B[?2026l')).toBe(true);
+});
+
+test('a line that is longer than the terminal is wide is one line for whoever copies it', async () => {
+  const terminal = new Terminal({ columns: 30 });
+  const output = new Output({ NO_COLOR: '1' }, terminal, terminal);
+  output.bar('half');
+  output.line('word '.repeat(20).trim());
+  expect(await terminal.lines()).toEqual(['word '.repeat(20).trim(), 'half']);
+});
+
+test('FORCE_COLOR gives colours where there is no terminal, and takes them away where there is one', () => {
+  const plain = new Screen(false);
+  const forced = new Output({ FORCE_COLOR: '1', NO_COLOR: '1' }, plain, plain);
+  forced.line(forced.colour('green', 'done'));
+  forced.error('failed');
+  expect(plain.text).toBe('\u001B[32mdone\u001B[39m\n\u001B[31mfailed\u001B[39m\n');
+  expect(new Output({ FORCE_COLOR: '0' }, new Screen(true)).colour('green', 'done')).toBe('done');
+  expect(new Output({ FORCE_COLOR: '' }, new Screen(true)).colour('green', 'done')).not.toBe('done');
+});
+
+test('lines with a label say what they are about, and cannot be broken by it', () => {
+  const screen = new Screen(false);
+  const lines = new Output({}, screen, screen).labelled('a\nb');
+  lines.line('   one\n\n   two');
+  lines.line();
+  expect(screen.text).toBe(String.raw`a\u000ab: one` + '\n' + String.raw`a\u000ab: two` + '\n');
 });
 
 test.each([

@@ -41,6 +41,30 @@ test('--all copies the tables that TABLE_NAMES names, also anew', async () => {
   expect(rowsWritten(world, 'depots') - before).toBe(90);
 });
 
+test('TABLE_CONCURRENCY copies several at once, and each line says which table it is about', async () => {
+  await createDrive(world, 'north', 'generate_series(1, 50)');
+  await createDrive(world, 'south', 'generate_series(1, 60)');
+  const { exitCode, stdout, stderr } = await run(
+    env({ TABLE_CONCURRENCY: '2', CHECKPOINT_SIZE: '20' }),
+    '--table',
+    'north',
+    '--table',
+    'south',
+  );
+  expect(exitCode, stderr).toBe(0);
+  expect(stdout).toContain('  Table Concurrency: 2 tables at a time\n');
+  expect(stdout).toContain('\nnorth: 📊 Analyzing north...\n');
+  expect(stdout).toContain('\nsouth: 📦 Checkpoint 3: Processing ID range 41-60 (up to 20 records)\n');
+  expect(stdout).toContain(
+    '\nsouth: ✅ Migration of south completed\nsouth: Records copied: 60 in this run, 60 in all\n',
+  );
+  const [, after = ''] = stdout.split(/Resume Mode: Enabled\n.*\n\n/);
+  const [during = ''] = after.split('\n\n✅ 2 of 2');
+  expect(during.split('\n').filter((line) => !/^(north|south): \S/.test(line))).toEqual([]);
+  await expectEqual(world, 'north');
+  await expectEqual(world, 'south');
+});
+
 test('a table that fails does not stop the others, and what refers to it waits', async () => {
   await world.postgres('CREATE TABLE trucks (id int PRIMARY KEY, depot int REFERENCES depots)');
   await createDrive(world, 'apart', 'generate_series(1, 40)');
