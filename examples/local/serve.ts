@@ -3,6 +3,7 @@
  * terminals find them by the variables in `.local/env.sh`.
  */
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -24,7 +25,6 @@ const HELP = `Keeps a local PostgreSQL and a local D1 running, with sample table
 const variablesFile = fileURLToPath(new URL('../../.local/env.sh', import.meta.url));
 
 async function serve(rows: number, worker: string | undefined): Promise<void> {
-  const stopped = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
   const port = worker === undefined ? undefined : await freePort();
   const script = worker && (await bundleWorker(pathToFileURL(resolve(worker, 'worker.ts'))));
   await using stack = await startLocalStack({
@@ -51,15 +51,14 @@ async function serve(rows: number, worker: string | undefined): Promise<void> {
   await rm(variablesFile, { force: true });
   const lines = Object.entries(variables).map(([name, value]) => `export ${name}='${value}'\n`);
   await writeFile(variablesFile, lines.join(''), { mode: 0o600 });
-  try {
-    console.log(`PostgreSQL has two tables: coordinate_speed_new (${drive} rows), camera_locations (${cameras} rows).
+  // Miniflare ends the process as soon as a signal comes, without a chance to wait for anything; what was started is
+  // ended by the guards of the stack.
+  process.once('exit', () => rmSync(variablesFile, { force: true }));
+  console.log(`PostgreSQL has two tables: coordinate_speed_new (${drive} rows), camera_locations (${cameras} rows).
 D1 is empty, and Cloudflare's API for it is at ${stack.env.CLOUDFLARE_API_BASE_URL}`);
-    if (port !== undefined) console.log(`The Worker of ${worker} is at ${variables['WORKER_URL']}`);
-    console.log('\nIn another terminal, in this folder:  . .local/env.sh\nCtrl-C stops all of it.');
-    await stopped;
-  } finally {
-    await rm(variablesFile, { force: true });
-  }
+  if (port !== undefined) console.log(`The Worker of ${worker} is at ${variables['WORKER_URL']}`);
+  console.log('\nIn another terminal, in this folder:  . .local/env.sh\nCtrl-C stops all of it.');
+  await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
 }
 
 async function main(): Promise<void> {
