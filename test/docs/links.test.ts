@@ -16,7 +16,9 @@ function inlines(text: string): Token[] {
 
 /** Where a page leads: links and pictures, those in HTML too. */
 function linksOf(text: string): string[] {
-  const written = inlines(text).flatMap((token) => token.attrGet('href') ?? token.attrGet('src') ?? []);
+  const written = inlines(text).flatMap(
+    (token) => String(token.attrGet('href') ?? token.attrGet('src') ?? '') || [],
+  );
   const html = [...tokensOf(text), ...inlines(text)].filter(({ type }) => type.startsWith('html'));
   const tags = html.flatMap(({ content }) => [...content.matchAll(/\s(?:href|src|srcset)="([^"]*)"/g)]);
   return [...written, ...tags.map((match) => match[1] ?? '')];

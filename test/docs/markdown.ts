@@ -32,9 +32,9 @@ export function readPage(file: string): string {
   return readFileSync(`${root}/${file}`, 'utf8');
 }
 
-const parser = new MarkdownIt({ html: true });
+const parser: InstanceType<typeof MarkdownIt> = new MarkdownIt({ html: true });
 
-export type Token = ReturnType<typeof parser.parse>[number];
+export type Token = ReturnType<InstanceType<typeof MarkdownIt>['parse']>[number];
 
 export function tokensOf(text: string): Token[] {
   return parser.parse(text, {});

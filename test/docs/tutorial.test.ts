@@ -11,7 +11,8 @@ function missingLines(shown: string, output: string): string[] {
   let from = 0;
   return shown.split('\n').filter((line) => {
     if (line.trim() === '' || line.trim() === '…') return false;
-    const pattern = new RegExp(`^${line.trimEnd().split('…').map(RegExp.escape).join('.*')}\\s*$`);
+    const literal = line.trimEnd().replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`);
+    const pattern = new RegExp(`^${literal.replaceAll('…', '.*')}\\s*$`);
     const at = lines.findIndex((one, index) => index >= from && pattern.test(one));
     if (at >= 0) from = at + 1;
     return at < 0;
