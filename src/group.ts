@@ -165,6 +165,7 @@ export class MigrationGroup implements AsyncDisposable {
     for (const { migrator } of this.#tables) await migrator.close();
   }
 
+  /** Calls {@link close}: for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

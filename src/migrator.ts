@@ -225,6 +225,7 @@ export class ResumableMigrator<
     await this.#options.sink.close?.();
   }
 
+  /** Calls {@link close}: for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

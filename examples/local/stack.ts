@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { startCloudflareApi, type CloudflareApi, type CloudflareApiOptions } from './cloudflare-api.ts';
-import { startD1, type D1Options, type LocalD1 } from './d1.ts';
+import { startD1, type D1Options, type ExtraWorker, type LocalD1 } from './d1.ts';
 import { startPostgres, type LocalPostgres, type PostgresOptions } from './postgres.ts';
 
 export interface LocalStackOptions {
   postgres?: PostgresOptions;
   d1?: D1Options;
+  /** Workers beside the databases that have to know where PostgreSQL is. */
+  workers?: (postgres: LocalPostgres) => ExtraWorker[];
   /** Everything but the address of D1, which the stack knows. */
   api?: Partial<Omit<CloudflareApiOptions, 'workerUrl'>>;
 }
@@ -31,7 +33,12 @@ export interface LocalStack extends AsyncDisposable {
 export async function startLocalStack(options: LocalStackOptions = {}): Promise<LocalStack> {
   const accountId = options.api?.accountId ?? randomBytes(16).toString('hex');
   const apiToken = options.api?.apiToken ?? `cf-${randomBytes(24).toString('hex')}`;
-  const [postgres, d1] = await bothOrNeither(startPostgres(options.postgres), startD1(options.d1));
+  const { workers } = options;
+  const starting = startPostgres(options.postgres);
+  const [postgres, d1] = await bothOrNeither(
+    starting,
+    workers ? starting.then((one) => startD1({ ...options.d1, workers: workers(one) })) : startD1(options.d1),
+  );
   let api: CloudflareApi;
   try {
     api = await startCloudflareApi({ ...options.api, accountId, apiToken, workerUrl: d1.workerUrl });

@@ -145,6 +145,7 @@ export interface CheckpointStore {
   append(migration: string, request: AppendRequest, context?: CallContext): Promise<boolean>;
   /** Gives settings to checkpoints that have none. False: they have some by now, or are not a whole plan. */
   adopt(migration: string, settings: PlanSettings, context?: CallContext): Promise<boolean>;
+  /** Takes the first checkpoint that is free, with a new fence token. */
   claim(migration: string, request: ClaimRequest, context?: CallContext): Promise<ClaimOutcome>;
   /** Lengthens a lease. False: it is lost. */
   renew(lease: Lease, leaseMs: number, context?: CallContext): Promise<boolean>;
@@ -152,7 +153,9 @@ export interface CheckpointStore {
   advance(advance: Advance, context?: CallContext): Promise<'committed' | 'stale'>;
   /** Gives a checkpoint back. False: the lease was lost, and nothing was written. */
   release(lease: Lease, outcome: ReleaseOutcome, context?: CallContext): Promise<boolean>;
+  /** One checkpoint as it is stored now; null where it is not there any more. */
   read(migration: string, id: number, context?: CallContext): Promise<Checkpoint | null>;
+  /** How far the migration is. */
   summarize(migration: string, context?: CallContext): Promise<StoreSummary>;
   /** Checkpoints in the order of `seq`. */
   list(migration: string, filter?: CheckpointFilter, context?: CallContext): Promise<readonly Checkpoint[]>;

@@ -168,7 +168,7 @@ export interface SinkTarget<Batch extends EncodedBatch = EncodedBatch> {
    * where nothing is to be made.
    */
   readonly finish?: ((context?: CallContext) => Promise<void>) | undefined;
-  /** @param maxRows - rows a batch at the most; without it, what fits. */
+  /** A new encoder for batches of this target. @param maxRows - rows a batch at the most; without it, what fits. */
   encoder(maxRows?: number): BatchEncoder<Batch>;
   /** Writes the rows, and those set aside, and moves the checkpoint in one transaction. */
   commit(batch: Batch, advance: Advance, context?: CallContext): Promise<CommitOutcome>;

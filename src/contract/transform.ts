@@ -143,6 +143,7 @@ export interface RowSchema<Output = unknown> {
   readonly '~standard': {
     readonly version: 1;
     readonly vendor: string;
+    /** The value as the schema makes it, or what is wrong with it. */
     readonly validate: (value: unknown) => RowSchemaResult<Output> | Promise<RowSchemaResult<Output>>;
   };
 }

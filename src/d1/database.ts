@@ -3,7 +3,9 @@
  * {@link D1RestDatabase}; no type of the Workers runtime is needed to compile against it.
  */
 export interface D1DatabaseLike {
+  /** A statement that is not run yet. */
   prepare(sql: string): D1StatementLike;
+  /** Runs the statements in their order. */
   batch(statements: D1StatementLike[]): Promise<D1ResultLike[]>;
 }
 
@@ -24,7 +26,9 @@ export function isRemote(database: D1DatabaseLike): database is RemoteDatabase {
 
 /** A prepared statement with its parameters. */
 export interface D1StatementLike {
+  /** The same statement with these parameters. */
   bind(...values: unknown[]): D1StatementLike;
+  /** Runs it. */
   all(): Promise<D1ResultLike>;
 }
 

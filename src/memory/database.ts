@@ -42,6 +42,7 @@ export class MemoryDatabase {
   /** The database's clock, in milliseconds. Tests move it to let a lease end. */
   now: () => number = () => Date.now();
 
+  /** Makes an empty table; without key columns it is one to which rows are only added. */
   createTable(name: string, columns: readonly string[], key: readonly string[]): MemoryTable {
     const table: MemoryTable = { columns, key, rows: new Map() };
     this.tables.set(name, table);

@@ -16,18 +16,23 @@ import { RowStream, type RowTaker, takesRowStreams } from './row-stream.ts';
 
 /** The little of a `pg.Pool` that is used: any pool of this shape serves. */
 export interface PgPoolLike {
+  /** Hands over a connection. */
   connect(): Promise<PgClientLike>;
   /** Tells of a connection before it is handed over, which a promise does too late to hear it break. */
   on?(event: 'acquire', listener: (client: PgClientLike) => void): unknown;
+  /** Removes a listener of {@link on}. */
   off?(event: 'acquire', listener: (client: PgClientLike) => void): unknown;
 }
 
 /** The little of a `pg.PoolClient` that is used. */
 export interface PgClientLike {
+  /** Runs one query. */
   query(config: PgQuery): Promise<{ rows: unknown[][] }>;
+  /** Gives the connection back to the pool, or ends it. */
   release(destroy?: boolean): void;
   /** A connection that breaks between two queries says so by an event that, unheard, would end the process. */
   on?(event: 'error', listener: (error: Error) => void): unknown;
+  /** Removes a listener of {@link on}. */
   off?(event: 'error', listener: (error: Error) => void): unknown;
 }
 
@@ -36,7 +41,10 @@ export interface PgQuery {
   text: string;
   values: unknown[];
   rowMode: 'array';
-  types: { getTypeParser(): (value: string) => string };
+  types: {
+    /** The parser for every column: none of them changes the text. */
+    getTypeParser(): (value: string) => string;
+  };
 }
 
 /** A row as texts, in the order of the selected columns. */

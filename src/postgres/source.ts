@@ -198,6 +198,7 @@ export class PostgresKeysetSource<
     await this.#transactions.close();
   }
 
+  /** Calls {@link close}: for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
