@@ -1,8 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { fillCameras, fillDrive } from '../../examples/local/sample-data.ts';
 import { World } from '../support/world.ts';
 import { blocksOf, pagesOfCode } from './markdown.ts';
-import { Checkout, commandsOf, whyNotRun } from './shell.ts';
+import { Checkout, commandsOf, type Ended, readyOf, whyNotRun } from './shell.ts';
 
 // The tutorial has a test of its own, which runs it in its order.
 const pages = pagesOfCode().filter((file) => file !== 'docs/tutorial.md');
@@ -30,9 +31,26 @@ afterAll(async () => {
   await checkout[Symbol.asyncDispose]();
 });
 
-/** The same command with less to do. */
+/** The same command with less to do, and in the foreground. */
 function small(command: string): string {
-  return command === 'npm run demo' ? 'npm run demo -- --rows 1000' : command;
+  return command === 'npm run demo' ? 'npm run demo -- --rows 1000' : command.replace(/ &$/, '');
+}
+
+/** Runs a command to its end; one that goes on by itself until it is ready, and then to the end that Ctrl-C asks for. */
+async function runOne(command: string): Promise<Ended> {
+  const ready = readyOf(command);
+  const { ended, output, interrupt } = checkout.start(small(command), { ...world.stack.env, PORT: '0' });
+  if (ready) {
+    const state = { ended: false };
+    void ended.then(() => (state.ended = true));
+    while (!state.ended && !ready.test(output())) await sleep(50);
+    if (state.ended) return { exitCode: 1, output: output() };
+    interrupt();
+    // Ctrl-C ends the shell as well, which then has no exit code.
+    const { exitCode, output: all } = await ended;
+    return { exitCode: exitCode ?? 0, output: all };
+  }
+  return await ended;
 }
 
 test('every command of the README, the pages and the examples does what it is there for', async () => {
@@ -40,7 +58,7 @@ test('every command of the README, the pages and the examples does what it is th
   expect(run.length).toBeGreaterThan(8);
   const failed: string[] = [];
   for (const { at, command } of run) {
-    const { exitCode, output } = await checkout.run(small(command), world.stack.env);
+    const { exitCode, output } = await runOne(command);
     if (exitCode !== 0) failed.push(`${at} ${command} ended with ${exitCode}: ${output}`);
   }
   expect(failed).toEqual([]);

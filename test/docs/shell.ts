@@ -90,7 +90,19 @@ const elsewhere: readonly Elsewhere[] = [
       /^npx wrangler (login|tail|secret|queues|workflows|hyperdrive|d1 (create|list|execute .*--remote|time-travel)|deploy(?!.*--dry-run))\b/,
     reason: 'needs an account at Cloudflare',
   },
+  { command: /^curl .*\bworkers\.dev\b/, reason: 'asks a Worker that was deployed' },
 ];
+
+/** What goes on until it is interrupted, and what it says once it is there. */
+const lasting: readonly (readonly [command: RegExp, ready: RegExp])[] = [
+  [/^\S* ?node examples\/node-service\/main\.ts/, /listening/],
+  [/^node examples\/job-queue\/worker\.ts/, /^ready$/m],
+];
+
+/** What a command that goes on by itself says when it is ready; undefined for one that ends. */
+export function readyOf(command: string): RegExp | undefined {
+  return lasting.find(([pattern]) => pattern.test(command))?.[1];
+}
 
 /** Why a command is not run; undefined where it is. */
 export function whyNotRun(command: string): string | undefined {

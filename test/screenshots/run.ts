@@ -7,9 +7,10 @@ import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 import type { Picture } from './picture.ts';
 import { reportPictures } from './report.ts';
+import { terminalPictures } from './terminal.ts';
 
 /** Add a function here for another picture. */
-const pictures: readonly Picture[] = [reportPictures];
+const pictures: readonly Picture[] = [reportPictures, terminalPictures];
 
 /** Bytes of a picture at the most: they are kept with the source. */
 const mostBytes = 250_000;

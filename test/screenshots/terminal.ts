@@ -5,6 +5,7 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import type { Browser } from 'playwright-core';
 import { World } from '../support/world.ts';
+import type { Picture } from './picture.ts';
 
 const script = fileURLToPath(new URL('../../examples/migrate-with-resume.ts', import.meta.url));
 const { resolve } = createRequire(import.meta.url);
@@ -12,7 +13,7 @@ const columns = 108;
 const tables = { TABLE_NAMES: 'customers,orders' };
 
 /** Copies two tables through a local stack, and leaves `terminal-run.png` and `terminal-status.png` in the folder. */
-export async function terminalPictures(browser: Browser, folder: string): Promise<void> {
+export const terminalPictures: Picture = async (browser, folder) => {
   await using world = await World.start();
   await world.postgres(
     'CREATE TABLE customers (id bigint PRIMARY KEY, name text, joined date)',
@@ -34,7 +35,8 @@ export async function terminalPictures(browser: Browser, folder: string): Promis
   await picture(browser, running, 21, `${folder}/terminal-run.png`);
   const status = await onTerminal(env, ['--status', '--all'], 15);
   await picture(browser, status, 15, `${folder}/terminal-status.png`);
-}
+  return { files: [`${folder}/terminal-run.png`, `${folder}/terminal-status.png`], problems: [] };
+};
 
 /** True once both tables are on their way, the first of them more than half. */
 function halfWay(written: string): boolean {
