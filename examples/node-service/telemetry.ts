@@ -7,8 +7,8 @@ import {
   trace,
   type TracerProvider,
 } from '@opentelemetry/api';
-import type { RunResult } from 'resumable-migrator';
-import { type DiagnosticsMigrator, subscribeDiagnostics } from 'resumable-migrator/node';
+import type { MigrationEventSource, RunResult } from 'resumable-migrator';
+import { subscribeDiagnostics } from 'resumable-migrator/node';
 
 /** Default: what the process has registered; nothing is recorded where it has not. */
 export interface TelemetryOptions {
@@ -46,7 +46,7 @@ export function startTelemetry({ tracerProvider, meterProvider }: TelemetryOptio
     unit: 's',
     advice: { explicitBucketBoundaries: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30] },
   });
-  const runs = new Map<DiagnosticsMigrator, Span>();
+  const runs = new Map<MigrationEventSource, Span>();
 
   const stops = [
     subscribeDiagnostics('run:start', ({ migrator, attributes, payload }) => {

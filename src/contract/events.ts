@@ -174,3 +174,17 @@ export interface MigrationEvents {
   'run:end': RunResult;
   'listener:error': ListenerErrorEvent;
 }
+
+/** What tells the events of a migration: every `ResumableMigrator` does, those of a group too. */
+export interface MigrationEventSource {
+  /** Listens to an event from now on. */
+  on<Name extends keyof MigrationEvents>(
+    event: Name,
+    listener: (payload: MigrationEvents[Name]) => unknown,
+  ): unknown;
+  /** Ends what {@link MigrationEventSource.on} began. */
+  off<Name extends keyof MigrationEvents>(
+    event: Name,
+    listener: (payload: MigrationEvents[Name]) => unknown,
+  ): unknown;
+}

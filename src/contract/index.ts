@@ -96,6 +96,7 @@ export type {
   CheckpointFailedEvent,
   ListenerErrorEvent,
   MigrationEvents,
+  MigrationEventSource,
   PlanEvent,
   PlanProgressEvent,
   ProgressEvent,

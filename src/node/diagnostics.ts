@@ -1,5 +1,5 @@
 import { channel, subscribe, unsubscribe } from 'node:diagnostics_channel';
-import type { MigrationEvents } from '../contract/index.ts';
+import type { MigrationEvents, MigrationEventSource } from '../contract/index.ts';
 
 /** The name of the channel of each event: `resumable-migrator:`, and the event's own name. */
 export const diagnosticsChannels: { readonly [Name in keyof MigrationEvents]: `resumable-migrator:${Name}` } =
@@ -22,18 +22,6 @@ export const diagnosticsChannels: { readonly [Name in keyof MigrationEvents]: `r
     'listener:error': 'resumable-migrator:listener:error',
   };
 
-/** What a migrator is to {@link publishDiagnostics}. Every `ResumableMigrator` is one, those of a group too. */
-export interface DiagnosticsMigrator {
-  on<Name extends keyof MigrationEvents>(
-    event: Name,
-    listener: (payload: MigrationEvents[Name]) => unknown,
-  ): unknown;
-  off<Name extends keyof MigrationEvents>(
-    event: Name,
-    listener: (payload: MigrationEvents[Name]) => unknown,
-  ): unknown;
-}
-
 /** Options of {@link publishDiagnostics}. */
 export interface DiagnosticsOptions {
   /** What subscribers are to know besides: a tenant, a job, a region. They come with every message. Default none. */
@@ -44,7 +32,7 @@ export interface DiagnosticsOptions {
 export interface DiagnosticsMessage<Name extends keyof MigrationEvents = keyof MigrationEvents> {
   readonly event: Name;
   /** Who told it: tells two migrators apart that copy tables of the same name. */
-  readonly migrator: DiagnosticsMigrator;
+  readonly migrator: MigrationEventSource;
   readonly attributes: Readonly<Record<string, string>>;
   /** What a listener of `migrator.on(event)` is given. */
   readonly payload: MigrationEvents[Name];
@@ -68,7 +56,7 @@ export interface DiagnosticsMessage<Name extends keyof MigrationEvents = keyof M
  * ```
  */
 export function publishDiagnostics(
-  migrator: DiagnosticsMigrator,
+  migrator: MigrationEventSource,
   { attributes = {} }: DiagnosticsOptions = {},
 ): () => void {
   const detachers = eventNames.map((event) => publishEvent(migrator, event, attributes));
@@ -102,7 +90,7 @@ export function subscribeDiagnostics<Name extends keyof MigrationEvents>(
 const eventNames = Object.keys(diagnosticsChannels) as (keyof MigrationEvents)[];
 
 function publishEvent(
-  migrator: DiagnosticsMigrator,
+  migrator: MigrationEventSource,
   event: keyof MigrationEvents,
   attributes: Readonly<Record<string, string>>,
 ): () => void {

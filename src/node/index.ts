@@ -6,7 +6,6 @@
 export {
   diagnosticsChannels,
   type DiagnosticsMessage,
-  type DiagnosticsMigrator,
   type DiagnosticsOptions,
   publishDiagnostics,
   subscribeDiagnostics,

@@ -5,6 +5,7 @@ import type {
   Checkpoint,
   CheckpointFailedEvent,
   MigrationEvents,
+  MigrationEventSource,
   PlanEvent,
   Progress,
   RetryEvent,
@@ -29,16 +30,10 @@ import { TimeSeriesRecorder } from './time-series.ts';
 import { verificationRecord } from './verification.ts';
 
 /** What a recorder needs of a migrator: any `ResumableMigrator` has it. */
-export interface RecordedMigrator {
-  on<Name extends keyof MigrationEvents>(
-    event: Name,
-    listener: (payload: MigrationEvents[Name]) => unknown,
-  ): unknown;
-  off<Name extends keyof MigrationEvents>(
-    event: Name,
-    listener: (payload: MigrationEvents[Name]) => unknown,
-  ): unknown;
+export interface RecordedMigrator extends MigrationEventSource {
+  /** Durable progress. */
   status(context?: CallContext): Promise<Progress>;
+  /** The stored checkpoints, in the order of their ranges. */
   checkpoints(context?: CallContext): AsyncIterable<Checkpoint>;
 }
 
@@ -156,6 +151,7 @@ export class RunRecorder implements Disposable {
     for (const off of this.#detach.splice(0)) off();
   }
 
+  /** The same as {@link RunRecorder.detach}. */
   [Symbol.dispose](): void {
     this.detach();
   }

@@ -1,11 +1,10 @@
 import { channel } from 'node:diagnostics_channel';
 import { readFileSync } from 'node:fs';
 import { afterEach, expect, test } from 'vitest';
-import type { MigrationEvents } from 'resumable-migrator';
+import type { MigrationEvents, MigrationEventSource } from 'resumable-migrator';
 import {
   diagnosticsChannels,
   type DiagnosticsMessage,
-  type DiagnosticsMigrator,
   publishDiagnostics,
   subscribeDiagnostics,
 } from 'resumable-migrator/node';
@@ -25,7 +24,7 @@ function heard(): DiagnosticsMessage[] {
 }
 
 /** All that a migrator tells its own listeners. */
-function told(migrator: DiagnosticsMigrator): { event: string; payload: unknown }[] {
+function told(migrator: MigrationEventSource): { event: string; payload: unknown }[] {
   const events: { event: string; payload: unknown }[] = [];
   for (const event of eventNames) migrator.on(event, (payload) => events.push({ event, payload }));
   return events;
@@ -108,7 +107,7 @@ test('after detaching nothing is published, and the listeners of others stay', a
 test('where nobody subscribes nothing is made of an event', () => {
   let read = 0;
   const listeners = new Map<string, (payload: never) => unknown>();
-  const migrator: DiagnosticsMigrator = {
+  const migrator: MigrationEventSource = {
     on: (event, listener) => listeners.set(event, listener),
     off: (event) => listeners.delete(event),
   };
