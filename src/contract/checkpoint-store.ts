@@ -137,7 +137,10 @@ export interface CheckpointFilter {
 export interface CheckpointStore {
   /** Where the checkpoints are, for messages. */
   readonly identity: string;
-  /** Makes the table, or adds to an older one what it lacks. */
+  /**
+   * Makes the table, or adds to an older one what it lacks. Only `readPlan` is called before it; where that finds a plan, an
+   * earlier run has prepared the table.
+   */
   prepare(context?: CallContext): Promise<void>;
   /** The plan, or null where there is none (or no table yet). Writes nothing. */
   readPlan(migration: string, context?: CallContext): Promise<StoredPlan | null>;

@@ -39,10 +39,10 @@ export interface RejectStore {
   readonly identity: string;
   /** Makes the table. Called before the first batch, and only where rows are to be set aside. */
   prepare(context?: CallContext): Promise<void>;
-  /** Rejected rows in the order of their ids. */
+  /** Rejected rows in the order of their ids; none where there is no table yet. */
   list(migration: string, filter?: RejectFilter, context?: CallContext): Promise<readonly StoredReject[]>;
   /** Forgets single rows: they are in the sink by now. */
   remove(migration: string, keys: readonly Key[], context?: CallContext): Promise<void>;
-  /** Forgets the rows of these checkpoints, or all of the migration. */
+  /** Forgets the rows of these checkpoints, or all of the migration. Does nothing where there is no table yet. */
   clear(migration: string, seqs?: readonly number[], context?: CallContext): Promise<void>;
 }

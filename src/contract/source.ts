@@ -30,7 +30,7 @@ export interface SourceDescription {
 
 /** Asks for the ranges of a plan. */
 export interface RangeRequest {
-  /** Rows a range should hold; ids a range, where ids are dense integers. */
+  /** Rows a range should hold; ids a range, where ids are dense integers. A source that can cut only elsewhere may take more. */
   readonly size: number;
   /** Only keys after this one: the end of the plan so far. Null: from the first key on. */
   readonly after: Key | null;

@@ -25,7 +25,7 @@ async function main(): Promise<number> {
     );
     return 2;
   }
-  const folder = fileURLToPath(new URL('../../docs/images/', import.meta.url));
+  const folder = fileURLToPath(new URL('../../docs/images', import.meta.url));
   await mkdir(folder, { recursive: true });
   const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
   const problems: string[] = [];
