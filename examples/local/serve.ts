@@ -3,7 +3,7 @@
  * terminals find them by the variables in `.local/env.sh`.
  */
 import { once } from 'node:events';
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -12,13 +12,15 @@ import { bundleWorker } from './bundle-worker.ts';
 import { freePort } from './ports.ts';
 import { fillCameras, fillDrive } from './sample-data.ts';
 import { startLocalStack } from './stack.ts';
+import { workerOptions } from './worker-options.ts';
 
 const HELP = `Keeps a local PostgreSQL and a local D1 running, with sample tables, until Ctrl-C.
 
   npm run local [-- --rows N] [--worker FOLDER]
 
   --rows N         rows of the table coordinate_speed_new (200000)
-  --worker FOLDER  serve FOLDER/worker.ts too, with the bindings DB (D1) and HYPERDRIVE (PostgreSQL)
+  --worker FOLDER  serve FOLDER/worker.ts too, with the bindings DB (D1) and HYPERDRIVE (PostgreSQL), and what else
+                   FOLDER/wrangler.jsonc gives it, if there is one
 `;
 
 /** Holds the password of the local PostgreSQL, so only its owner may read it; git ignores the folder. */
@@ -27,6 +29,10 @@ const variablesFile = fileURLToPath(new URL('../../.local/env.sh', import.meta.u
 async function serve(rows: number, worker: string | undefined): Promise<void> {
   const port = worker === undefined ? undefined : await freePort();
   const script = worker && (await bundleWorker(pathToFileURL(resolve(worker, 'worker.ts'))));
+  const configuration = pathToFileURL(resolve(worker ?? '', 'wrangler.jsonc'));
+  const { bindings, miniflare } = existsSync(configuration)
+    ? workerOptions(configuration)
+    : { bindings: {}, miniflare: {} };
   await using stack = await startLocalStack({
     workers: ({ connectionString }) =>
       script === undefined || script === ''
@@ -36,7 +42,8 @@ async function serve(rows: number, worker: string | undefined): Promise<void> {
               name: 'worker',
               script,
               hyperdrives: { HYPERDRIVE: connectionString },
-              miniflare: { unsafeDirectSockets: [{ host: '127.0.0.1', port }] },
+              bindings,
+              miniflare: { ...miniflare, unsafeDirectSockets: [{ host: '127.0.0.1', port }] },
             },
           ],
   });

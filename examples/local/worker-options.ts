@@ -5,8 +5,12 @@ import type { ExtraWorker } from './d1.ts';
 
 /** What a wrangler.jsonc says of a Worker, as the local workerd takes it: all but its databases and connections. */
 export function workerOptions(configuration: URL): Required<Pick<ExtraWorker, 'bindings' | 'miniflare'>> {
+  // Wrangler wants one, and whoever asks here has another.
+  process.env['CLOUDFLARE_HYPERDRIVE_LOCAL_CONNECTION_STRING_HYPERDRIVE'] ??=
+    'postgresql://user:password@localhost/none';
   const all = readOptions(fileURLToPath(configuration)).workerOptions as WorkerOptions;
-  const { bindings = {}, compatibilityDate, compatibilityFlags, queueProducers, queueConsumers } = all;
+  const { bindings = {}, compatibilityDate, compatibilityFlags, durableObjects } = all;
+  const { queueProducers, queueConsumers } = all;
   const workflows = Object.entries((all.workflows ?? {}) as Record<string, object>).map(
     ([binding, workflow]) => {
       // What Cloudflare does by default since May 2026; the local engine has an older date of its own.
@@ -21,6 +25,7 @@ export function workerOptions(configuration: URL): Required<Pick<ExtraWorker, 'b
     miniflare: {
       compatibilityDate,
       compatibilityFlags,
+      durableObjects,
       workflows: Object.fromEntries(workflows) as object,
       queueProducers,
       queueConsumers,
