@@ -82,7 +82,7 @@ function reportTogether(output: Output, { totals, status }: GroupResult): void {
 function reportPause(output: Output, result: RunResult | null, env: Environment): void {
   output.line();
   if (result === null || result.progress.checkpoints.total === 0) {
-    output.line('⏸️ Paused before anything of this table was copied');
+    output.line('⏸️ Paused before anything of this table was copied in this run');
   } else {
     const { completed, total } = result.progress.checkpoints;
     output.line(

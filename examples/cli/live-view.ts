@@ -68,7 +68,7 @@ export class LiveView {
       case 'paused':
         return output.colour('yellow', shortened(`paused  ${state.rows} records`, room));
       default:
-        return output.colour('red', shortened(`failed  ${state.code}`, room));
+        return output.colour('red', shortened(`failed  ${state.code}`.trimEnd(), room));
     }
   }
 }

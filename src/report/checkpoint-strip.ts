@@ -42,7 +42,8 @@ export class CheckpointStrip {
   /** Durable progress: it names the first that is not completed, so all before that are. */
   progress({ checkpoints, next, failures }: Progress): void {
     this.grow(checkpoints.total);
-    const completed = next ? next.seq - 1 : checkpoints.completed === checkpoints.total ? this.#total : 0;
+    const { total } = checkpoints;
+    const completed = next ? next.seq - 1 : checkpoints.completed === total ? total : 0;
     this.#states.fill(stored.indexOf('completed'), 0, Math.min(completed, maxKept));
     for (const { seq } of failures) this.set(seq, 'failed');
   }

@@ -1,3 +1,6 @@
+import type { KeyRange } from '../contract/index.ts';
+import { showKey } from '../errors.ts';
+
 /** `2,210,059`. */
 export function count(value: number): string {
   return Math.round(value).toLocaleString('en');
@@ -40,4 +43,12 @@ export function moment(iso: string): string {
   return Number.isNaN(Date.parse(iso))
     ? iso
     : `${new Date(iso).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+}
+
+/** `1 to 50000`, `after 7 up to 90`, `up to 12`. */
+export function showRange({ lower, upper }: KeyRange): string {
+  if (!lower) return `up to ${showKey(upper)}`;
+  return lower.inclusive
+    ? `${showKey(lower.key)} to ${showKey(upper)}`
+    : `after ${showKey(lower.key)} up to ${showKey(upper)}`;
 }

@@ -233,11 +233,12 @@ export class RunRecorder implements Disposable {
   #began(event: RunStartEvent): void {
     this.#start = event;
     this.#migration = event.migration;
-    this.#error = null;
-    this.#totals.runs += 1;
-    this.#series.begin(this.#now());
-    this.#runs.push({
-      startedAt: this.#time(),
+    this.#addRun(this.#now());
+  }
+
+  #addRun(startedAt: number): Mutable<RecordedRun> {
+    const run: Mutable<RecordedRun> = {
+      startedAt: new Date(startedAt).toISOString(),
       endedAt: null,
       status: 'running',
       reason: null,
@@ -246,8 +247,13 @@ export class RunRecorder implements Disposable {
       batches: 0,
       completedCheckpoints: 0,
       milliseconds: 0,
-    });
+    };
+    this.#error = null;
+    this.#totals.runs += 1;
+    this.#series.begin(startedAt);
+    this.#runs.push(run);
     if (this.#runs.length > kept.runs) this.#runs.shift();
+    return run;
   }
 
   #planned({ checkpointSize, progress }: PlanEvent): void {
@@ -265,11 +271,15 @@ export class RunRecorder implements Disposable {
   #ended(result: RunResult): void {
     const now = this.#now();
     const { status, reason, resumeAt, rows, batches, completedCheckpoints, milliseconds } = result;
+    const latest = this.#runs.at(-1);
+    // One that ends before it began has its end alone, and knows nothing of durable progress.
+    const early = latest?.status !== 'running';
+    const run = early ? this.#addRun(now - milliseconds) : latest;
     this.#series.reach(now);
-    this.#strip.giveBack();
-    this.#setProgress(result.progress);
-    const run = this.#runs.at(-1);
-    if (!run) return;
+    if (!early) {
+      this.#strip.giveBack();
+      this.#setProgress(result.progress);
+    }
     Object.assign(run, { status, reason, rows, batches, completedCheckpoints, milliseconds });
     run.endedAt = this.#time();
     run.resumeAt = resumeAt?.toISOString() ?? null;

@@ -1,7 +1,7 @@
-import type { CheckpointFailure, Key, KeyRange, Progress } from '../contract/index.ts';
+import type { CheckpointFailure, KeyRange, Progress } from '../contract/index.ts';
 import type { GroupProgress } from '../engine/index.ts';
-import { oneLine } from '../errors.ts';
-import { count } from './format.ts';
+import { oneLine, showKey } from '../errors.ts';
+import { count, showRange } from './format.ts';
 import { columns, wrap } from './layout.ts';
 
 /** What a part of the text says, by which it may be coloured. The names are those of Node's `styleText`. */
@@ -93,20 +93,15 @@ function standing({ total, completed, failed, inProgress }: Progress['checkpoint
 
 function resumeFacts({ lastCompleted, next }: Progress): [string, string][] {
   if (next === null) return [];
-  const after = next.cursor === null ? '' : `, after ${keyOf(next.cursor)}`;
+  const after = next.cursor === null ? '' : oneLine(`, copied up to ${showKey(next.cursor)}`);
   return [
     ['Last completed', lastCompleted === null ? '' : placeOf(lastCompleted.seq, lastCompleted.range)],
     ['Next', `${placeOf(next.seq, next.range)}${after}`],
   ];
 }
 
-function placeOf(seq: number, { lower, upper }: KeyRange): string {
-  if (lower === null) return `checkpoint ${seq}, keys up to ${keyOf(upper)}`;
-  return `checkpoint ${seq}, keys ${lower.inclusive ? 'from' : 'after'} ${keyOf(lower.key)} to ${keyOf(upper)}`;
-}
-
-function keyOf(key: Key): string {
-  return oneLine(key.length === 1 ? (key[0] ?? '') : `(${key.join(', ')})`);
+function placeOf(seq: number, range: KeyRange): string {
+  return oneLine(`checkpoint ${seq}, keys ${showRange(range)}`);
 }
 
 function failureLines(failures: readonly CheckpointFailure[], { width, colour }: Layout): string[] {

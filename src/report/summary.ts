@@ -118,12 +118,18 @@ function tableLine(one: TableResult): Line {
     ...failureNotes(result?.failures.slice(1) ?? []),
     ...rejectNotes(result?.progress ?? null),
   ];
-  return { migration, mark: status, status, progress: result?.progress ?? null, run: result, notes };
+  return { migration, mark: status, status, progress: result && known(result), run: result, notes };
 }
 
-function runLine({ migration, status, progress, failures, ...run }: RunResult): Line {
+/** Durable progress. A run that ended before it asked for it does not know of any, which is not to say that there is none. */
+function known({ status, progress }: Pick<RunResult, 'status' | 'progress'>): Progress | null {
+  return status !== 'completed' && progress.checkpoints.total === 0 ? null : progress;
+}
+
+function runLine(run: RunResult): Line {
+  const { migration, status, progress, failures } = run;
   const notes = [...failuresOf(migration, failures), ...rejectNotes(progress)];
-  return { migration, mark: status, status, progress, run, notes };
+  return { migration, mark: status, status, progress: known(run), run, notes };
 }
 
 function progressLine(progress: Progress): Line {

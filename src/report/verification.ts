@@ -1,7 +1,7 @@
-import type { Key, KeyRange } from '../contract/index.ts';
+import type { Key } from '../contract/index.ts';
 import type { VerifyResult } from '../engine/index.ts';
 import { showKey } from '../errors.ts';
-import { count } from './format.ts';
+import { count, showRange } from './format.ts';
 import type { RecordedDifference, RecordedVerification } from './record.ts';
 
 /** Examples of each kind that are kept. */
@@ -47,12 +47,4 @@ function example(
   detail: string,
 ): RecordedDifference {
   return { kind, seq, place: showKey(key), detail };
-}
-
-/** `1 to 50000`, `after 7 up to 90`, `up to 12`. */
-export function showRange({ lower, upper }: KeyRange): string {
-  if (!lower) return `up to ${showKey(upper)}`;
-  return lower.inclusive
-    ? `${showKey(lower.key)} to ${showKey(upper)}`
-    : `after ${showKey(lower.key)} up to ${showKey(upper)}`;
 }

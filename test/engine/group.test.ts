@@ -231,6 +231,20 @@ test('in a given order a table waits for the parents before it, and for no other
   });
 });
 
+test.each([
+  [{}, true],
+  [{ large: { maxRowBytes: 3 } }, false],
+])(
+  'a group may be tried again as it is where all that failed in it may: with %j %j',
+  async (others, retryable) => {
+    const faults = new CrashPoints();
+    const busy = new MigratorError('SINK_OVERLOADED', 'Too busy.', { help: 'Wait.', retryable: true });
+    faults.failAt({ effect: 'sink.commit', nth: 1 }, 'before', busy);
+    const error = await failure(new GroupWorld({ busy: { faults }, ...others }).group().run());
+    expect(error).toMatchObject({ code: 'GROUP_FAILED', retryable });
+  },
+);
+
 describe('a table that fails', () => {
   const broken = {
     grandchild: { references: ['child'] },

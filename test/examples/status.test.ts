@@ -40,8 +40,8 @@ test('half done it ends with 3 and says how far it is and where a run goes on', 
   expect(exitCode, stderr).toBe(3);
   expect(stdout).toMatch(/^drive: in progress\n\n {2}Done +█+░+ {2}40\.0%\n {2}Rows +2[2-6]0\n/);
   expect(stdout).toContain('2 of 5 completed, 1 in progress, 2 pending\n');
-  expect(stdout).toContain('checkpoint 2, keys from 101 to 200\n');
-  expect(stdout).toMatch(/Next +checkpoint 3, keys from 201 to 300, after 2[2-6]0\n/);
+  expect(stdout).toContain('checkpoint 2, keys 101 to 200\n');
+  expect(stdout).toMatch(/Next +checkpoint 3, keys 201 to 300, copied up to 2[2-6]0\n/);
   expect(await world.d1Contents()).toEqual(before);
 });
 

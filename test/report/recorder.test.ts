@@ -88,6 +88,25 @@ test('a paused run gives back what it had claimed, and the record of the next pr
   expect(next.toJSON().totals.rows + paused.totals.rows).toBe(95);
 });
 
+test('a run that ends before it begins is one of its own, and takes nothing away from what is known', async () => {
+  const world = new World({ rows: 95, mode: 'upsert' });
+  const faults = new CrashPoints();
+  faults.failAt({ effect: 'source.describe', nth: 2 }, 'before', broken);
+  const migrator = world.migrator({}, faults);
+  const recorder = recordRun(migrator);
+  await migrator.run({ budget: { rows: 42 } });
+  const before = recorder.toJSON();
+  const error = await rejection(migrator.run());
+  recorder.failed(error);
+  const after = recorder.toJSON();
+  expect(after.runs).toMatchObject([before.runs[0], { status: 'failed', rows: 0 }]);
+  expect(after.runs).toHaveLength(2);
+  expect(after.totals.runs).toBe(2);
+  expect(after.progress).toEqual(before.progress);
+  expect(stripOf(after)).toEqual(stripOf(before));
+  expect(after.error).toMatchObject({ code: 'SINK_FAILED' });
+});
+
 test('a record is made of durable state alone, with every checkpoint and failure', async () => {
   const world = new World({ rows: 95, mode: 'upsert' });
   const faults = new CrashPoints();

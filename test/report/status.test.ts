@@ -64,8 +64,8 @@ test('a table is shown with its checkpoints by state, where a run goes on, and w
   Done            ███████████░░░░░░░░░░░░░  48.8%
   Rows            1,105,030
   Checkpoints     22 of 45 completed, 1 in progress, 21 pending, 1 failed
-  Last completed  checkpoint 22, keys from 1050001 to 1100000
-  Next            checkpoint 23, keys from 1100001 to 1150000, after 1105030
+  Last completed  checkpoint 22, keys 1050001 to 1100000
+  Next            checkpoint 23, keys 1100001 to 1150000, copied up to 1105030
 
 Failures (1); the next run tries again
   VALUE_REFUSED, checkpoint 24
@@ -93,8 +93,8 @@ test('a group is a table of its tables, with their sums, and below it those that
   in all            ██████░░░░░░   53.0%  1,276,030         26            1       21       1
 
 drive
-  Last completed  checkpoint 22, keys from 1050001 to 1100000
-  Next            checkpoint 23, keys from 1100001 to 1150000, after 1105030
+  Last completed  checkpoint 22, keys 1050001 to 1100000
+  Next            checkpoint 23, keys 1100001 to 1150000, copied up to 1105030
 
 Failures (1); the next run tries again
   VALUE_REFUSED, checkpoint 24
@@ -117,7 +117,7 @@ test('keys of several columns and of open ranges are shown as they are ordered',
     '  Next         checkpoint 1, keys up to (eu, 9)\n',
   );
   const later = { ...next, range: { lower: { key: ['eu', '9'], inclusive: false }, upper: ['us', '4'] } };
-  expect(renderStatus({ ...drive, next: later })).toContain('keys after (eu, 9) to (us, 4)\n');
+  expect(renderStatus({ ...drive, next: later })).toContain('keys after (eu, 9) up to (us, 4)\n');
 });
 
 test('no line is wider than the width, down to where the figures alone fill it', () => {

@@ -86,6 +86,17 @@ test('a run that its budget ended says that the next one goes on, and a used-up 
   );
 });
 
+test.each(['failed', 'paused'] as const)(
+  'a run that %s before it asked how far the migration is does not say that it is nowhere',
+  (status) => {
+    const none = { total: 0, completed: 0, inProgress: 0, pending: 0, failed: 0 };
+    const nowhere: Progress = { ...progress, checkpoints: none, rows: 0, percent: 0 };
+    const early: RunResult = { ...completed, status, rows: 0, progress: nowhere };
+    expect(renderSummary(early)).toContain(`${status} |  |  | 0 |  |`);
+    expect(renderSummary({ ...early, status: 'completed' })).toContain('completed | none | 0 | 0 |  |');
+  },
+);
+
 test('a group shows every table, what failed with what to do, what was not begun, and rows that were set aside', () => {
   const error = new MigratorError('SINK_UNREACHABLE', 'No answer.', {
     help: 'Check the address.',

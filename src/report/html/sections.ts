@@ -1,8 +1,7 @@
 import { showKey } from '../../errors.ts';
 import { advice } from '../advice.ts';
-import { bytes, count, counted, elapsed, moment } from '../format.ts';
+import { bytes, count, counted, elapsed, moment, showRange } from '../format.ts';
 import type { MigrationRecord, RecordedDifference } from '../record.ts';
-import { showRange } from '../verification.ts';
 import { type Html, html, table } from './markup.ts';
 import { differs, labels, sentenceOf, type State, stateOf } from './state.ts';
 import { strip } from './strip.ts';
