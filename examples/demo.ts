@@ -2,7 +2,7 @@
  * `npm run demo`: a real PostgreSQL, a real D1, a migration that is killed half-way and goes on; then every row of
  * both sides is compared. Needs no account, and leaves nothing behind.
  */
-import { compareTable, type ComparedTable, type Comparison } from './cli/compare.ts';
+import { compareTable, type ComparedTable, type Comparison, SAMPLE_TABLES } from './cli/compare.ts';
 import { queryD1 } from './cli/d1-query.ts';
 import { Command, commandEnvironment, killHalfWay } from './cli/demo-copy.ts';
 import { DEMO_HELP, type DemoOptions, readDemoOptions } from './cli/demo-options.ts';
@@ -12,21 +12,7 @@ import { textTable } from './cli/text-table.ts';
 import { fillCameras, fillDrive } from './local/sample-data.ts';
 import { type LocalStack, startLocalStack } from './local/stack.ts';
 
-const drive: ComparedTable = {
-  table: 'coordinate_speed_new',
-  columns: { id: 'integer', latitude: 'float', longitude: 'float', speed: 'float', recorded_at: 'time' },
-};
-const cameras: ComparedTable = {
-  table: 'camera_locations',
-  columns: {
-    id: 'integer',
-    name: 'text',
-    country: 'text',
-    admin1: 'text',
-    latitude: 'float',
-    longitude: 'float',
-  },
-};
+const { coordinate_speed_new: drive, camera_locations: cameras } = SAMPLE_TABLES;
 
 type Say = (...lines: string[]) => void;
 

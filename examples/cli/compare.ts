@@ -1,6 +1,7 @@
 import pg from 'pg';
 import type { Environment } from './configuration.ts';
 import { queryD1 } from './d1-query.ts';
+import type { SampleTable } from '../local/sample-data.ts';
 import type { Value } from './text-table.ts';
 
 /** A table to compare: its columns, the integer key first. */
@@ -11,6 +12,25 @@ export interface ComparedTable {
 
 /** How a column's values are brought into the same text on both sides. */
 export type ColumnKind = 'integer' | 'float' | 'text' | 'time';
+
+/** The two sample tables. */
+export const SAMPLE_TABLES: Readonly<Record<SampleTable, ComparedTable>> = {
+  coordinate_speed_new: {
+    table: 'coordinate_speed_new',
+    columns: { id: 'integer', latitude: 'float', longitude: 'float', speed: 'float', recorded_at: 'time' },
+  },
+  camera_locations: {
+    table: 'camera_locations',
+    columns: {
+      id: 'integer',
+      name: 'text',
+      country: 'text',
+      admin1: 'text',
+      latitude: 'float',
+      longitude: 'float',
+    },
+  },
+};
 
 /** What a comparison of all rows found. */
 export interface Comparison {

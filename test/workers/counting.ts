@@ -4,7 +4,8 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import pg from 'pg';
-import type { D1DatabaseLike, D1ResultLike, D1StatementLike } from 'resumable-migrator/d1';
+import type { D1DatabaseLike } from 'resumable-migrator/d1';
+import { CountedD1 } from '../support/counted-d1.ts';
 
 /** What is sent for each thing that counts, before it happens. */
 export interface Count {
@@ -93,41 +94,14 @@ async function report(what: Count['what'], statements: readonly string[] = []): 
 
 function countedEnv(env: unknown): unknown {
   const { DB, ...rest } = env as CountedEnvironment;
-  return { ...rest, DB: countedDatabase(DB) };
+  return { ...rest, DB: new ReportedD1(DB) };
 }
 
 /** The binding with every call reported before it is made; a test that holds the report back holds the call back. */
-function countedDatabase(database: D1DatabaseLike): D1DatabaseLike {
-  const originals = new WeakMap<
-    D1StatementLike,
-    { readonly sql: string; readonly statement: D1StatementLike }
-  >();
-  const wrap = (sql: string, statement: D1StatementLike): D1StatementLike => {
-    const wrapped: D1StatementLike = {
-      bind: (...values) => wrap(sql, statement.bind(...values)),
-      async all() {
-        await report('query', [sql]);
-        return await statement.all();
-      },
-    };
-    originals.set(wrapped, { sql, statement });
-    return wrapped;
-  };
-  return {
-    prepare: (sql) => wrap(sql, database.prepare(sql)),
-    async batch(wrapped): Promise<D1ResultLike[]> {
-      const statements = wrapped.map((one) => {
-        const original = originals.get(one);
-        if (original === undefined) throw new Error('A statement of another database.');
-        return original;
-      });
-      await report(
-        'query',
-        statements.map(({ sql }) => sql),
-      );
-      return await database.batch(statements.map(({ statement }) => statement));
-    },
-  };
+class ReportedD1 extends CountedD1 {
+  protected override async asked(statements: readonly string[]): Promise<void> {
+    await report('query', statements);
+  }
 }
 
 // A pool connects by its clients, so this sees every connection. It is not waited for: pg expects an answer in this turn.

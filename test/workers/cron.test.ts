@@ -1,28 +1,17 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { startD1, type LocalD1 } from '../../examples/local/d1.ts';
-import { fillDrive } from '../../examples/local/sample-data.ts';
-import { World } from '../support/world.ts';
-import { expectCopied, prepareTarget } from './copied.ts';
-import { Counts, FREE_BUDGET, isWrite } from './counts.ts';
-import { deployed, expectWithinLimits } from './deployed.ts';
+import { expectCopied } from './copied.ts';
+import { isWrite } from './counts.ts';
+import { type Deployed, expectWithinLimits, startDeployed } from './deployed.ts';
 
 const rows = 400_000;
-let world: World;
-let d1: LocalD1;
-const counts = new Counts();
+let deployed: Deployed;
+let { world, d1, counts } = {} as Deployed;
 
 beforeAll(async () => {
-  world = await World.start();
-  await fillDrive(world.stack.env.DATABASE_URL, rows);
-  const options = { postgres: world.stack.env.DATABASE_URL, counts, budget: FREE_BUDGET };
-  const entry = new URL('./counted-cron.ts', import.meta.url);
-  d1 = await startD1({ workers: [await deployed('worker-cron', entry, options)] });
-  await prepareTarget(d1);
+  deployed = await startDeployed('worker-cron', new URL('./counted-cron.ts', import.meta.url), rows);
+  ({ world, d1, counts } = deployed);
 });
-afterAll(async () => {
-  await d1?.stop();
-  await world?.[Symbol.asyncDispose]();
-});
+afterAll(async () => await deployed?.[Symbol.asyncDispose]());
 
 interface Status {
   readonly percent: number;

@@ -1,28 +1,38 @@
 import { expect } from 'vitest';
 import { bundleWorker } from '../../examples/local/bundle-worker.ts';
-import type { ExtraWorker } from '../../examples/local/d1.ts';
+import { type ExtraWorker, type LocalD1, startD1 } from '../../examples/local/d1.ts';
+import { fillDrive } from '../../examples/local/sample-data.ts';
 import { workerOptions } from '../../examples/local/worker-options.ts';
 import type { Budget } from 'resumable-migrator';
-import { type Counts, FREE_BUDGET, FREE_QUERIES, mostQueries, PAID_QUERIES } from './counts.ts';
+import { World } from '../support/world.ts';
+import { prepareTarget } from './copied.ts';
+import { Counts, FREE_BUDGET, FREE_QUERIES, mostQueries, PAID_QUERIES } from './counts.ts';
 
-/** An example as its `wrangler.jsonc` deploys it, but counted, with a PostgreSQL of ours and another budget. */
-export async function deployed(
-  example: string,
-  entry: URL,
-  {
-    postgres,
-    counts,
-    budget,
-  }: { readonly postgres: string; readonly counts: Counts; readonly budget: Budget },
-): Promise<ExtraWorker> {
+/** PostgreSQL with the recorded drive, and workerd with an example in it. */
+export interface Deployed extends AsyncDisposable {
+  readonly world: World;
+  readonly d1: LocalD1;
+  readonly counts: Counts;
+}
+
+/** Starts an example as its `wrangler.jsonc` deploys it, but counted, with a PostgreSQL of ours and the free plan's budget. */
+export async function startDeployed(example: string, entry: URL, rows: number): Promise<Deployed> {
+  await using stack = new AsyncDisposableStack();
+  const world = stack.use(await World.start());
+  await fillDrive(world.stack.env.DATABASE_URL, rows);
+  const counts = new Counts();
   const { bindings, miniflare } = optionsOf(example);
-  return {
+  const worker: ExtraWorker = {
     name: example,
     script: await bundleWorker(entry),
-    hyperdrives: { HYPERDRIVE: postgres },
-    bindings: { ...bindings, BUDGET: budget },
+    hyperdrives: { HYPERDRIVE: world.stack.env.DATABASE_URL },
+    bindings: { ...bindings, BUDGET: FREE_BUDGET },
     miniflare: { ...miniflare, serviceBindings: { COUNTS: counts.service } },
   };
+  const d1 = stack.use(await startD1({ workers: [worker] }));
+  await prepareTarget(d1);
+  const kept = stack.move();
+  return { world, d1, counts, [Symbol.asyncDispose]: async () => await kept.disposeAsync() };
 }
 
 /** Every invocation asked D1 at most as often as its batches explain, so both plans' budgets keep to the plans' limits. */

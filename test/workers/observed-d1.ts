@@ -38,7 +38,6 @@ export class ObservedD1 extends CountedD1 {
   readonly #env: Observed;
   readonly #table: string;
   readonly #invocation = crypto.randomUUID();
-  #furtherStatements = 0;
   attempt = 1;
   sent = 0;
 
@@ -49,7 +48,6 @@ export class ObservedD1 extends CountedD1 {
   }
 
   override async batch(statements: D1StatementLike[]): Promise<D1ResultLike[]> {
-    this.#furtherStatements += statements.length - 1;
     const results = await super.batch(statements);
     await this.report();
     return results;
@@ -60,7 +58,7 @@ export class ObservedD1 extends CountedD1 {
       invocation: this.#invocation,
       table: this.#table,
       attempt: this.attempt,
-      queries: this.calls + this.#furtherStatements,
+      queries: this.queries,
       rowsWritten: this.rowsWritten,
       sent: this.sent,
     };

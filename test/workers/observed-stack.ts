@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Response } from 'miniflare';
 import pg from 'pg';
-import { compareTable, type ComparedTable, type Comparison } from '../../examples/cli/compare.ts';
+import { compareTable, type Comparison, SAMPLE_TABLES } from '../../examples/cli/compare.ts';
 import { bundleWorker } from '../../examples/local/bundle-worker.ts';
 import { startCloudflareApi } from '../../examples/local/cloudflare-api.ts';
 import { type ExtraWorker, type LocalD1, startD1 } from '../../examples/local/d1.ts';
@@ -17,24 +17,6 @@ export function equal(table: SampleTable): Comparison {
   const count = rows[table];
   return { table, rows: count, d1Rows: count, missing: 0, extra: 0, different: 0, examples: [] };
 }
-
-const columns: Record<SampleTable, ComparedTable['columns']> = {
-  coordinate_speed_new: {
-    id: 'integer',
-    latitude: 'float',
-    longitude: 'float',
-    speed: 'float',
-    recorded_at: 'time',
-  },
-  camera_locations: {
-    id: 'integer',
-    name: 'text',
-    country: 'text',
-    admin1: 'text',
-    latitude: 'float',
-    longitude: 'float',
-  },
-};
 
 export interface StackOptions {
   /** The example's folder. */
@@ -135,7 +117,7 @@ export async function startObserved(options: StackOptions): Promise<ObservedStac
       meeting = { size, there: new Set(), complete: Promise.withResolvers() };
       await meeting.complete.promise;
     },
-    compare: async (table) => await compareTable(env, { table, columns: columns[table] }),
+    compare: async (table) => await compareTable(env, SAMPLE_TABLES[table]),
     query: async (sql) => (await pool.query<Record<string, unknown>>(sql)).rows,
     async connections() {
       const query = 'SELECT sessions FROM pg_stat_database WHERE datname = current_database()';
