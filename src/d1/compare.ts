@@ -10,7 +10,7 @@ import type {
 import type { D1Connection, Row } from './connection.ts';
 import type { JsonText } from './json-text.ts';
 import { keyRows, keysOf, keyTexts, keyTuple, tuple } from './values/key-values.ts';
-import type { ColumnForm } from './values/types.ts';
+import { type ColumnForm, jsonRows } from './values/types.ts';
 
 /** Keys that one answer may list; where there are more, the next call finds them. */
 const listedKeys = 1_000;
@@ -103,7 +103,7 @@ function anyOf(conditions: readonly RawBuilder<unknown>[]): RawBuilder<unknown> 
 }
 
 function batchRows({ json }: ComparedBatch): RawBuilder<unknown> {
-  return sql`(SELECT key AS place, value FROM json_each(${json})) AS batch`;
+  return sql`${jsonRows(json, sql`, key AS place`)} AS batch`;
 }
 
 /** Rows of the span that the batch does not have. */

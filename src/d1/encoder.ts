@@ -2,7 +2,7 @@ import type { BatchEncoder, ByteRow, EncodedBatch, RejectedRow, TextRow } from '
 import { groupTooLarge, MigratorError, rowTooLarge } from '../errors.ts';
 import type { BufferPool } from './buffer-pool.ts';
 import type { JsonText } from './json-text.ts';
-import { JsonWriter, startPosition, type WriterPosition } from './json-writer.ts';
+import { bytesAsDigits, bytesAsNothing, bytesAsString, JsonWriter, startPosition } from './json-writer.ts';
 import type { ColumnForm } from './values/types.ts';
 
 /** D1 takes strings, blobs and rows of up to 2,000,000 bytes (Cloudflare's documentation, D1 limits). */
@@ -40,6 +40,8 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
   readonly #forms: readonly ColumnForm[];
   readonly #maxRows: number;
   readonly #writer: JsonWriter;
+  /** What is done with the bytes of each column. */
+  readonly #manners: Uint8Array;
   /** True while rows that come from one are added to an empty batch: they may be more than {@link #maxRows}. */
   #isGroup = false;
   #rejects = '';
@@ -60,6 +62,10 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
   ) {
     this.#forms = forms;
     this.#maxRows = maxRows;
+    this.#manners = Uint8Array.from(forms, ({ asIs }) => {
+      if (asIs === null) return bytesAsNothing;
+      return asIs === 'string' ? bytesAsString : bytesAsDigits;
+    });
     this.#writer = new JsonWriter(maxBatchBytes, isEscaped, pool);
   }
 
@@ -69,9 +75,8 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
 
   add(row: TextRow): boolean {
     if (this.#isClosed) return false;
-    const before = this.#writer.position;
     this.#writeRow(row, noColumns);
-    if (this.#fits(before)) return true;
+    if (this.#fits()) return true;
     if (this.#rows > 0) return false;
     this.#addLarge(row);
     return true;
@@ -79,9 +84,8 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
 
   addBytes(row: ByteRow): boolean {
     if (this.#isClosed) return false;
-    const before = this.#writer.position;
     this.#writeBytes(row);
-    if (this.#fits(before)) return true;
+    if (this.#fits()) return true;
     if (this.#rows > 0) return false;
     const { source, starts, ends, texts } = row;
     const values = Array.from(starts, (start, column) => {
@@ -98,12 +102,12 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
   }
 
   /** Counts the row that was written last; takes it back where it does not fit. */
-  #fits(before: WriterPosition): boolean {
+  #fits(): boolean {
     const writer = this.#writer;
     // The bracket that ends the whole has to fit as well.
     const fits = !writer.isFull && writer.length < maxBatchBytes;
     if (fits) this.#rows += 1;
-    else writer.truncate(before);
+    else writer.rewind();
     return fits;
   }
 
@@ -175,7 +179,7 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
   /** @param elsewhere - columns whose values do not travel in the JSON text. */
   #writeRow(row: TextRow, elsewhere: ReadonlySet<number>): void {
     const writer = this.#writer;
-    const before = writer.position;
+    writer.mark();
     writer.character(this.#rows === 0 ? openBracket : comma);
     let index = 0;
     try {
@@ -190,7 +194,7 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
         index += 1;
       }
     } catch (error) {
-      writer.truncate(before);
+      writer.rewind();
       throw named(error, this.#forms[index]);
     }
     writer.character(closeBracket);
@@ -198,25 +202,28 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
 
   #writeBytes(row: ByteRow): void {
     const writer = this.#writer;
-    const before = writer.position;
     const { source, starts, ends, texts } = row;
     const forms = this.#forms;
+    writer.mark();
     writer.character(this.#rows === 0 ? openBracket : comma);
     let index = 0;
     try {
-      for (; index < forms.length; index += 1) {
+      for (;;) {
+        index = writer.values(row, this.#manners, index);
+        if (index === forms.length || writer.isFull) break;
         const form = forms[index] as ColumnForm;
         const start = starts[index] as number;
-        const end = ends[index] as number;
         writer.character(index === 0 ? openBracket : comma);
         if (start === -1) writer.ascii('null');
-        else if (start === -2) this.#writeText(form, index, texts[index] as string);
-        else if (form.asIs === 'string' && writer.stringBytes(source, start, end)) continue;
-        else if (form.asIs === 'digits' && writer.digitBytes(source, start, end)) continue;
-        else this.#writeText(form, index, decoder.decode(source.subarray(start, end)));
+        else {
+          const isText = start === -2;
+          const text = isText ? texts[index] : decoder.decode(source.subarray(start, ends[index]));
+          this.#writeText(form, index, text as string);
+        }
+        index += 1;
       }
     } catch (error) {
-      writer.truncate(before);
+      writer.rewind();
       throw named(error, forms[index]);
     }
     writer.character(closeBracket);

@@ -6,7 +6,7 @@ import { D1Connection } from './connection.ts';
 import type { D1DatabaseLike } from './database.ts';
 import { D1RejectStore } from './checkpoints/rejects.ts';
 import type { TableOptions } from './schema/table.ts';
-import { D1Target } from './target.ts';
+import type { D1Target } from './target.ts';
 import type { StoreOptions } from './values/forms.ts';
 
 /** Options of both D1 sinks, besides where the database is. */
@@ -67,10 +67,10 @@ export class D1Sink<Row extends object> implements Sink<Row> {
     return await this.#prepare(shape, context);
   }
 
-  /** What is asked and decided before a copy is loaded for it: the copy itself needs none of it. */
+  /** What is asked and decided before a copy is loaded for it, and so is what encodes and writes: no row comes before. */
   async #prepare(shape: RowShape, context?: CallContext): Promise<D1Target> {
-    const { decideTarget } = await import('./decide.ts');
-    return new D1Target({
+    const [{ decideTarget }, target] = await Promise.all([import('./decide.ts'), import('./target.ts')]);
+    return new target.D1Target({
       ...(await decideTarget(this.#connection, this.#options, shape, context)),
       again: (later) => this.#prepare({ ...shape, planned: true }, later),
       rejects: this.#rejects,

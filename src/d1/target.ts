@@ -22,7 +22,7 @@ import type { D1Connection } from './connection.ts';
 import type { Ddl } from './schema/ddl.ts';
 import { type D1Batch, D1Encoder, maxRowBytes } from './encoder.ts';
 import type { D1RejectStore } from './checkpoints/rejects.ts';
-import { type ColumnForm, keyFormsOf, valueExpression } from './values/types.ts';
+import { type ColumnForm, jsonRows, keyFormsOf, valueExpression } from './values/types.ts';
 
 /** What a {@link D1Target} is made of. */
 export interface D1TargetParts {
@@ -178,7 +178,7 @@ export class D1Target implements SinkTarget<D1Batch> {
 
   /** The rows' statement: one JSON text, and the values of a single row that are too large for it. */
   #insert(batch: D1Batch, condition: RawBuilder<unknown>): RawBuilder<unknown> {
-    return sql`${this.#insertInto} SELECT ${sql.join(this.#values(batch))} FROM json_each(${batch.json}) WHERE ${condition}${this.#onConflict}`;
+    return sql`${this.#insertInto} SELECT ${sql.join(this.#values(batch))} FROM ${jsonRows(batch.json)} WHERE ${condition}${this.#onConflict}`;
   }
 
   /** The values of a row in the form in which they are stored. */

@@ -1,10 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { ColumnDescriptor, LogicalType, TextRow } from 'resumable-migrator';
+import type { ByteRow, ColumnDescriptor, LogicalType, TextRow } from 'resumable-migrator';
 import { D1Encoder, maxBatchBytes, utf8Bytes } from '../../src/d1/encoder.ts';
 import { BufferPool } from '../../src/d1/buffer-pool.ts';
 import { JsonText } from '../../src/d1/json-text.ts';
-import { JsonWriter, startPosition } from '../../src/d1/json-writer.ts';
+import {
+  bytesAsDigits,
+  bytesAsNothing,
+  bytesAsString,
+  JsonWriter,
+  startPosition,
+} from '../../src/d1/json-writer.ts';
 import { requestBody } from '../../src/d1/rest/request-body.ts';
 import { formsOf } from '../../src/d1/values/choose-forms.ts';
 import type { ColumnForm } from '../../src/d1/values/types.ts';
@@ -51,13 +57,11 @@ const digits = fc.oneof(
 
 /** Something to write. */
 interface Piece {
-  readonly as: 'string' | 'bytes' | 'digits' | 'json' | 'ascii';
+  readonly as: 'string' | 'json' | 'ascii';
   readonly value: string;
 }
 const piece: fc.Arbitrary<Piece> = fc.oneof(
   fc.record({ as: fc.constant('string' as const), value: text }),
-  fc.record({ as: fc.constant('bytes' as const), value: text }),
-  fc.record({ as: fc.constant('digits' as const), value: digits }),
   fc.record({
     as: fc.constant('json' as const),
     value: fc.jsonValue({ maxDepth: 3, stringUnit: 'binary' }).map((value) => JSON.stringify(value)),
@@ -69,30 +73,60 @@ const piece: fc.Arbitrary<Piece> = fc.oneof(
 );
 const pieces = fc.array(piece, { maxLength: 12 });
 
-/** Bytes of a text in the middle of others, as they stand in a page. */
-function inside(value: string): readonly [source: Uint8Array, start: number, end: number] {
-  const source = bytesOf(`"\\${value}"\\`);
-  return [source, 2, source.length - 2];
-}
-
 /** Writes one, in the way in which an encoder does. */
 function write(writer: JsonWriter, { as, value }: Piece): void {
-  if (as === 'ascii') return writer.ascii(value);
-  if (as === 'json') return writer.json(value);
-  if (as === 'string') return writer.string(value);
-  if (as === 'bytes') {
-    if (!writer.stringBytes(...inside(value))) writer.string(value);
-  } else if (!writer.digitBytes(...inside(value))) writer.string(value);
+  if (as === 'ascii') writer.ascii(value);
+  else if (as === 'json') writer.json(value);
+  else writer.string(value);
 }
 
 /** The same by JSON.stringify. */
 function expectedOf({ as, value }: Piece): string {
-  if (as === 'ascii' || as === 'json') return value;
-  const isPlain = as === 'digits' && /^-?[\d.]+$/.test(value) && !value.startsWith('-0');
-  return isPlain ? value : JSON.stringify(value);
+  return as === 'string' ? JSON.stringify(value) : value;
 }
 
+/** A value of a row that came as bytes, and what is done with its bytes. */
+interface Value {
+  readonly manner: number;
+  readonly value: string | null;
+}
+const value: fc.Arbitrary<Value> = fc.oneof(
+  fc.record({ manner: fc.constant(bytesAsString), value: fc.option(text, { freq: 5 }) }),
+  fc.record({ manner: fc.constant(bytesAsDigits), value: fc.option(digits, { freq: 5 }) }),
+  fc.record({ manner: fc.constant(bytesAsNothing), value: text }),
+);
+const values = fc.array(value, { minLength: 1, maxLength: 12 });
+
+/** True: its bytes can be written as they are, so that nothing else has to be done. */
+function goesThrough({ manner, value: written }: Value): boolean {
+  if (written === null || manner === bytesAsString) return true;
+  return manner === bytesAsDigits && /^-?[\d.]+$/.test(written) && !written.startsWith('-0');
+}
+
+function jsonOf(one: Value): string {
+  if (one.value === null) return 'null';
+  return one.manner === bytesAsDigits && goesThrough(one) ? one.value : JSON.stringify(one.value);
+}
+
+function asBytes(all: readonly Value[]): readonly [row: ByteRow, manners: Uint8Array] {
+  return [byteRowOf(all.map((one) => one.value)), Uint8Array.from(all, ({ manner }) => manner)];
+}
+
+/** Writes a row from its bytes, and what has to be written otherwise as an encoder does. */
+function writeRow(writer: JsonWriter, all: readonly Value[]): void {
+  const [row, manners] = asBytes(all);
+  for (let column = 0; ; column += 1) {
+    column = writer.values(row, manners, column);
+    if (column === all.length) return;
+    writer.character(column === 0 ? openBracket : comma);
+    writer.json(jsonOf(all[column] as Value));
+    if (writer.isFull) return;
+  }
+}
+
+const openBracket = 0x5b;
 const comma = 0x2c;
+const closeBracket = 0x5d;
 
 /** Everything that can be seen of a writer. */
 function stateOf(writer: JsonWriter): unknown {
@@ -125,15 +159,63 @@ describe.each([
     );
   });
 
-  test('makes the same of a text and of its bytes, or leaves those alone', () => {
+  test('makes of the bytes of a row what JSON.stringify makes of its values', () => {
     fc.assert(
-      fc.property(text, (value) => {
-        const [byText, byBytes] = [new JsonWriter(10_000, isEscaped), new JsonWriter(10_000, isEscaped)];
-        for (const writer of [byText, byBytes]) writer.ascii('[');
-        const before = stateOf(byBytes);
-        byText.string(value);
-        if (byBytes.stringBytes(...inside(value))) expect(stateOf(byBytes)).toEqual(stateOf(byText));
-        else expect(stateOf(byBytes)).toEqual(before);
+      fc.property(fc.array(values, { maxLength: 4 }), (rows) => {
+        const writer = new JsonWriter(1_000_000, isEscaped);
+        for (const row of rows) {
+          writeRow(writer, row);
+          writer.character(closeBracket);
+        }
+        const json = rows.map((row) => `[${row.map(jsonOf).join(',')}]`).join('');
+        const written = writer.toText();
+        expect(written.toString()).toBe(json);
+        expect(textOf(written.bytes)).toBe(isEscaped ? JSON.stringify(json).slice(1, -1) : json);
+        expect(writer.length).toBe(bytesOf(json).length);
+      }),
+      settings,
+    );
+  });
+
+  test('goes through the bytes of a row up to the first value that needs another way, and counts only what it wrote', () => {
+    fc.assert(
+      fc.property(values, (all) => {
+        const writer = new JsonWriter(1_000_000, isEscaped);
+        // There is room from the first value on.
+        writer.string('x'.repeat(50_000));
+        writer.truncate(startPosition);
+        const stop = writer.values(...asBytes(all), 0);
+        const expected = all.findIndex((one) => !goesThrough(one));
+        expect(stop).toBe(expected < 0 ? all.length : expected);
+        const json = all.slice(0, stop).map((one, index) => (index === 0 ? '[' : ',') + jsonOf(one));
+        expect(writer.toText().toString()).toBe(json.join(''));
+        expect(writer.length).toBe(bytesOf(json.join('')).length);
+      }),
+      settings,
+    );
+  });
+
+  test('holds no more of the bytes of rows than its limit, and gives a row back as if it had not been', () => {
+    fc.assert(
+      fc.property(fc.array(values, { maxLength: 6 }), fc.integer({ min: 0, max: 400 }), (rows, limit) => {
+        const writer = new JsonWriter(limit, isEscaped);
+        let expected = '';
+        for (const row of rows) {
+          const before = stateOf(writer);
+          writer.mark();
+          writeRow(writer, row);
+          writer.character(closeBracket);
+          const json = `[${row.map(jsonOf).join(',')}]`;
+          const fits = bytesOf(expected + json).length <= limit;
+          expect(writer.isFull).toBe(!fits);
+          expect(writer.length).toBeLessThanOrEqual(limit);
+          if (fits) expected += json;
+          else {
+            writer.rewind();
+            expect(stateOf(writer)).toEqual(before);
+          }
+          expect(writer.toText().toString()).toBe(expected);
+        }
       }),
       settings,
     );

@@ -50,6 +50,18 @@ export function valueExpression(
   return sql`coalesce(${part(0)} * pow(2.0, ${part(1)}), ${value})`;
 }
 
+/**
+ * The rows of a JSON text, as a table with the column `value`, which {@link valueExpression} reads.
+ *
+ * `LIMIT -1` leaves nothing out. It keeps SQLite from merging this query with the one around it, where the text of a row would be
+ * made anew for each of its columns: for forty columns that is a third of the time that a batch takes.
+ *
+ * @param columns - further columns of `json_each`.
+ */
+export function jsonRows(json: unknown, columns: RawBuilder<unknown> = sql``): RawBuilder<unknown> {
+  return sql`(SELECT value${columns} FROM json_each(${json}) LIMIT -1)`;
+}
+
 /** The forms of the key's columns, in key order. Columns that do not travel have none. */
 export function keyFormsOf({ columns, key }: RowShape, forms: readonly ColumnForm[]): ColumnForm[] {
   return key.flatMap(({ name }) => forms[columns.findIndex((column) => column.name === name)] ?? []);
