@@ -53,8 +53,8 @@ export type TextRow = readonly (string | null)[];
 
 /**
  * A row in transit as the bytes in which it came: the same canonical text, in UTF-8. A source hands over one object again and
- * again, so that nothing is made for a row; what is read of it must be read before the call returns. The bytes themselves
- * stay as they are: whoever notes {@link source}, a start and an end can read that value later.
+ * again, and bytes in memory that it uses again, so that nothing is made for a row: what is wanted of it is read, or copied, before
+ * the call returns.
  */
 export interface ByteRow {
   readonly source: Uint8Array;

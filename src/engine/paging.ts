@@ -196,7 +196,8 @@ export class RowSizes {
   seeBytes({ starts, ends, texts }: ByteRow): void {
     if (!this.#isSampled()) return;
     let bytes = 0;
-    for (const [column, start] of starts.entries()) {
+    for (let column = 0; column < starts.length; column += 1) {
+      const start = starts[column] as number;
       bytes +=
         start >= 0 ? (ends[column] as number) - start : start === -1 ? 1 : (texts[column]?.length ?? 0);
     }

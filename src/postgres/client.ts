@@ -106,28 +106,42 @@ export interface PgTransactions {
 const ignore = (): void => undefined;
 
 /**
- * Takes a connection. When a server that shuts down has just answered, its farewell can come in the same packet: after pg's pool
- * has let go of the connection, and before the promise of `connect()` is heard. Its `error` event would end the process.
+ * Takes connections of a pool. When a server that shuts down has just answered, its farewell can come in the same packet: after
+ * pg's pool has let go of the connection, and before the promise of `connect()` is heard. Its `error` event would end the
+ * process.
  */
-async function acquire(pool: PgPoolLike): Promise<PgClientLike> {
-  const onAcquire = (client: PgClientLike): void => {
-    client.on?.('error', ignore);
-    setTimeout(() => client.off?.('error', ignore), 0);
-  };
-  pool.on?.('acquire', onAcquire);
-  try {
-    return await pool.connect();
-  } finally {
-    pool.off?.('acquire', onAcquire);
+class Acquiring {
+  readonly #pool: PgPoolLike;
+  /** Calls of {@link acquire} under way: one listener serves all of them. */
+  #waiting = 0;
+
+  constructor(pool: PgPoolLike) {
+    this.#pool = pool;
   }
+
+  async acquire(): Promise<PgClientLike> {
+    if (this.#waiting === 0) this.#pool.on?.('acquire', onAcquire);
+    this.#waiting += 1;
+    try {
+      return await this.#pool.connect();
+    } finally {
+      this.#waiting -= 1;
+      if (this.#waiting === 0) this.#pool.off?.('acquire', onAcquire);
+    }
+  }
+}
+
+function onAcquire(client: PgClientLike): void {
+  client.on?.('error', ignore);
+  setTimeout(() => client.off?.('error', ignore), 0);
 }
 
 /** Over a pool that the host passed in, or one that is made from a connection string at the first query. */
 export class PoolTransactions implements PgTransactions {
   readonly rawText: boolean = true;
-  readonly #open: () => Promise<PgPoolLike>;
+  readonly #open: () => Promise<Acquiring>;
   readonly #manners: ErrorManners;
-  #pool: Promise<PgPoolLike> | null = null;
+  #pool: Promise<Acquiring> | null = null;
   #close: (() => Promise<void>) | null = null;
 
   constructor(
@@ -136,7 +150,7 @@ export class PoolTransactions implements PgTransactions {
     values: boolean = false,
   ) {
     if ('pool' in from) {
-      this.#open = () => Promise.resolve(from.pool);
+      this.#open = () => Promise.resolve(new Acquiring(from.pool));
       this.#manners = { redact: new Redactor([]), values };
       return;
     }
@@ -144,11 +158,18 @@ export class PoolTransactions implements PgTransactions {
     this.#manners = { redact: new Redactor(secretsOf(connectionString)), values };
     this.#open = async () => {
       const { Pool } = await import('pg');
-      const pool = new Pool({ connectionString, max: maxConnections, connectionTimeoutMillis: 15_000 });
+      const { socketsFor } = await import('./sockets.ts');
+      const stream = socketsFor(connectionString);
+      const pool = new Pool({
+        connectionString,
+        max: maxConnections,
+        connectionTimeoutMillis: 15_000,
+        ...(stream && { stream }),
+      });
       // A connection that breaks while idle is replaced at the next query; without a listener it would end the process.
       pool.on('error', ignore);
       this.#close = () => pool.end();
-      return pool;
+      return new Acquiring(pool);
     };
   }
 
@@ -160,7 +181,7 @@ export class PoolTransactions implements PgTransactions {
       context?.signal?.throwIfAborted();
       this.#pool ??= this.#open();
       const pool = await this.#pool;
-      const client = await acquire(pool);
+      const client = await pool.acquire();
       return await this.#transaction(client, work, context);
     } catch (error) {
       throw fromDriver(error, this.#manners);

@@ -1,5 +1,10 @@
 /** The little of a socket that is used: Node's, and the one that pg has for Workers. */
 export interface TappedSocket {
+  /**
+   * Sockets that read into the same memory again and again hand it over as it is, where this is set: it is read before the call
+   * returns. Else they emit copies.
+   */
+  onShared?: Listener | null;
   listeners(event: 'data'): unknown[];
   on(event: 'data', listener: (chunk: Uint8Array) => void): unknown;
   off(event: 'data', listener: (chunk: Uint8Array) => void): unknown;
@@ -28,15 +33,18 @@ export class WireTap {
   readonly #socket: TappedSocket;
   readonly #onRow: OnDataRow;
   readonly #listeners: readonly Listener[];
-  readonly #onData = (chunk: Uint8Array): void => this.#data(chunk);
+  readonly #onData = (chunk: Uint8Array): void => this.#data(chunk, false);
+  readonly #onShared = (chunk: Uint8Array): void => this.#data(chunk, true);
   #isOpen = true;
   #isChecked = false;
   /** Bytes of a message that goes to pg. */
   #passing = 0;
-  /** A row or a header that is not complete, in the chunks in which it came, and the bytes that it needs. */
-  #pieces: Uint8Array[] = [];
-  #held = 0;
+  /** The beginning of a row or of a header that is not complete, and the bytes that it needs. */
+  #held: Uint8Array[] = [];
+  #heldBytes = 0;
   #needed = 0;
+  /** True: the chunk at hand is memory that is used again. */
+  #isShared = false;
 
   constructor(socket: TappedSocket, onRow: OnDataRow) {
     this.#socket = socket;
@@ -44,6 +52,7 @@ export class WireTap {
     this.#listeners = socket.listeners('data') as Listener[];
     for (const listener of this.#listeners) socket.off('data', listener);
     socket.on('data', this.#onData);
+    if ('onShared' in socket) socket.onShared = this.#onShared;
   }
 
   /** Gives the stream back to pg. */
@@ -51,19 +60,39 @@ export class WireTap {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     this.#socket.off('data', this.#onData);
+    if ('onShared' in this.#socket) this.#socket.onShared = null;
     for (const listener of this.#listeners) this.#socket.on('data', listener);
   }
 
-  #data(received: Uint8Array): void {
-    const chunk = this.#joined(received);
-    if (!chunk) return;
+  #data(received: Uint8Array, isShared: boolean): void {
+    let chunk = received;
+    // What is held needs a few bytes more: only these are put together with it, and all others stay where they are.
+    while (this.#heldBytes > 0) {
+      const missing = this.#needed - this.#heldBytes;
+      this.#isShared = isShared;
+      this.#hold(chunk.subarray(0, missing), this.#needed);
+      if (chunk.length < missing) return;
+      chunk = chunk.subarray(missing);
+      // pg expects Buffers.
+      const whole = Buffer.concat(this.#held, this.#heldBytes);
+      this.#held = [];
+      this.#heldBytes = 0;
+      this.#isShared = false;
+      this.#checked(whole);
+      if (chunk.length === 0) return;
+    }
+    this.#isShared = isShared;
+    this.#checked(chunk);
+  }
+
+  #checked(chunk: Uint8Array): void {
+    if (!this.#isOpen) return this.#emit(chunk);
     if (!this.#isChecked) {
       if (chunk.length < headerBytes) return this.#hold(chunk, headerBytes);
       this.#isChecked = true;
       if (!parseComplete.every((byte, index) => chunk[index] === byte)) {
         this.close();
-        this.#socket.emit('data', chunk);
-        return;
+        return this.#emit(chunk);
       }
     }
     this.#messages(chunk);
@@ -102,29 +131,28 @@ export class WireTap {
 
   /** Hands a part of the stream to pg. False: with that the query ended, and the rest of the chunk went on without the tap. */
   #pass(chunk: Uint8Array, from: number, to: number): boolean {
-    if (to > from) for (const listener of this.#listeners) listener(chunk.subarray(from, to));
+    if (to > from) {
+      const part = this.#kept(chunk.subarray(from, to));
+      for (const listener of this.#listeners) listener(part);
+    }
     if (this.#isOpen) return true;
-    if (to < chunk.length) this.#socket.emit('data', chunk.subarray(to));
+    if (to < chunk.length) this.#emit(chunk.subarray(to));
     return false;
   }
 
+  #emit(chunk: Uint8Array): void {
+    this.#socket.emit('data', this.#kept(chunk));
+  }
+
   #hold(piece: Uint8Array, needed: number): void {
-    this.#pieces.push(piece);
-    this.#held += piece.length;
+    this.#held.push(this.#kept(piece));
+    this.#heldBytes += piece.length;
     this.#needed = needed;
   }
 
-  /** The held bytes and these in one piece; null where they are still too few. */
-  #joined(received: Uint8Array): Uint8Array | null {
-    if (this.#held === 0) return received;
-    this.#pieces.push(received);
-    this.#held += received.length;
-    if (this.#held < this.#needed) return null;
-    // pg expects Buffers.
-    const joined = Buffer.concat(this.#pieces, this.#held);
-    this.#pieces = [];
-    this.#held = 0;
-    return joined;
+  /** The same bytes in memory that stays as it is. */
+  #kept(bytes: Uint8Array): Uint8Array {
+    return this.#isShared ? Buffer.from(bytes) : bytes;
   }
 }
 

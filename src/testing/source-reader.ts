@@ -88,8 +88,7 @@ export async function collect(portions: AsyncIterable<readonly KeyRange[]>): Pro
 }
 
 /**
- * A page whose rows are taken as they come. Those that came as bytes are read at the end, where a source that uses its memory again
- * would have changed them.
+ * A page whose rows are taken as they come.
  *
  * @param asBytes - bytes are taken as well.
  */
@@ -98,17 +97,11 @@ export async function handedOver(
   request: PageRequest,
   asBytes: boolean,
 ): Promise<Page> {
-  const rows: (() => TextRow)[] = [];
-  const onRow = (row: TextRow): void => {
-    const copy = [...row];
-    rows.push(() => copy);
-  };
-  const onBytes = ({ source: bytes, starts, ends, texts }: ByteRow): void => {
-    const row = { source: bytes, starts: starts.slice(), ends: ends.slice(), texts: [...texts] };
-    rows.push(() => textsOf(row));
-  };
+  const rows: TextRow[] = [];
+  const onRow = (row: TextRow): void => void rows.push([...row]);
+  const onBytes = (row: ByteRow): void => void rows.push(textsOf(row));
   const page = await source.readPage({ ...request, onRow, ...(asBytes && { onBytes }) });
-  return { rows: [...rows.map((row) => row()), ...page.rows], done: page.done };
+  return { rows: [...rows, ...page.rows], done: page.done };
 }
 
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true });

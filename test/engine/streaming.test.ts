@@ -37,8 +37,12 @@ class StreamingWorld extends World {
 
 /** Hands a row over in one of the ways, as a text in a page where nobody takes it as it comes. */
 function handOver(request: PageRequest, row: TextRow, as: 'texts' | 'bytes'): void {
-  if (as === 'bytes' && request.onBytes) request.onBytes(byteRowOf(row, (column) => column === 1));
-  else request.onRow?.(row);
+  if (as === 'bytes' && request.onBytes) {
+    const bytes = byteRowOf(row, (column) => column === 1);
+    request.onBytes(bytes);
+    // Its memory is used again: whoever has kept something of it has nothing now.
+    bytes.source.fill(0x39);
+  } else request.onRow?.(row);
 }
 
 const unreachable = new MigratorError('SOURCE_UNREACHABLE', 'The connection broke.', {

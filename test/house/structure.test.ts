@@ -31,7 +31,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
 const packages: Readonly<Record<string, readonly string[]>> = {
   engine: ['p-limit'],
   migrator: ['eventemitter3'],
-  postgres: ['kysely', 'pg'],
+  // Of Node types alone: its modules are asked for at run time, as a Worker has others.
+  postgres: ['eventemitter3', 'kysely', 'node:net', 'node:stream', 'pg'],
   d1: ['kysely', 'kysely-d1'],
   node: ['node:diagnostics_channel', 'node:http', 'node:https', 'node:stream'],
 };

@@ -250,4 +250,33 @@ export const mutants: readonly Mutant[] = [
     replace: 'performance.now() - started',
     tests: ['test/engine/batch-limit.test.ts'],
   },
+  {
+    removes: 'the limit of a JSON text (bytes of rows)',
+    file: 'src/d1/json-writer.ts',
+    find: 'Math.min(bytes.length, this.#limit + headroom + this.#escapes) - longestFrame',
+    replace: 'bytes.length - longestFrame',
+    tests: ['test/d1/json-writer.test.ts'],
+  },
+  {
+    removes: 'the room for an escape (bytes of rows)',
+    file: 'src/d1/json-writer.ts',
+    find: 'if (next + longestEscape + end - index > stop) break;',
+    replace: '',
+    tests: ['test/d1/json-writer.test.ts'],
+  },
+  {
+    removes: 'the copy of what a socket will overwrite',
+    file: 'src/postgres/wire-tap.ts',
+    find: 'return this.#isShared ? Buffer.from(bytes) : bytes;',
+    replace: 'return bytes;',
+    tests: ['test/postgres/wire-tap.test.ts'],
+  },
+  {
+    removes: "the copy of a key's bytes",
+    file: 'src/engine/rows/byte-row.ts',
+    find: '      bytes[at] = source[index] as number;\n      at += 1;\n    }\n    this.length = at;',
+    replace:
+      '      at += 1;\n    }\n    this.#bytes = source.subarray(start - this.length);\n    this.length = at;',
+    tests: ['test/engine/streaming.test.ts'],
+  },
 ];

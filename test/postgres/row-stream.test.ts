@@ -141,3 +141,16 @@ test('a server that says farewell in the packet with which it welcomes ends no p
     await new Promise((resolve) => server.close(resolve));
   }
 });
+
+test('however many ask for a connection at once, a pool and its connections are listened to a few times only', async () => {
+  const pool = new pg.Pool({ connectionString: world.stack.env.DATABASE_URL, max: 2 });
+  const heard: number[] = [];
+  pool.on('acquire', (client) => heard.push(pool.listenerCount('acquire'), client.listenerCount('error')));
+  const source = new PostgresKeysetSource({ pool, table: 'plain' });
+  const counts = await Promise.all(Array.from({ length: 40 }, () => source.countRows()));
+  expect(new Set(counts)).toEqual(new Set([500]));
+  expect(heard.length).toBeGreaterThanOrEqual(80);
+  // From 11 on Node warns of them.
+  expect(Math.max(...heard)).toBeLessThan(8);
+  await pool.end();
+});

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { describe, expect, test } from 'vitest';
-import { int32, WireTap } from '../../src/postgres/wire-tap.ts';
+import { int32, type TappedSocket, WireTap } from '../../src/postgres/wire-tap.ts';
 import { Random } from '../support/random.ts';
 
 const seed = Number(process.env['TEST_SEED'] ?? Date.now() % 2 ** 31);
@@ -72,17 +72,24 @@ interface Heard {
 /**
  * Sends pieces through a socket with a tap, to a listener that takes messages apart as pg does: it keeps what is not whole, and
  * closes the tap when its query ends.
+ *
+ * @param isShared - the socket reads into the same memory again and again, and hands it over as it is.
  */
-function heard(pieces: readonly Uint8Array[], ends: string = 'Z'): Heard {
-  const socket = new EventEmitter();
+function heard(pieces: readonly Uint8Array[], ends: string = 'Z', isShared: boolean = false): Heard {
+  const socket: EventEmitter & Pick<TappedSocket, 'onShared'> = new EventEmitter();
+  if (isShared) socket.onShared = null;
   const found: Row[] = [];
   const letters: string[] = [];
   const order: string[] = [];
   const chunks: Uint8Array[] = [];
   let rest = Buffer.alloc(0);
   const pg = (chunk: Uint8Array): void => {
-    chunks.push(Uint8Array.from(chunk));
-    rest = Buffer.concat([rest, chunk]);
+    // Kept as it came, which pg does as well.
+    chunks.push(chunk);
+    rest =
+      rest.length === 0
+        ? Buffer.from(chunk.buffer as ArrayBuffer, chunk.byteOffset, chunk.length)
+        : Buffer.concat([rest, chunk]);
     while (rest.length >= 5) {
       const size = 1 + rest.readInt32BE(1);
       if (rest.length < size) return;
@@ -108,7 +115,18 @@ function heard(pieces: readonly Uint8Array[], ends: string = 'Z'): Heard {
     order.push(`row ${found.length}`);
   });
   expect(socket.listeners('data')).not.toContain(pg);
-  for (const piece of pieces) socket.emit('data', piece);
+  const memory = Buffer.alloc(isShared ? Math.max(0, ...pieces.map(({ length }) => length)) : 0);
+  for (const piece of pieces) {
+    if (!isShared) {
+      socket.emit('data', piece);
+      continue;
+    }
+    memory.set(piece);
+    if (socket.onShared) socket.onShared(memory.subarray(0, piece.length));
+    else socket.emit('data', piece);
+    memory.fill(0xee);
+  }
+  if (isShared) expect(socket.onShared).toBeNull();
   const listeners = socket.listeners('data');
   const isGivenBack = listeners.length === 1 && listeners[0] === pg;
   return { rows: found, letters, bytes: Buffer.concat(chunks), left: rest.length, order, isGivenBack };
@@ -129,8 +147,9 @@ function randomPlaces(random: Random, length: number): number[] {
 function* heardInPieces(
   stream: Uint8Array,
   ends?: string,
+  isShared?: boolean,
 ): Generator<readonly [where: string, found: Heard]> {
-  yield ['in one piece', heard([stream], ends)];
+  yield ['in one piece', heard([stream], ends, isShared)];
   yield [
     'byte by byte',
     heard(
@@ -139,24 +158,28 @@ function* heardInPieces(
         Array.from(stream, (_byte, index) => index),
       ),
       ends,
+      isShared,
     ),
   ];
   for (let place = 1; place < stream.length; place += 1) {
-    yield [`cut at ${place}`, heard(cut(stream, [place]), ends)];
+    yield [`cut at ${place}`, heard(cut(stream, [place]), ends, isShared)];
   }
   const random = new Random(seed);
   for (let round = 0; round < 500; round += 1) {
     const places = randomPlaces(random, stream.length);
-    yield [`seed ${seed}, cut at ${places.join()}`, heard(cut(stream, places), ends)];
+    yield [`seed ${seed}, cut at ${places.join()}`, heard(cut(stream, places), ends, isShared)];
   }
 }
 
-describe('a stream that is cut anywhere', () => {
+describe.each([
+  ['comes in memory of its own', false],
+  ['comes in memory that is used again', true],
+])('a stream that is cut anywhere, and %s,', (_how, isShared) => {
   const whole = heard([answer]);
 
   test('gives the tap every row, and pg every other message, in their order', () => {
     expect(whole.order.join()).toBe('1,2,row 1,row 2,N,row 3,s,row 4,row 5,N,C,Z');
-    for (const [where, found] of heardInPieces(answer)) {
+    for (const [where, found] of heardInPieces(answer, undefined, isShared)) {
       expect(found.rows, where).toEqual(rows);
       expect(found.letters, where).toEqual(others);
       // A row may be told of before a message that came with it: neither waits for the other.
@@ -168,7 +191,7 @@ describe('a stream that is cut anywhere', () => {
 
   test('gives pg its own listeners back where the query ends in an error, and what comes behind it', () => {
     const failed = Buffer.concat([parsed, bound, ...rows.slice(0, 3).map(dataRow), error, notice, ready]);
-    for (const [where, found] of heardInPieces(failed, 'E')) {
+    for (const [where, found] of heardInPieces(failed, 'E', isShared)) {
       expect(found.rows, where).toEqual(rows.slice(0, 3));
       expect(found.letters, where).toEqual(['1', '2', 'E', 'N', 'Z']);
       expect([found.left, found.isGivenBack], where).toEqual([0, true]);
@@ -177,7 +200,7 @@ describe('a stream that is cut anywhere', () => {
 
   test('leaves everything behind the end of the query to pg, the rows of the next one too', () => {
     const next = Buffer.concat([parsed, bound, dataRow(['next']), complete, ready]);
-    for (const [where, found] of heardInPieces(Buffer.concat([answer, next]))) {
+    for (const [where, found] of heardInPieces(Buffer.concat([answer, next]), undefined, isShared)) {
       expect(found.rows, where).toEqual(rows);
       expect(found.letters, where).toEqual([...others, '1', '2', 'D', 'C', 'Z']);
       expect(found.bytes.subarray(-next.length).equals(next), where).toBe(true);
@@ -196,13 +219,16 @@ describe('a stream that is cut anywhere', () => {
 });
 
 describe('a stream that does not begin as it should', () => {
+  const inBothWays = (stream: Uint8Array): (readonly [where: string, found: Heard])[] =>
+    [false, true].flatMap((isShared) => [...heardInPieces(stream, 'none', isShared)]);
+
   test.each([
     ['with an error', Buffer.concat([error, ready]), ['E', 'Z']],
     ['with a notice', Buffer.concat([notice, answer]), 'N12DDNDsDDNCZ'.split('')],
     ['with the end of a parse that says something', Buffer.concat([message('1', 'x'), ready]), ['1', 'Z']],
     ['with a row', Buffer.concat([dataRow(['x']), complete, ready]), ['D', 'C', 'Z']],
   ])('goes to pg whole, and the tap is gone: %s', (_how, stream, letters) => {
-    for (const [where, found] of heardInPieces(stream, 'none')) {
+    for (const [where, found] of inBothWays(stream)) {
       expect(found.rows, where).toEqual([]);
       expect(found.letters, where).toEqual(letters);
       expect(found.bytes.equals(stream), where).toBe(true);

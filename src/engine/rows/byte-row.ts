@@ -1,7 +1,6 @@
 import type { ByteRow, Key, SourceDescription, TextRow } from '../../contract/index.ts';
 
-/** Reads the bytes of values. */
-export const decoder: TextDecoder = new TextDecoder('utf-8', { ignoreBOM: true });
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /** The value of a column as a text. */
 function textAt({ source, starts, ends, texts }: ByteRow, column: number): string | null {
@@ -18,41 +17,50 @@ export function textRowOf(row: ByteRow): TextRow {
 /** Remembers the key of a row, whose texts are made where someone asks for them. */
 export class NotedKey {
   readonly #indexes: readonly number[];
-  readonly #starts: Int32Array;
+  /** Bytes of its parts, one behind the other: those of the row do not last. */
+  readonly #bytes = new KeyBytes();
+  /** Where each part ends; -1: it is a text. */
   readonly #ends: Int32Array;
   readonly #texts: string[];
-  #source: Uint8Array | null = null;
+  #isNoted = false;
   #row: TextRow | null = null;
 
   constructor({ keyIndexes }: SourceDescription) {
     this.#indexes = keyIndexes;
-    this.#starts = new Int32Array(keyIndexes.length);
     this.#ends = new Int32Array(keyIndexes.length);
     this.#texts = keyIndexes.map(() => '');
   }
 
   /** True: no row was noted since it was cleared. */
   get isEmpty(): boolean {
-    return this.#row === null && this.#source === null;
+    return this.#row === null && !this.#isNoted;
   }
 
   clear(): void {
     this.#row = null;
-    this.#source = null;
+    this.#isNoted = false;
   }
 
   note(row: TextRow): void {
     this.#row = row;
+    this.#isNoted = false;
   }
 
   noteBytes({ source, starts, ends, texts }: ByteRow): void {
+    const bytes = this.#bytes;
     this.#row = null;
-    this.#source = source;
+    this.#isNoted = true;
+    bytes.length = 0;
     for (let part = 0; part < this.#indexes.length; part += 1) {
       const index = this.#indexes[part] as number;
-      this.#starts[part] = starts[index] as number;
-      this.#ends[part] = ends[index] as number;
-      if (starts[index] === -2) this.#texts[part] = texts[index] as string;
+      const start = starts[index] as number;
+      if (start === -2) {
+        this.#texts[part] = texts[index] as string;
+        this.#ends[part] = -1;
+      } else {
+        bytes.add(source, start, ends[index] as number);
+        this.#ends[part] = bytes.length;
+      }
     }
   }
 
@@ -60,12 +68,41 @@ export class NotedKey {
   get key(): Key {
     const row = this.#row;
     if (row) return this.#indexes.map((index) => row[index] as string);
-    const source = this.#source as Uint8Array;
+    let start = 0;
     return this.#indexes.map((_index, part) => {
-      const start = this.#starts[part] as number;
-      return start === -2
-        ? (this.#texts[part] as string)
-        : decoder.decode(source.subarray(start, this.#ends[part]));
+      const end = this.#ends[part] as number;
+      if (end === -1) return this.#texts[part] as string;
+      const text = this.#bytes.text(start, end);
+      start = end;
+      return text;
     });
+  }
+}
+
+/** Bytes of keys, one behind the other. */
+export class KeyBytes {
+  #bytes = new Uint8Array(64);
+  /** May be set to less, for what is no longer needed. */
+  length = 0;
+
+  /** Adds a copy of what a source hands over. */
+  add(source: Uint8Array, start: number, end: number): void {
+    let at = this.length;
+    const needed = at + end - start;
+    if (needed > this.#bytes.length) {
+      const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
+      grown.set(this.#bytes.subarray(0, at));
+      this.#bytes = grown;
+    }
+    const bytes = this.#bytes;
+    for (let index = start; index < end; index += 1) {
+      bytes[at] = source[index] as number;
+      at += 1;
+    }
+    this.length = at;
+  }
+
+  text(start: number, end: number): string {
+    return decoder.decode(this.#bytes.subarray(start, end));
   }
 }

@@ -1,5 +1,5 @@
 import type { ByteRow, Key, SourceDescription, TextRow } from '../../contract/index.ts';
-import { decoder, textRowOf } from './byte-row.ts';
+import { KeyBytes, textRowOf } from './byte-row.ts';
 
 /** The keys of the rows of a batch, in their order. */
 export interface KeyList {
@@ -7,19 +7,23 @@ export interface KeyList {
   at(row: number): Key;
 }
 
-/** Remembers the keys of many rows by where their bytes stand: few of them are ever asked for. */
+/** Remembers the keys of many rows by their bytes: few of them are ever asked for. */
 export class NotedKeys {
   readonly #indexes: readonly number[];
-  /** For each row its texts, or the bytes in which its key stands at {@link #places}. */
-  #rows: (Key | Uint8Array)[] = [];
+  #bytes = new KeyBytes();
+  /** For each row where its parts begin and end in {@link #bytes}; for one that came as texts, -1 and its place in {@link #keys}. */
   #places: number[] = [];
+  #keys: Key[] = [];
+  #length = 0;
 
   constructor({ keyIndexes }: SourceDescription) {
     this.#indexes = keyIndexes;
   }
 
   note(row: TextRow): void {
-    this.#add(this.#indexes.map((index) => row[index] as string));
+    this.#length += 1;
+    for (const _part of this.#indexes) this.#places.push(-1, this.#keys.length);
+    this.#keys.push(this.#indexes.map((index) => row[index] as string));
   }
 
   noteBytes(row: ByteRow): void {
@@ -28,28 +32,30 @@ export class NotedKeys {
       // Not in the bytes: made now, as the row is gone later.
       if ((starts[index] as number) < 0) return this.note(textRowOf(row));
     }
-    this.#rows.push(source);
-    for (const index of this.#indexes) this.#places.push(starts[index] as number, ends[index] as number);
+    this.#length += 1;
+    const bytes = this.#bytes;
+    for (const index of this.#indexes) {
+      const start = bytes.length;
+      bytes.add(source, starts[index] as number, ends[index] as number);
+      this.#places.push(start, bytes.length);
+    }
   }
 
   /** Hands the keys over and begins a new list. */
   take(): KeyList {
-    const [rows, places, parts] = [this.#rows, this.#places, this.#indexes.length];
-    this.#rows = [];
+    const [bytes, places, keys, length] = [this.#bytes, this.#places, this.#keys, this.#length];
+    const parts = this.#indexes.length;
+    this.#bytes = new KeyBytes();
     this.#places = [];
+    this.#keys = [];
+    this.#length = 0;
     const at = (row: number): Key => {
-      const noted = rows[row];
-      if (!(noted instanceof Uint8Array)) return noted as Key;
-      return Array.from({ length: parts }, (_, part) => {
-        const place = (row * parts + part) * 2;
-        return decoder.decode(noted.subarray(places[place], places[place + 1]));
-      });
+      const first = row * parts * 2;
+      if (places[first] === -1) return keys[places[first + 1] as number] as Key;
+      return Array.from({ length: parts }, (_, part) =>
+        bytes.text(places[first + part * 2] as number, places[first + part * 2 + 1] as number),
+      );
     };
-    return { length: rows.length, at };
-  }
-
-  #add(key: Key): void {
-    this.#rows.push(key);
-    for (const _part of this.#indexes) this.#places.push(0, 0);
+    return { length, at };
   }
 }
