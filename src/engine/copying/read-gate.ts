@@ -12,8 +12,8 @@ export interface WriteCount {
 /**
  * Decides how many pages are read at the same time. More rows than can be written would only wait, which takes memory, and their
  * reading takes the time of whoever writes. So nothing is read while some writes wait beside those in flight; one page at a
- * time while all places are taken; and where writes run out, half of the checkpoints read, two at least: pages that are
- * read side by side are all ready at the same late moment.
+ * time while half of the places are taken; and where writes run out, half of the checkpoints read, two at least: pages that
+ * are read side by side are all ready at the same late moment.
  */
 export class ReadGate {
   readonly #concurrency: number;
@@ -50,6 +50,7 @@ export class ReadGate {
   get #allowed(): number {
     const { activeCount, pendingCount } = this.#writes;
     if (pendingCount >= enoughReady) return 0;
-    return activeCount < this.#concurrency ? Math.max(2, Math.ceil(this.#concurrency / 2)) : 1;
+    const half = Math.ceil(this.#concurrency / 2);
+    return activeCount < half ? Math.max(2, half) : 1;
   }
 }
