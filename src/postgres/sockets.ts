@@ -41,12 +41,13 @@ function nodeSocket(make: new (options: SocketConstructorOpts) => Socket): Socke
 
 /** Not an import, which a bundler for another platform would look for. */
 function builtin<Module>(name: string): Partial<Module> {
-  const found: unknown = globalThis.process?.getBuiltinModule?.(name);
-  return (found ?? {}) as Partial<Module>;
+  return globalThis.process?.getBuiltinModule?.(name) ?? {};
 }
 
 /** True for an address that asks for TLS, or that leaves it to settings of the environment. */
 function mayUseTls(connectionString: string): boolean {
+  // What is no URL (a path with spaces) is pg's to understand.
+  if (!URL.canParse(connectionString)) return true;
   const { searchParams } = new URL(connectionString);
   const asked = [...searchParams].some(
     ([name, value]) => name.startsWith('ssl') && !(name === 'sslmode' && value === 'disable'),

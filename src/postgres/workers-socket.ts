@@ -61,8 +61,7 @@ export class WorkersSocket extends EventEmitter {
     const done = (typeof encoding === 'function' ? encoding : callback) as Written | undefined;
     if (this.#corked && !done) this.#corked.push(data);
     // What breaks while it is written breaks the connection, which says so itself.
-    else if (this.#writer) this.#writer.write(data).then(() => done?.(), done ?? (() => undefined));
-    else done?.(new Error('The connection is closed.'));
+    else void this.#send(data, done ?? (() => undefined));
     return true;
   }
 
@@ -121,6 +120,17 @@ export class WorkersSocket extends EventEmitter {
       else this.emit('data', Buffer.from(value));
     }
     this.emit('end');
+  }
+
+  async #send(data: Uint8Array, done: Written): Promise<void> {
+    try {
+      if (!this.#writer) throw new Error('The connection is closed.');
+      await this.#writer.write(data);
+    } catch (error) {
+      done(error);
+      return;
+    }
+    done();
   }
 
   /** @param error - what broke it; null: it was closed. */

@@ -90,12 +90,12 @@ interface Value {
   readonly manner: number;
   readonly value: string | null;
 }
-const value: fc.Arbitrary<Value> = fc.oneof(
+const fieldValue: fc.Arbitrary<Value> = fc.oneof(
   fc.record({ manner: fc.constant(bytesAsString), value: fc.option(text, { freq: 5 }) }),
   fc.record({ manner: fc.constant(bytesAsDigits), value: fc.option(digits, { freq: 5 }) }),
   fc.record({ manner: fc.constant(bytesAsNothing), value: text }),
 );
-const values = fc.array(value, { minLength: 1, maxLength: 12 });
+const anyRowOfBytes = fc.array(fieldValue, { minLength: 1, maxLength: 12 });
 
 /** True: its bytes can be written as they are, so that nothing else has to be done. */
 function goesThrough({ manner, value: written }: Value): boolean {
@@ -161,7 +161,7 @@ describe.each([
 
   test('makes of the bytes of a row what JSON.stringify makes of its values', () => {
     fc.assert(
-      fc.property(fc.array(values, { maxLength: 4 }), (rows) => {
+      fc.property(fc.array(anyRowOfBytes, { maxLength: 4 }), (rows) => {
         const writer = new JsonWriter(1_000_000, isEscaped);
         for (const row of rows) {
           writeRow(writer, row);
@@ -179,7 +179,7 @@ describe.each([
 
   test('goes through the bytes of a row up to the first value that needs another way, and counts only what it wrote', () => {
     fc.assert(
-      fc.property(values, (all) => {
+      fc.property(anyRowOfBytes, (all) => {
         const writer = new JsonWriter(1_000_000, isEscaped);
         // There is room from the first value on.
         writer.string('x'.repeat(50_000));
@@ -197,26 +197,30 @@ describe.each([
 
   test('holds no more of the bytes of rows than its limit, and gives a row back as if it had not been', () => {
     fc.assert(
-      fc.property(fc.array(values, { maxLength: 6 }), fc.integer({ min: 0, max: 400 }), (rows, limit) => {
-        const writer = new JsonWriter(limit, isEscaped);
-        let expected = '';
-        for (const row of rows) {
-          const before = stateOf(writer);
-          writer.mark();
-          writeRow(writer, row);
-          writer.character(closeBracket);
-          const json = `[${row.map(jsonOf).join(',')}]`;
-          const fits = bytesOf(expected + json).length <= limit;
-          expect(writer.isFull).toBe(!fits);
-          expect(writer.length).toBeLessThanOrEqual(limit);
-          if (fits) expected += json;
-          else {
-            writer.rewind();
-            expect(stateOf(writer)).toEqual(before);
+      fc.property(
+        fc.array(anyRowOfBytes, { maxLength: 6 }),
+        fc.integer({ min: 0, max: 400 }),
+        (rows, limit) => {
+          const writer = new JsonWriter(limit, isEscaped);
+          let expected = '';
+          for (const row of rows) {
+            const before = stateOf(writer);
+            writer.mark();
+            writeRow(writer, row);
+            writer.character(closeBracket);
+            const json = `[${row.map(jsonOf).join(',')}]`;
+            const fits = bytesOf(expected + json).length <= limit;
+            expect(writer.isFull).toBe(!fits);
+            expect(writer.length).toBeLessThanOrEqual(limit);
+            if (fits) expected += json;
+            else {
+              writer.rewind();
+              expect(stateOf(writer)).toEqual(before);
+            }
+            expect(writer.toText().toString()).toBe(expected);
           }
-          expect(writer.toText().toString()).toBe(expected);
-        }
-      }),
+        },
+      ),
       settings,
     );
   });
@@ -408,11 +412,11 @@ describe('a request', () => {
   );
   const query = fc.record({ sql: text, params: fc.array(param, { maxLength: 4 }) });
 
-  /** A JSON text as a batch has it. */
   /** The same bytes, with nothing around them, taken for another form. */
   const as = ({ bytes }: JsonText, isEscaped: boolean): JsonText =>
     new JsonText(bytes.slice(), 0, bytes.length, isEscaped);
 
+  /** A JSON text as a batch has it. */
   function jsonText(value: string, isEscaped: boolean): JsonText {
     const writer = new JsonWriter(1_000_000, isEscaped);
     writer.string(value);
