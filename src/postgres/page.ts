@@ -1,8 +1,7 @@
 import type { ByteRow, Page, PageRequest, TextRow } from '../contract/index.ts';
 import type { TableDescription } from './describe.ts';
 import { PageRow } from './page-row.ts';
-import type { RowTaker } from './row-stream.ts';
-import type { OnDataRow } from './wire-tap.ts';
+import type { ByteTaker, RowTaker } from './row-stream.ts';
 import type { PostgresColumn } from './types/types.ts';
 
 type PageLimits = Pick<PageRequest, 'limit' | 'maxBytes' | 'onRow' | 'onBytes'>;
@@ -16,10 +15,22 @@ const smallRowBytes = 500;
 /** How many times the rows that were seen may come next, where statistics are all that is known of the others. */
 const portionGrowth = 8;
 
-/** What the rows of a source had in the page that was read last, on average; null: none was read. Bytes. */
+/** What is known of the rows of a source from the pages that were read. */
 export interface SeenRows {
+  /** Bytes that a row of the last page had, on average; null: none was read. */
   average: number | null;
+  /** Columns that come as texts, though they have a form of their own: reading that would cost as much here as it does there. */
+  readonly asText: Set<PostgresColumn>;
+  /** False: rows came in the server's own form where they could not be read. */
+  binary: boolean;
 }
+
+export function nothingSeen(): SeenRows {
+  return { average: null, asText: new Set(), binary: true };
+}
+
+/** Values that a column has at least, before it is judged by them. */
+const judgedRows = 100;
 
 /** The columns of a row as it is read: those that travel, then those of the key that do not. */
 export function travellingColumns({ columns, key }: TableDescription): readonly PostgresColumn[] {
@@ -31,7 +42,7 @@ export function travellingColumns({ columns, key }: TableDescription): readonly 
  * request asks for that.
  */
 export class PageTaker implements RowTaker {
-  readonly bytes: OnDataRow | undefined;
+  readonly bytes: ByteTaker | undefined;
   readonly #request: PageLimits;
   readonly #convert: readonly { readonly index: number; readonly canonical: (text: string) => string }[];
   /** True: rows are asked for in portions, so that no page grows far beyond its bytes. */
@@ -42,9 +53,12 @@ export class PageTaker implements RowTaker {
   #taken = 0;
   #characters = 0;
   #more = false;
+  #isMissed = false;
+  /** Where rows come as bytes: how they are read. */
+  #columns: { readonly all: readonly PostgresColumn[]; readonly row: PageRow } | null = null;
 
   /** @param seen - shared by the pages of a source. */
-  constructor(table: TableDescription, request: PageLimits, seen: SeenRows = { average: null }) {
+  constructor(table: TableDescription, request: PageLimits, seen: SeenRows = nothingSeen()) {
     this.#request = request;
     this.#seen = seen;
     const { onBytes } = request;
@@ -71,13 +85,29 @@ export class PageTaker implements RowTaker {
     else this.#rows.push(values);
   }
 
-  #byteRows(table: TableDescription, onBytes: (row: ByteRow) => void): OnDataRow {
-    const row = new PageRow(travellingColumns(table));
-    return (chunk, start) => {
-      if (!this.#admit()) return;
-      const end = row.read(chunk, start);
-      this.#characters += end - start;
-      onBytes(row);
+  /** True: nothing was read, since the rows came in a form that could not be; another page has to be read in its place. */
+  get isMissed(): boolean {
+    return this.#isMissed;
+  }
+
+  #byteRows(table: TableDescription, onBytes: (row: ByteRow) => void): ByteTaker {
+    const columns = travellingColumns(table);
+    const { binary, asText } = this.#seen;
+    const isBinary = columns.map((column) => binary && column.codec.binary !== null && !asText.has(column));
+    const row = new PageRow(columns, isBinary);
+    this.#columns = { all: columns, row };
+    return {
+      isBinary: isBinary.includes(true) ? isBinary : null,
+      begin: (chunk) => row.begin(chunk),
+      row: (start) => {
+        if (!this.#admit()) return;
+        this.#characters += row.read(start);
+        onBytes(row);
+      },
+      missed: () => {
+        this.#isMissed = true;
+        this.#seen.binary = false;
+      },
     };
   }
 
@@ -106,6 +136,12 @@ export class PageTaker implements RowTaker {
 
   end(): Page {
     if (this.#careful && this.#taken > 0) this.#seen.average = this.#characters / this.#taken;
+    if (this.#columns && this.#taken >= judgedRows) {
+      const { all, row } = this.#columns;
+      row.slowColumns().forEach((isSlow, index) => {
+        if (isSlow) this.#seen.asText.add(all[index] as PostgresColumn);
+      });
+    }
     return { rows: this.#rows, done: !this.#more };
   }
 }

@@ -1,8 +1,15 @@
-import { type OnDataRow, type TappedSocket, WireTap } from './wire-tap.ts';
+import { bindMessage } from './bind-message.ts';
+import { type TappedSocket, WireTap, type WireRows } from './wire-tap.ts';
+
+type WireStream = { cork?(): void; uncork?(): void } & Partial<WritableTappedSocket>;
+
+interface WritableTappedSocket extends TappedSocket {
+  write(bytes: Uint8Array): unknown;
+}
 
 /** The little of pg's own connection that its extension point for queries works with, as pg-cursor and others use it. */
 interface Wire {
-  readonly stream: { cork?(): void; uncork?(): void } & Partial<TappedSocket>;
+  readonly stream: WireStream;
   parse(query: { readonly text: string; readonly name: ''; readonly types: readonly [] }): void;
   bind(values: { readonly values: readonly string[] }): void;
   execute(portal: { readonly rows: number }): void;
@@ -10,11 +17,19 @@ interface Wire {
   sync(): void;
 }
 
+/** Takes rows as the bytes of the stream. */
+export interface ByteTaker extends WireRows {
+  /** For each column, whether it is to come in the server's own form; null: all of them as texts. */
+  readonly isBinary: readonly boolean[] | null;
+  /** The rows come past the tap, in a format that pg cannot read: none of them was handed over. */
+  missed(): void;
+}
+
 /** Takes rows as the server sends them. */
 export interface RowTaker {
   row(values: (string | null)[]): void;
   /** Takes rows as the bytes of the stream instead, where these can be had. */
-  readonly bytes?: OnDataRow | undefined;
+  readonly bytes?: ByteTaker | undefined;
   /**
    * How many rows are to be sent before it is asked again; 0: all that there are. Asked once before the first.
    * Null: no more.
@@ -37,8 +52,10 @@ export function takesRowStreams(client: object): boolean {
   );
 }
 
-function isTappable(stream: Partial<TappedSocket>): stream is TappedSocket {
-  return (['listeners', 'on', 'off', 'emit'] as const).every((name) => typeof stream[name] === 'function');
+function isTappable(stream: WireStream): stream is WritableTappedSocket {
+  return (['listeners', 'on', 'off', 'emit', 'write'] as const).every(
+    (name) => typeof stream[name] === 'function',
+  );
 }
 
 /**
@@ -59,6 +76,8 @@ export class RowStream {
   #synced = false;
   #failure: { readonly error: unknown } | null = null;
   #tap: WireTap | null = null;
+  /** Columns come in the server's own form. */
+  #isBinary = false;
 
   constructor(text: string, values: readonly unknown[], taker: RowTaker) {
     this.#text = text;
@@ -72,26 +91,41 @@ export class RowStream {
 
   submit(wire: Wire): null {
     const { bytes } = this.#taker;
-    if (bytes && isTappable(wire.stream)) {
-      this.#tap = new WireTap(wire.stream, (chunk, start) => {
+    const { stream } = wire;
+    const tapped = bytes && isTappable(stream) ? stream : null;
+    if (bytes && tapped) this.#tap = new WireTap(tapped, this.#tapped(bytes));
+    // One packet for all of it, where the stream can be told.
+    stream.cork?.();
+    try {
+      wire.parse({ text: this.#text, name: '', types: [] });
+      if (tapped && bytes?.isBinary) {
+        this.#isBinary = true;
+        tapped.write(bindMessage(this.#values, bytes.isBinary));
+      } else {
+        wire.bind({ values: this.#values });
+      }
+      this.#next(wire);
+    } finally {
+      stream.uncork?.();
+    }
+    return null;
+  }
+
+  /** Keeps what the taker throws: inside the socket's event it would end the process. */
+  #tapped(bytes: ByteTaker): WireRows {
+    return {
+      begin: (chunk) => {
+        if (!this.#failure) bytes.begin(chunk);
+      },
+      row: (start) => {
         if (this.#failure) return;
         try {
-          bytes(chunk, start);
+          bytes.row(start);
         } catch (error) {
           this.#failure = { error };
         }
-      });
-    }
-    // One packet for all of it, where the stream can be told.
-    wire.stream.cork?.();
-    try {
-      wire.parse({ text: this.#text, name: '', types: [] });
-      wire.bind({ values: this.#values });
-      this.#next(wire);
-    } finally {
-      wire.stream.uncork?.();
-    }
-    return null;
+      },
+    };
   }
 
   handleRowDescription(): void {}
@@ -99,7 +133,8 @@ export class RowStream {
   handleDataRow({ fields }: { readonly fields: (string | null)[] }): void {
     if (this.#failure) return;
     try {
-      this.#taker.row(fields);
+      if (this.#isBinary) this.#taker.bytes?.missed();
+      else this.#taker.row(fields);
     } catch (error) {
       // Thrown inside the socket's event it would end the process.
       this.#failure = { error };

@@ -24,7 +24,7 @@ import { type KeyFacts, readKeyFacts } from './key-facts.ts';
 import { type IntegerEnds, integerRanges, strategyOf, walkedRanges } from './ranges.ts';
 import { readReferences } from './references.ts';
 import type { ChosenRow, ColumnChoice, PostgresKeysetSourceOptions } from './source-options.ts';
-import { PageTaker, type SeenRows, travellingColumns } from './page.ts';
+import { nothingSeen, PageTaker, type SeenRows, travellingColumns } from './page.ts';
 import { type PostgresColumn, selected } from './types/types.ts';
 import { unchanged, versionOf } from './unchanged.ts';
 
@@ -49,7 +49,7 @@ export class PostgresKeysetSource<
   declare readonly rowType?: ChosenRow<Database[Table], Choice>;
   readonly #request: TableRequest;
   readonly #transactions: PgTransactions;
-  readonly #seen: SeenRows = { average: null };
+  readonly #seen: SeenRows = nothingSeen();
   #description: Promise<TableDescription> | null = null;
 
   /** @throws MigratorError `INVALID_OPTION`; nothing is read here. */
@@ -144,7 +144,7 @@ export class PostgresKeysetSource<
     const rest = sql`${within(table, lower, upper)} ORDER BY ${keyOrder(table)} LIMIT ${sql.lit(limit + 1)}`;
     const page = new PageTaker(table, request, this.#seen);
     await this.#read(table, rest, page, context);
-    return page.end();
+    return page.isMissed ? await this.readPage(request, context) : page.end();
   }
 
   async readRows(keys: readonly Key[], context?: CallContext): Promise<readonly TextRow[]> {

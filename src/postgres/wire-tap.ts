@@ -20,8 +20,13 @@ const headerBytes = 5;
 /** What the answer to an extended query begins with: ParseComplete, which has no body. */
 const parseComplete: readonly number[] = [0x31, 0, 0, 0, 4];
 
-/** Takes a row: where its values begin in the chunk, each behind four bytes of its length (-1 for null). */
-export type OnDataRow = (chunk: Uint8Array, start: number) => void;
+/** Takes rows out of the stream. */
+export interface WireRows {
+  /** What the next rows stand in. It is somebody else's, who uses it again once the last of them was handed over. */
+  begin(chunk: Uint8Array): void;
+  /** A row: its values begin at `start`, each behind four bytes of its length (-1 for null). */
+  row(start: number): void;
+}
 
 /**
  * Stands between a socket and pg for one query, and takes the rows out of the stream: pg makes a string of every value, which
@@ -31,7 +36,7 @@ export type OnDataRow = (chunk: Uint8Array, start: number) => void;
  */
 export class WireTap {
   readonly #socket: TappedSocket;
-  readonly #onRow: OnDataRow;
+  readonly #rows: WireRows;
   readonly #listeners: readonly Listener[];
   readonly #onData = (chunk: Uint8Array): void => this.#data(chunk, false);
   readonly #onShared = (chunk: Uint8Array): void => this.#data(chunk, true);
@@ -46,9 +51,9 @@ export class WireTap {
   /** True: the chunk at hand is memory that is used again. */
   #isShared = false;
 
-  constructor(socket: TappedSocket, onRow: OnDataRow) {
+  constructor(socket: TappedSocket, rows: WireRows) {
     this.#socket = socket;
-    this.#onRow = onRow;
+    this.#rows = rows;
     this.#listeners = socket.listeners('data') as Listener[];
     for (const listener of this.#listeners) socket.off('data', listener);
     socket.on('data', this.#onData);
@@ -102,6 +107,7 @@ export class WireTap {
     let at = 0;
     /** Where what goes to pg begins. */
     let from = 0;
+    let isBegun = false;
     while (at < chunk.length) {
       if (this.#passing > 0) {
         const step = Math.min(this.#passing, chunk.length - at);
@@ -121,8 +127,10 @@ export class WireTap {
       }
       if (!this.#pass(chunk, from, at)) return;
       if (left < size) return this.#hold(chunk.subarray(at), size);
+      if (!isBegun) this.#rows.begin(chunk);
+      isBegun = true;
       // Behind the header two bytes say how many values there are.
-      this.#onRow(chunk, at + headerBytes + 2);
+      this.#rows.row(at + headerBytes + 2);
       at += size;
       from = at;
     }

@@ -9,7 +9,7 @@ import {
 } from 'resumable-migrator/postgres';
 import { type PageReader, type RangeTaker, readRange } from '../../src/engine/paging.ts';
 import { textRowOf } from '../../src/engine/rows/byte-row.ts';
-import { RowStream } from '../../src/postgres/row-stream.ts';
+import { type ByteTaker, RowStream } from '../../src/postgres/row-stream.ts';
 import { World } from '../support/world.ts';
 import { scalars, scalarTypes } from '../values/scalars.ts';
 import { fill } from '../values/table.ts';
@@ -97,6 +97,11 @@ async function collect(
   }
 }
 
+/** Takes rows out of the stream, as texts. */
+function byteTaker(row: () => void): ByteTaker {
+  return { isBinary: null, begin: () => undefined, row, missed: () => undefined };
+}
+
 /** Nobody takes rows as they come: the page has them. */
 const noWay = { onRow: false, onBytes: false };
 
@@ -146,11 +151,8 @@ describe('a row of every type', () => {
   test('comes in memory that is used again, where the connection is our own', async () => {
     await using source = ways['a connection string']?.('every_type') as PostgresKeysetSource;
     const { bytes } = await collect(source, upper, { onRow: true, onBytes: true });
-    const memory = bytes.map((row) => row.source.buffer);
-    const shared = memory.find(({ byteLength }) => byteLength === 65_536);
-    expect(shared).toBeDefined();
-    // Rows that come in two pieces are put together elsewhere.
-    expect(memory.filter((one) => one === shared).length).toBeGreaterThan(memory.length / 2);
+    // Each page has its own.
+    expect(new Set(bytes.map((row) => row.source.buffer)).size).toBeLessThan(10);
     expect(bytes.filter(({ starts }) => starts.some((start) => start >= 0))).toHaveLength(expected.length);
   });
 
@@ -396,7 +398,7 @@ describe('a taker that throws', () => {
       };
       const stream = new RowStream('SELECT id, v FROM taken ORDER BY id', [], {
         row: take,
-        bytes: isBytes ? take : undefined,
+        bytes: isBytes ? byteTaker(take) : undefined,
         portion: () => portion,
       });
       void client.query(stream as unknown as pg.Submittable);
@@ -451,7 +453,7 @@ test('an error of the server in the middle of a query gives the socket back, and
     let calls = 0;
     const stream = new RowStream('SELECT 1 / (5000 - i) FROM generate_series(1, 9000) AS i', [], {
       row: () => undefined,
-      bytes: () => void (calls += 1),
+      bytes: byteTaker(() => void (calls += 1)),
       portion: () => portion,
     });
     void client.query(stream as unknown as pg.Submittable);

@@ -18,6 +18,8 @@ export class World implements AsyncDisposable {
     this.#d1 = d1;
     this.pool = new pg.Pool({ connectionString: stack.env.DATABASE_URL });
     this.pool.on('error', () => undefined);
+    // The server is stopped while connections end, and may still say so to them.
+    this.pool.on('connect', (client) => client.on('error', () => undefined));
   }
 
   static async start(options?: LocalStackOptions): Promise<World> {

@@ -1,7 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { ColumnDescriptor, LogicalType } from '../../contract/index.ts';
+import type { BinaryForm } from '../binary/readers.ts';
 import { arrayToJson, type ElementFormat, jsonToArray } from './arrays.ts';
-import { dateInPlace, hexInPlace, type InPlace, timestampInPlace, timestamptzInPlace } from './in-place.ts';
 import { fromIso, isoDate, isoTimestamp, isoTimestamptz } from './types-time.ts';
 import { builtIn, ofExtensions, typeRules } from './types-table.ts';
 
@@ -24,8 +24,10 @@ export interface TypeCodec {
   readonly castsToText: boolean;
   /** Turns PostgreSQL's text into the canonical one; null where they are the same. */
   readonly canonical: ((text: string) => string) | null;
-  /** The same for the bytes of a value, where the canonical text is no longer; see {@link InPlace}. Null: by {@link canonical}. */
-  readonly inPlace: InPlace | null;
+  /** Where the canonical text is PostgreSQL's without its first bytes: how many; null: it is made by {@link canonical}. */
+  readonly prefix: number | null;
+  /** How a value is read that the server sends in its own form instead of a text; null: always as a text. */
+  readonly binary: BinaryForm | null;
   /** Canonical text to PostgreSQL's, for keys; null where they are the same. */
   readonly native: ((text: string) => string) | null;
   /** A type that a key's text is read as before it is cast to the column's own. */
@@ -54,7 +56,8 @@ const asIs: Omit<TypeCodec, 'type'> = {
   select: null,
   castsToText: false,
   canonical: null,
-  inPlace: null,
+  prefix: null,
+  binary: null,
   native: null,
   via: null,
 };
@@ -79,11 +82,12 @@ const catalogs: Readonly<Record<string, string>> = {
 };
 
 const special: Readonly<Record<string, Partial<TypeCodec>>> = {
-  bool: { canonical: (text) => (text.charCodeAt(0) === 0x74 ? 'true' : 'false') },
-  bytea: { canonical: (text) => text.slice(2), inPlace: hexInPlace, native: (text) => `\\x${text}` },
-  date: { canonical: isoDate, inPlace: dateInPlace, native: fromIso },
-  timestamp: { canonical: isoTimestamp, inPlace: timestampInPlace, native: fromIso },
-  timestamptz: { canonical: isoTimestamptz, inPlace: timestamptzInPlace, native: fromIso },
+  bool: { canonical: (text) => (text.charCodeAt(0) === 0x74 ? 'true' : 'false'), binary: 'bool' },
+  bytea: { canonical: (text) => text.slice(2), prefix: 2, native: (text) => `\\x${text}` },
+  date: { canonical: isoDate, binary: 'date', native: fromIso },
+  float8: { binary: 'float8' },
+  timestamp: { canonical: isoTimestamp, binary: 'timestamp', native: fromIso },
+  timestamptz: { canonical: isoTimestamptz, binary: 'timestamptz', native: fromIso },
   // The text of money has the locale's currency and separators.
   money: { select: (column) => sql`CAST(${column} AS numeric)`, via: 'numeric' },
   regoper: { via: 'regoperator' },
@@ -140,7 +144,8 @@ function arrayCodec(facts: TypeFacts & { readonly delimiter: string }): TypeCode
     select: via === null ? null : (column) => sql`CAST(${column} AS ${sql.raw(via)})`,
     castsToText: true,
     canonical: arrayToJson(format),
-    inPlace: null,
+    prefix: null,
+    binary: null,
     native: jsonToArray(format),
     via,
   };

@@ -1,0 +1,137 @@
+import type { BinaryReader } from './readers.ts';
+import { writeAscii, writeDigits } from './digits.ts';
+
+/** PostgreSQL counts from 2000-01-01. */
+const daysTo1970 = 10_957;
+
+const secondsOfDay = 86_400;
+
+const dash = 0x2d;
+const point = 0x2e;
+const zero = 0x30;
+const colon = 0x3a;
+const letterT = 0x54;
+const letterZ = 0x5a;
+
+/** The highest and the lowest 32-bit integer stand for the infinities. */
+const highest = 0x7fffffff;
+const lowest = -0x80000000;
+
+/** Beyond these high halves microseconds are no integers that a double holds: about 285 years from 2000. */
+const exactHigh = 0x1fffff;
+
+/** Dates, each text made once as long as the next is the same: rows that follow each other are often of one day. */
+class DateText {
+  #day: number | null = null;
+  readonly #text: Uint8Array = new Uint8Array(16);
+  #length = 0;
+
+  /** @param day - counted from 2000-01-01. */
+  write(to: Uint8Array, at: number, day: number): number {
+    if (day !== this.#day) {
+      this.#day = day;
+      this.#length = writeDate(this.#text, day);
+    }
+    const text = this.#text;
+    const length = this.#length;
+    for (let index = 0; index < length; index += 1) to[at + index] = text[index] as number;
+    return at + length;
+  }
+}
+
+/** `2026-01-02`; years outside 0000 to 9999 with a sign. Returns the length. */
+function writeDate(to: Uint8Array, day: number): number {
+  const { year, month, date } = civil(day + daysTo1970);
+  const sign = year < 0 ? '-' : year > 9999 ? '+' : '';
+  let next = writeAscii(to, 0, `${sign}${String(Math.abs(year)).padStart(4, '0')}`);
+  to[next] = dash;
+  next = writeDigits(to, next + 1, month, 2);
+  to[next] = dash;
+  return writeDigits(to, next + 1, date, 2);
+}
+
+/** Gregorian year, month and date of a day counted from 1970: years begin in March, so that a leap day ends one. */
+function civil(day: number): { readonly year: number; readonly month: number; readonly date: number } {
+  const fromMarch = day + 719_468; // since 0000-03-01
+  const era = Math.floor(fromMarch / 146_097);
+  const ofEra = fromMarch - era * 146_097;
+  const yearOfEra = Math.floor(
+    (ofEra - Math.floor(ofEra / 1_460) + Math.floor(ofEra / 36_524) - Math.floor(ofEra / 146_096)) / 365,
+  );
+  const ofYear = ofEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100));
+  const fromMarchMonth = Math.floor((5 * ofYear + 2) / 153);
+  const month = fromMarchMonth < 10 ? fromMarchMonth + 3 : fromMarchMonth - 9;
+  return {
+    year: yearOfEra + era * 400 + (month <= 2 ? 1 : 0),
+    month,
+    date: ofYear - Math.floor((153 * fromMarchMonth + 2) / 5) + 1,
+  };
+}
+
+/** A date: days in four bytes. */
+export class DateReader implements BinaryReader {
+  readonly bytes: number = 4;
+  readonly #dates = new DateText();
+
+  write(from: DataView, start: number, to: Uint8Array, at: number): number {
+    const day = from.getInt32(start);
+    if (day === highest) return writeAscii(to, at, 'infinity');
+    if (day === lowest) return writeAscii(to, at, '-infinity');
+    return this.#dates.write(to, at, day);
+  }
+}
+
+/** A timestamp: microseconds in eight bytes. */
+export class TimestampReader implements BinaryReader {
+  readonly bytes: number = 8;
+  readonly #dates = new DateText();
+  readonly #isZoned: boolean;
+
+  /** @param isZoned - a timestamptz, which is in UTC and says so. */
+  constructor(isZoned: boolean) {
+    this.#isZoned = isZoned;
+  }
+
+  write(from: DataView, start: number, to: Uint8Array, at: number): number {
+    const high = from.getInt32(start);
+    const low = from.getUint32(start + 4);
+    let seconds: number;
+    let micros: number;
+    if (high >= -exactHigh && high <= exactHigh) {
+      const all = high * 0x1_0000_0000 + low;
+      // No quotient is rounded up to the next second: these doubles lie less than two microseconds apart.
+      seconds = Math.floor(all / 1e6);
+      micros = all - seconds * 1e6;
+    } else {
+      if (high === highest && low === 0xffffffff) return writeAscii(to, at, 'infinity');
+      if (high === lowest && low === 0) return writeAscii(to, at, '-infinity');
+      const all = from.getBigInt64(start);
+      micros = Number(((all % 1_000_000n) + 1_000_000n) % 1_000_000n);
+      seconds = Number((all - BigInt(micros)) / 1_000_000n);
+    }
+    const day = Math.floor(seconds / secondsOfDay);
+    let next = this.#dates.write(to, at, day);
+    next = writeTime(to, next, (seconds - day * secondsOfDay) | 0, micros | 0);
+    if (!this.#isZoned) return next;
+    to[next] = letterZ;
+    return next + 1;
+  }
+}
+
+/** `T03:04:05.5` */
+function writeTime(to: Uint8Array, at: number, seconds: number, micros: number): number {
+  const minutes = (seconds / 60) | 0;
+  const hours = (minutes / 60) | 0;
+  to[at] = letterT;
+  writeDigits(to, at + 1, hours, 2);
+  to[at + 3] = colon;
+  writeDigits(to, at + 4, minutes - hours * 60, 2);
+  to[at + 6] = colon;
+  writeDigits(to, at + 7, seconds - minutes * 60, 2);
+  let next = at + 9;
+  if (micros === 0) return next;
+  to[next] = point;
+  next = writeDigits(to, next + 1, micros, 6);
+  while (to[next - 1] === zero) next -= 1;
+  return next;
+}

@@ -1,0 +1,300 @@
+/** Values that the server sends in its own form have the text that it would have written itself. */
+import { sql } from 'kysely';
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { PageRequest, Source, TextRow } from 'resumable-migrator';
+import { PostgresKeysetSource } from 'resumable-migrator/postgres';
+import { textRowOf } from '../../src/engine/rows/byte-row.ts';
+import { type BinaryForm, longestText, readerOf } from '../../src/postgres/binary/readers.ts';
+import { PageRow } from '../../src/postgres/page-row.ts';
+import { codecOf, type PostgresColumn } from '../../src/postgres/types/types.ts';
+import { Random } from '../support/random.ts';
+import { World } from '../support/world.ts';
+
+const seed = Number(process.env['TEST_SEED'] ?? Date.now() % 2 ** 31);
+console.log(`binary.test.ts: TEST_SEED=${seed}`);
+
+let world: World;
+beforeAll(async () => {
+  world = await World.start();
+});
+afterAll(async () => {
+  await world[Symbol.asyncDispose]();
+});
+
+const decoder = new TextDecoder();
+
+/** Values of a type, as texts that it reads: its own text of each in canonical form, and its own form of it. */
+async function sent(
+  type: BinaryForm,
+  values: readonly string[],
+): Promise<{ readonly text: string; readonly bytes: Buffer }[]> {
+  const send = { bool: 'boolsend', float8: 'float8send', date: 'date_send', timestamp: 'timestamp_send' };
+  const function_ = type === 'timestamptz' ? 'timestamptz_send' : send[type];
+  const client = await world.pool.connect();
+  try {
+    await client.query("SET timezone = 'UTC'; SET datestyle = 'ISO, YMD'");
+    const { rows } = await client.query<[string, Buffer]>({
+      text: `SELECT v::text, ${function_}(v) FROM unnest($1::text[]) WITH ORDINALITY AS given(t, n),
+        LATERAL (SELECT t::${type} AS v) AS typed ORDER BY n`,
+      values: [values],
+      rowMode: 'array',
+    });
+    const { canonical } = codecOf({ name: type, schema: 'pg_catalog', kind: 'b', element: null });
+    return rows.map(([text, bytes]) => ({ text: canonical ? canonical(text) : text, bytes }));
+  } finally {
+    client.release();
+  }
+}
+
+/** What a reader makes of each, all one after the other, and whether it kept to its room. */
+function read(type: BinaryForm, all: readonly { readonly bytes: Buffer }[]): string[] {
+  const reader = readerOf(type);
+  const to = new Uint8Array(3 * longestText);
+  return all.map(({ bytes }) => {
+    to.fill(0xff);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const end = reader.write(view, 0, to, longestText);
+    expect(to.subarray(0, longestText).every((byte) => byte === 0xff)).toBe(true);
+    expect(to.subarray(2 * longestText).every((byte) => byte === 0xff)).toBe(true);
+    return decoder.decode(to.subarray(longestText, end));
+  });
+}
+
+function doubles(random: Random): number[] {
+  const some = [0, -0, 1, -1, 0.1, 1e15, 1e-4, 9.99e-5, 1e23, 9e15, 5e-324, 1.7976931348623157e308, NaN];
+  some.push(Infinity, -Infinity, 2 ** 52, 2 ** 53, 2 ** 53 + 2, 999_999_999_999_999, 0.3 - 0.1);
+  // Decimals of few digits, and every number of places after every other.
+  for (let round = 0; round < 6_000; round += 1) {
+    const digits = Math.floor(random.fraction() * 10 ** random.whole(1, 17));
+    some.push(random.pick([1, -1]) * Number(`${digits}e-${random.whole(0, 20)}`));
+  }
+  // Any at all, and those between 2^52 and 10^41, of which some decimals lie half-way to the next.
+  for (let round = 0; round < 3_000; round += 1) {
+    const bits = new Uint32Array([random.whole(0, 2 ** 32 - 1), random.whole(0, 2 ** 32 - 1)]);
+    some.push(new Float64Array(bits.buffer)[0] as number);
+    some.push(Number(`${random.whole(1, 2_000)}e${random.whole(15, 41)}`));
+    some.push(random.fraction() * 10 ** random.whole(-8, 20));
+  }
+  return some;
+}
+
+describe('a double', () => {
+  const numbers = doubles(new Random(seed));
+
+  test("has the digits that the server's own text has, whatever it is", async () => {
+    const all = await sent(
+      'float8',
+      numbers.map((value) => (Object.is(value, -0) ? '-0' : String(value))),
+    );
+    expect(read('float8', all)).toEqual(all.map(({ text }) => text));
+  });
+
+  test('that lies half-way to the next one would be found to be written otherwise', async () => {
+    const all = await sent('float8', numbers.map(String));
+    const others = all.filter(({ text }, index) => text.includes('e+') && Number(text) === numbers[index]);
+    const byEngine = others.filter(({ text }) => text !== Number(text).toExponential());
+    expect(byEngine.map(({ text }) => text)).toContain('9.999999999999999e+22');
+  });
+
+  test('of few digits takes the short way, and one of many does not', () => {
+    const reader = readerOf('float8');
+    const view = new DataView(new ArrayBuffer(8));
+    const to = new Uint8Array(longestText);
+    for (const value of [40.930542, -8.853845, 82.2, 1_234_567.5, 0, -0.000125, 123_456_789.012345]) {
+      view.setFloat64(0, value);
+      reader.write(view, 0, to, 0);
+    }
+    expect([reader.values, reader.slow]).toEqual([7, 0]);
+    view.setFloat64(0, Math.PI);
+    reader.write(view, 0, to, 0);
+    expect([reader.values, reader.slow]).toEqual([8, 1]);
+  });
+});
+
+describe('a date or a time', () => {
+  const random = new Random(seed + 1);
+  const two = (value: number): string => String(value).padStart(2, '0');
+  const anyDate = (years: readonly [number, number]): string => {
+    const year = random.whole(...years);
+    const date = `${String(Math.abs(year) || 1).padStart(4, '0')}-${two(random.whole(1, 12))}-${two(random.whole(1, 28))}`;
+    return year <= 0 ? `${date} BC` : date;
+  };
+  const anyTime = (): string => {
+    const time = [random.whole(0, 23), random.whole(0, 59), random.whole(0, 59)].map(two).join(':');
+    return random.fraction() < 0.5 ? time : `${time}.${String(random.whole(0, 999_999)).padStart(6, '0')}`;
+  };
+  const spans: readonly (readonly [number, number])[] = [
+    [1970, 2100],
+    [1700, 2300],
+    [-4712, 9999],
+    [10_000, 290_000],
+  ];
+  const dates = [
+    'infinity',
+    '-infinity',
+    '2000-01-01',
+    '1999-12-31',
+    '2024-02-29',
+    '2100-02-28',
+    '2100-03-01',
+    '0001-01-01',
+    '0001-12-31 BC',
+    '4713-11-24 BC',
+    '5874897-12-31',
+    '1970-01-01',
+  ];
+  const moments = [
+    ...dates.filter((date) => !date.startsWith('5')),
+    '294276-12-31 23:59:59.999999',
+    '2285-06-05 23:47:34.740991',
+    '2285-06-05 23:47:34.740993',
+    '1714-07-27 00:12:25.259007',
+    '2284-12-31 23:59:59.999999',
+    '1999-12-31 23:59:59.999999',
+    '2000-01-01 00:00:00.000001',
+    '1715-01-01 00:00:00.000001',
+  ];
+  for (const years of spans) {
+    for (let round = 0; round < 600; round += 1) {
+      dates.push(anyDate(years));
+      const [date = '', era] = anyDate(years).split(' ');
+      moments.push(`${date} ${anyTime()}${era ? ' BC' : ''}`);
+    }
+    // The same day twice, and the next one.
+    for (const day of ['2026-11-26', '2026-11-26', '2026-11-27']) moments.push(`${day} ${anyTime()}`);
+  }
+
+  test.each([
+    ['date', dates],
+    ['timestamp', moments],
+    ['timestamptz', moments],
+  ] as const)("has the text that is made of the server's: %s", async (type, values) => {
+    const all = await sent(type, values);
+    expect(read(type, all)).toEqual(all.map(({ text }) => text));
+    expect(new Set(all.map(({ text }) => text)).size).toBeGreaterThan(values.length * 0.9);
+  });
+});
+
+test('a boolean has its two texts', async () => {
+  const all = await sent('bool', ['t', 'f', 'true']);
+  expect(read('bool', all)).toEqual(['true', 'false', 'true']);
+});
+
+/** Reads everything in pages, as texts or as bytes. */
+async function readAll(source: Source<object>, upper: readonly string[], bytes: boolean): Promise<TextRow[]> {
+  const rows: TextRow[] = [];
+  const { keyIndexes } = await source.describe();
+  const onRow = (row: TextRow): void => void rows.push(row);
+  let lower: PageRequest['lower'] = null;
+  for (;;) {
+    const page = await source.readPage({
+      lower,
+      upper,
+      limit: 150,
+      onRow,
+      ...(bytes && { onBytes: (row) => void rows.push(textRowOf(row)) }),
+    });
+    if (page.done) return rows;
+    const last = rows.at(-1) as TextRow;
+    lower = { key: keyIndexes.map((index) => last[index] as string), inclusive: false };
+  }
+}
+
+interface Wire {
+  readonly connection: {
+    readonly stream: { write(bytes: Uint8Array): boolean; emit(name: string, chunk: unknown): boolean };
+  };
+}
+
+/** A pool with one connection, and the formats that its Bind messages ask for: one list a query of rows. */
+function watched(answered: (chunk: Buffer) => Buffer = (chunk) => chunk): {
+  readonly pool: pg.Pool;
+  readonly formats: number[][];
+} {
+  const pool = new pg.Pool({ connectionString: world.stack.env.DATABASE_URL, max: 1 });
+  const formats: number[][] = [];
+  pool.on('connect', (client) => {
+    client.on('error', () => undefined);
+    const { stream } = (client as unknown as Wire).connection;
+    const { write, emit } = stream;
+    stream.write = function watch(bytes: Uint8Array) {
+      const found = formatsOf(Buffer.from(bytes));
+      if (found.length > 1) formats.push(found);
+      return write.call(this, bytes);
+    };
+    stream.emit = function change(name: string, chunk: unknown) {
+      return emit.call(this, name, name === 'data' ? answered(chunk as Buffer) : chunk);
+    };
+  });
+  return { pool, formats };
+}
+
+/** The formats at the end of a Bind message; of pg's own there is one for all columns. */
+function formatsOf(bytes: Buffer): number[] {
+  if (bytes[0] !== 0x42) return [];
+  let at = 9;
+  const parameters = bytes.readInt16BE(at);
+  at += 2;
+  for (let index = 0; index < parameters; index += 1) at += 4 + bytes.readInt32BE(at);
+  return Array.from({ length: bytes.readInt16BE(at) }, (_, index) => bytes.readInt16BE(at + 2 + index * 2));
+}
+
+describe('a table whose columns come in the server’s own form', () => {
+  beforeAll(async () => {
+    await world.postgres(
+      'CREATE DOMAIN degrees AS float8 CHECK (VALUE BETWEEN -180 AND 180)',
+      `CREATE TABLE measured (at timestamptz, place degrees, name text, few float8, many float8, day date, PRIMARY KEY (at, place))`,
+      `INSERT INTO measured SELECT timestamptz '2026-01-01 00:00:00.25Z' + i / 3 * interval '1 second', (i % 3) / 8.0, 'ä' || i,
+        CASE WHEN i % 7 > 0 THEN i / 100.0 END, sqrt(i), CASE WHEN i % 5 > 0 THEN date '2020-02-27' + i END
+        FROM generate_series(1, 1000) AS i`,
+    );
+  });
+  const upper = ['9999-12-31T00:00:00Z', '180'];
+  const where = sql<boolean>`name <> ${'ä5'} AND few IS DISTINCT FROM ${'1.5'}::float8`;
+
+  test('is read as its texts are, with keys of such columns, parameters and nulls', async () => {
+    const source = world.source('measured', { where });
+    const [texts, bytes] = [await readAll(source, upper, false), await readAll(source, upper, true)];
+    expect(texts).toHaveLength(998);
+    expect(bytes).toEqual(texts);
+  });
+
+  test('has columns of many digits as texts from the second page on', async () => {
+    const { pool, formats } = watched();
+    await using source = new PostgresKeysetSource({ pool, table: 'measured', where });
+    expect(await readAll(source, upper, true)).toHaveLength(998);
+    expect(formats.slice(0, 3)).toEqual([
+      [1, 1, 0, 1, 1, 1],
+      [1, 1, 0, 1, 0, 1],
+      [1, 1, 0, 1, 0, 1],
+    ]);
+    await pool.end();
+  });
+
+  test('is read as texts, once the rows come past the tap', async () => {
+    const notice = Buffer.from('N\0\0\0\u0010SNOTICE\0Mhm\0\0', 'latin1');
+    notice.writeInt32BE(notice.length - 1, 1);
+    let noticed = 0;
+    const { pool, formats } = watched((chunk) => {
+      // ParseComplete, BindComplete: where rows begin to come.
+      if (!chunk.subarray(0, 10).equals(Buffer.from('1\0\0\0\u00042\0\0\0\u0004', 'latin1'))) return chunk;
+      noticed += 1;
+      return Buffer.concat([notice, chunk]);
+    });
+    await using source = new PostgresKeysetSource({ pool, table: 'measured', where });
+    expect(await readAll(source, upper, true)).toEqual(
+      await readAll(world.source('measured', { where }), upper, false),
+    );
+    expect(noticed).toBeGreaterThan(3);
+    expect(formats, 'one page alone was asked for in that form').toHaveLength(1);
+    await pool.end();
+  });
+
+  test('ends with an error where a value has not the bytes that its form has', () => {
+    const codec = codecOf({ name: 'float8', schema: 'pg_catalog', kind: 'b', element: null });
+    const row = new PageRow([{ codec } as PostgresColumn], [true]);
+    row.begin(Buffer.from([0, 0, 0, 4, 1, 2, 3, 4]));
+    expect(() => row.read(0)).toThrow(expect.objectContaining({ code: 'SOURCE_FAILED', retryable: false }));
+  });
+});
