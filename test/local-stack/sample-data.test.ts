@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { Pool } from 'pg';
+import type { Pool } from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { simulateDrive } from '../../examples/local/drive.ts';
 import { startPostgres, type LocalPostgres } from '../../examples/local/postgres.ts';
 import { D1_TABLES, fillCameras, fillDrive } from '../../examples/local/sample-data.ts';
 import { startD1 } from '../../examples/local/d1.ts';
+import { poolOf } from '../support/pool.ts';
 
 const ROWS = 100_000;
 let postgres: LocalPostgres;
@@ -12,9 +13,7 @@ let pool: Pool;
 
 beforeAll(async () => {
   postgres = await startPostgres();
-  pool = new Pool({ connectionString: postgres.connectionString });
-  // An idle connection that ends with the server is no error of a test.
-  pool.on('error', () => undefined);
+  pool = poolOf({ connectionString: postgres.connectionString });
   await fillDrive(pool, ROWS);
   await fillCameras(pool);
 }, 60_000);

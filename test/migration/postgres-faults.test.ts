@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isMigratorError, ResumableMigrator, type Source, type TuningOptions } from 'resumable-migrator';
 import { type PgClientLike, PostgresKeysetSource } from 'resumable-migrator/postgres';
 import { World } from '../support/world.ts';
+import { poolOf } from '../support/pool.ts';
 
 let world: World;
 beforeAll(async () => {
@@ -108,8 +109,7 @@ describe('what passes is survived', () => {
   test('a connection that breaks between two queries of a transaction does not end the process', async () => {
     await newTable('between');
     const listeners: number[] = [];
-    const pool = new pg.Pool({ connectionString: urlOf('between'), max: 1 });
-    pool.on('error', () => undefined);
+    const pool = poolOf({ connectionString: urlOf('between'), max: 1 });
     const broken = new PostgresKeysetSource({
       table: 'between',
       pool: {

@@ -1,6 +1,6 @@
 /** Values that the server sends in its own form have the text that it would have written itself. */
 import { sql } from 'kysely';
-import pg from 'pg';
+import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { PageRequest, Source, TextRow } from 'resumable-migrator';
 import { PostgresKeysetSource } from 'resumable-migrator/postgres';
@@ -10,6 +10,7 @@ import { PageRow } from '../../src/postgres/page-row.ts';
 import { codecOf, type PostgresColumn } from '../../src/postgres/types/types.ts';
 import { Random } from '../support/random.ts';
 import { World } from '../support/world.ts';
+import { poolOf } from '../support/pool.ts';
 
 const seed = Number(process.env['TEST_SEED'] ?? Date.now() % 2 ** 31);
 console.log(`binary.test.ts: TEST_SEED=${seed}`);
@@ -212,10 +213,9 @@ function watched(answered: (chunk: Buffer) => Buffer = (chunk) => chunk): {
   readonly pool: pg.Pool;
   readonly formats: number[][];
 } {
-  const pool = new pg.Pool({ connectionString: world.stack.env.DATABASE_URL, max: 1 });
+  const pool = poolOf({ connectionString: world.stack.env.DATABASE_URL, max: 1 });
   const formats: number[][] = [];
   pool.on('connect', (client) => {
-    client.on('error', () => undefined);
     const { stream } = (client as unknown as Wire).connection;
     const { write, emit } = stream;
     stream.write = function watch(bytes: Uint8Array) {

@@ -13,6 +13,7 @@ import { type ByteTaker, RowStream } from '../../src/postgres/row-stream.ts';
 import { World } from '../support/world.ts';
 import { scalars, scalarTypes } from '../values/scalars.ts';
 import { fill } from '../values/table.ts';
+import { poolOf } from '../support/pool.ts';
 
 let world: World;
 beforeAll(async () => {
@@ -238,8 +239,7 @@ describe('a connection that ends while rows come', () => {
       url.searchParams.set('application_name', program);
       // Rows are sent as they are found, not when all of them are sorted.
       url.searchParams.set('options', '-c enable_sort=off -c enable_seqscan=off -c enable_bitmapscan=off');
-      const pool = new pg.Pool({ connectionString: url.href, max: 1 });
-      pool.on('error', () => undefined);
+      const pool = poolOf({ connectionString: url.href, max: 1 });
       let socket: { destroy(): void } | null = null;
       pool.on('connect', (client) => {
         ({ stream: socket } = (
@@ -297,7 +297,7 @@ describe('rows that are larger than the statistics say', () => {
 
   /** What one page hands over, and what the server has sent for it. */
   async function onePage(table: string): Promise<{ rows: TextRow[]; sent: number; done: boolean }> {
-    const pool = new pg.Pool({ connectionString: world.stack.env.DATABASE_URL, max: 1 });
+    const pool = poolOf({ connectionString: world.stack.env.DATABASE_URL, max: 1 });
     const client = await pool.connect();
     const { stream } = (client as unknown as { connection: { stream: { bytesRead: number } } }).connection;
     client.release();
@@ -366,7 +366,7 @@ describe('rows that are larger than the statistics say', () => {
 describe('a taker that throws', () => {
   const thrown = new MigratorError('VALUE_REFUSED', 'Not this one.', { help: 'None.' });
   const connected = async (): Promise<{ pool: pg.Pool; [Symbol.asyncDispose](): Promise<void> }> => {
-    const pool = new pg.Pool({ connectionString: world.stack.env.DATABASE_URL, max: 1 });
+    const pool = poolOf({ connectionString: world.stack.env.DATABASE_URL, max: 1 });
     await pool.query('SELECT 1');
     return { pool, [Symbol.asyncDispose]: () => pool.end() };
   };
@@ -473,8 +473,7 @@ test('a database that checks no encoding gives texts, not bytes', async ({ skip 
   if (!made) skip('this server makes no such database');
   const url = new URL(world.stack.env.DATABASE_URL);
   url.pathname = '/unchecked';
-  const pool = new pg.Pool({ connectionString: url.href, max: 1 });
-  pool.on('error', () => undefined); // the server may end before it has heard of the end of the pool
+  const pool = poolOf({ connectionString: url.href, max: 1 });
   await pool.query('CREATE TABLE t (id int PRIMARY KEY, v text, at timestamp)');
   await pool.query(`INSERT INTO t VALUES (1, 'plain', '2026-01-02 03:04:05'), (2, 'é 😀', NULL)`);
   const expected = [

@@ -1,11 +1,11 @@
 import { EventEmitter } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { PostgresKeysetSource } from 'resumable-migrator/postgres';
 import { RowStream } from '../../src/postgres/row-stream.ts';
 import { World } from '../support/world.ts';
+import { poolOf } from '../support/pool.ts';
 
 let world: World;
 beforeAll(async () => {
@@ -67,7 +67,7 @@ test('a query that pg gives up in the middle of a row hides the rest of it from 
 });
 
 test('pg hears of the end of each query, so that nothing of its query_timeout runs on', async () => {
-  const pool = new pg.Pool({ connectionString: world.stack.env.DATABASE_URL, max: 1, query_timeout: 60_000 });
+  const pool = poolOf({ connectionString: world.stack.env.DATABASE_URL, max: 1, query_timeout: 60_000 });
   const source = new PostgresKeysetSource({ pool, table: 'plain' });
   const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
   const read = async (): Promise<number> => {
@@ -87,8 +87,7 @@ test('a page that takes longer than the query_timeout fails, and the next one re
   await world.postgres(
     `CREATE VIEW slow AS SELECT id, repeat('x', 100000) || coalesce(pg_sleep(0.01 * (id % 2))::text, '') AS v FROM plain`,
   );
-  const pool = new pg.Pool({ connectionString: world.stack.env.DATABASE_URL, max: 1, query_timeout: 400 });
-  pool.on('error', () => undefined);
+  const pool = poolOf({ connectionString: world.stack.env.DATABASE_URL, max: 1, query_timeout: 400 });
   const slow = new PostgresKeysetSource({ pool, table: 'slow', key: ['id'] });
   const plain = new PostgresKeysetSource({ pool, table: 'plain' });
   let handed = 0;
@@ -124,8 +123,7 @@ test('a server that says farewell in the packet with which it welcomes ends no p
   const onUncaught = (error: unknown): void => void uncaught.push(error);
   process.on('uncaughtException', onUncaught);
   try {
-    const pool = new pg.Pool({ host: '127.0.0.1', port, user: 'u', database: 'd', ssl: false });
-    pool.on('error', () => undefined);
+    const pool = poolOf({ host: '127.0.0.1', port, user: 'u', database: 'd', ssl: false });
     const connectionString = `postgres://u@127.0.0.1:${port}/d`;
     for (const from of [{ pool }, { connectionString }]) {
       const source = new PostgresKeysetSource({ ...from, table: 'plain' });
@@ -143,9 +141,7 @@ test('a server that says farewell in the packet with which it welcomes ends no p
 });
 
 test('however many ask for a connection at once, a pool and its connections are listened to a few times only', async () => {
-  const pool = new pg.Pool({ connectionString: world.stack.env.DATABASE_URL, max: 2 });
-  // The server is stopped soon after, and may still say so to a connection that is ending.
-  pool.on('connect', (client) => client.on('error', () => undefined));
+  const pool = poolOf({ connectionString: world.stack.env.DATABASE_URL, max: 2 });
   const heard: number[] = [];
   pool.on('acquire', (client) => heard.push(pool.listenerCount('acquire'), client.listenerCount('error')));
   const source = new PostgresKeysetSource({ pool, table: 'plain' });

@@ -1,8 +1,9 @@
-import pg from 'pg';
+import type pg from 'pg';
 import { ResumableMigrator, type TuningOptions } from 'resumable-migrator';
 import { D1BindingSink, D1RestSink } from 'resumable-migrator/d1';
 import { PostgresKeysetSource, type PostgresTableOptions } from 'resumable-migrator/postgres';
 import { type LocalStack, type LocalStackOptions, startLocalStack } from '../../examples/local/stack.ts';
+import { poolOf } from './pool.ts';
 
 type AnyTables = Record<string, Record<string, unknown>>;
 type SourceOptions = Omit<PostgresTableOptions<AnyTables, string>, 'table'>;
@@ -16,10 +17,7 @@ export class World implements AsyncDisposable {
   private constructor(stack: LocalStack, d1: Awaited<ReturnType<LocalStack['d1']['database']>>) {
     this.stack = stack;
     this.#d1 = d1;
-    this.pool = new pg.Pool({ connectionString: stack.env.DATABASE_URL });
-    this.pool.on('error', () => undefined);
-    // The server is stopped while connections end, and may still say so to them.
-    this.pool.on('connect', (client) => client.on('error', () => undefined));
+    this.pool = poolOf({ connectionString: stack.env.DATABASE_URL });
   }
 
   static async start(options?: LocalStackOptions): Promise<World> {

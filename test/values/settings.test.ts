@@ -1,11 +1,11 @@
 import { Kysely, PostgresDialect } from 'kysely';
-import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { TextRow } from 'resumable-migrator';
 import { PostgresKeysetSource } from 'resumable-migrator/postgres';
 import { World } from '../support/world.ts';
 import { scalars, scalarTypes } from './scalars.ts';
 import { fill } from './table.ts';
+import { poolOf } from '../support/pool.ts';
 
 /** Whatever changes the text of a value, or the way it is found. */
 const settings: readonly (readonly [name: string, values: readonly string[]])[] = [
@@ -52,9 +52,7 @@ afterAll(async () => {
 /** Reads the table over new connections, which have the role's settings. */
 async function read(): Promise<Record<string, readonly TextRow[]>> {
   const connectionString = world.stack.env.DATABASE_URL;
-  const pool = new pg.Pool({ connectionString });
-  // An idle connection that ends with the server is no error of a test.
-  pool.on('error', () => undefined);
+  const pool = poolOf({ connectionString });
   const db = new Kysely<Record<string, Record<string, unknown>>>({ dialect: new PostgresDialect({ pool }) });
   const everything = { lower: null, upper: [String(rows)], limit: rows };
   const options = { table: 'everything', schema: 'public' } as const;

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Response } from 'miniflare';
-import pg from 'pg';
 import { compareTable, type Comparison, SAMPLE_TABLES } from '../../examples/cli/compare.ts';
 import { bundleWorker } from '../../examples/local/bundle-worker.ts';
 import { startCloudflareApi } from '../../examples/local/cloudflare-api.ts';
@@ -9,6 +8,7 @@ import { startPostgres } from '../../examples/local/postgres.ts';
 import { D1_TABLES, fillCameras, fillDrive, type SampleTable } from '../../examples/local/sample-data.ts';
 import { workerOptions } from '../../examples/local/worker-options.ts';
 import { BUSY_ROLE, type Report } from './observed-d1.ts';
+import { poolOf } from '../support/pool.ts';
 
 export const rows: Record<SampleTable, number> = { coordinate_speed_new: 300_000, camera_locations: 20_000 };
 
@@ -97,8 +97,7 @@ export async function startObserved(options: StackOptions): Promise<ObservedStac
     D1_DATABASE_ID: d1.databaseId,
     CLOUDFLARE_API_BASE_URL: server.baseUrl,
   };
-  const pool = new pg.Pool({ connectionString: postgres.connectionString, max: 1 });
-  pool.on('error', () => undefined);
+  const pool = poolOf({ connectionString: postgres.connectionString, max: 1 });
   stack.defer(async () => await pool.end());
   await pool.query(`CREATE ROLE ${BUSY_ROLE} LOGIN CONNECTION LIMIT 0 PASSWORD '${postgres.password}'`);
   const kept = stack.move();
