@@ -43,7 +43,8 @@ export const LINES: Readonly<Record<LineName, LineMeaning>> = {
   },
   'worker-ceiling': {
     label: 'ceiling over the binding',
-    meaning: 'The same statements in a Worker, handed to `batch()` from memory back to back.',
+    meaning:
+      'The same statements in a Worker, handed to `batch()` from memory back to back. D1 runs in another process, as within one they would share a thread, which they never do at Cloudflare.',
     ceiling: 'worker-ceiling',
   },
   'worker-copy': {

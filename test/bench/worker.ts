@@ -5,7 +5,10 @@ import { PostgresKeysetSource } from 'resumable-migrator/postgres';
 import { byCheckpoint, checkpointOf, type RecordedBatch, sendAll } from './replay.ts';
 
 interface Environment {
+  /** A database of this process, which stays empty. */
   readonly DB: D1DatabaseLike;
+  /** The one that is measured, in another process. */
+  readonly D1_SERVER: object;
   readonly HYPERDRIVE: { readonly connectionString: string };
 }
 
@@ -27,13 +30,15 @@ export default {
       }
       case '/load': {
         const recorded = (await request.json()) as RecordedBatch;
-        const item = recorded.batch.map(({ sql, params }) => env.DB.prepare(sql).bind(...params));
+        const database = databaseOf(env);
+        const item = recorded.batch.map(({ sql, params }) => database.prepare(sql).bind(...params));
         loaded.push({ checkpoint: checkpointOf(recorded), item });
         return Response.json({ loaded: loaded.length });
       }
       default: {
+        const database = databaseOf(env);
         const inFlight = Number(searchParams.get('inFlight'));
-        await sendAll(byCheckpoint(loaded), inFlight, async (item) => void (await env.DB.batch(item)));
+        await sendAll(byCheckpoint(loaded), inFlight, async (item) => void (await database.batch(item)));
         return Response.json({ sent: loaded.length });
       }
     }
@@ -46,6 +51,12 @@ function migratorOf(
 ): ResumableMigrator<Record<string, unknown>, Record<string, unknown>> {
   return new ResumableMigrator({
     source: new PostgresKeysetSource({ connectionString: env.HYPERDRIVE.connectionString, table }),
-    sink: new D1BindingSink({ database: env.DB, table }),
+    sink: new D1BindingSink({ database: databaseOf(env), table }),
   });
+}
+
+/** The binding's own class before another server. */
+function databaseOf({ DB, D1_SERVER }: Environment): D1DatabaseLike {
+  const Binding = DB.constructor as new (server: object) => D1DatabaseLike;
+  return new Binding(D1_SERVER);
 }

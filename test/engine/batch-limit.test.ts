@@ -338,3 +338,41 @@ describe('a limit, whatever happens to batches', () => {
     );
   });
 });
+
+describe('the first batches of a run', () => {
+  test('are small, and each twice as large as the one before, whatever comes of them', () => {
+    const changes: LimitChange[] = [];
+    const limit = new BatchLimit(undefined, 100, (change) => changes.push(change), 1_000);
+    const seen = Array.from({ length: 5 }, () => {
+      const { rows } = limit;
+      limit.filled();
+      return rows;
+    });
+    expect(seen).toEqual([1_000, 2_000, 4_000, 8_000, 16_000]);
+    expect([limit.pageRows, changes]).toEqual([Infinity, []]);
+    limit.tooMuch(5_000);
+    expect(limit.rows).toBe(2_500);
+    for (let batch = 0; batch < 100; batch += 1) limit.filled();
+    for (let batch = 0; batch < 20; batch += 1) limit.taken(2_500, 1);
+    expect(limit.rows, 'nothing is left of them').toBeGreaterThan(1e9);
+  });
+
+  test('have as many rows as the host asks for', () => {
+    const limit = new BatchLimit(5_000, 100, () => undefined, 1_000);
+    expect(limit.rows).toBe(5_000);
+  });
+
+  test.each([
+    ['without', undefined],
+    ['with', { version: '1', map: (row) => row } satisfies RowTransform],
+  ] as const)('grow up to the usual size in a copy %s a transform', async (_how, transform) => {
+    const most = 40_000;
+    const tuning = { pageSize: 100_000, ...(transform && { transform }) };
+    const { batches } = await copied({ rows: 130_000, maxBatchRows: most }, tuning);
+    const found = sizes(batches);
+    const [first = 0, second, third] = found;
+    expect(first).toBeGreaterThan(0);
+    expect([second, third]).toEqual([Math.min(first * 2, most), Math.min(first * 4, most)]);
+    expect(Math.max(...found)).toBe(most);
+  });
+});
