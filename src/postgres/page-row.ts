@@ -9,6 +9,25 @@ const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 /** Bytes of a socket's chunk at the most, as a rule. */
 const usualChunk = 65_536;
 
+/**
+ * Where chunks are copied to whose rows need room behind them. One serves all pages of a source, also those that are read at the
+ * same time: the rows of a chunk are handed over before the next one comes. One for each page would be garbage of some size.
+ */
+export class ChunkMemory {
+  bytes: Uint8Array<ArrayBuffer> = new Uint8Array();
+  view: DataView = new DataView(this.bytes.buffer);
+
+  /** Copies a chunk, with so many bytes of room behind it. */
+  take(chunk: Uint8Array, room: number): void {
+    const needed = chunk.length + room;
+    if (needed > this.bytes.length) {
+      this.bytes = new Uint8Array(Math.max(needed, usualChunk + room));
+      this.view = new DataView(this.bytes.buffer);
+    }
+    this.bytes.set(chunk);
+  }
+}
+
 /** The row of a page at which its reader stands, as the server sent it. */
 export class PageRow implements ByteRow {
   source: Uint8Array = new Uint8Array();
@@ -23,10 +42,15 @@ export class PageRow implements ByteRow {
   readonly #room: number;
   /** Where the texts of a row are written: behind the chunk that it came in. */
   #free = 0;
-  #values: DataView = new DataView(new ArrayBuffer(0));
+  readonly #memory: ChunkMemory;
 
   /** @param isBinary - for each column, whether it comes in the server's own form. */
-  constructor(columns: readonly PostgresColumn[], isBinary: readonly boolean[]) {
+  constructor(
+    columns: readonly PostgresColumn[],
+    isBinary: readonly boolean[],
+    memory: ChunkMemory = new ChunkMemory(),
+  ) {
+    this.#memory = memory;
     this.starts = new Int32Array(columns.length);
     this.ends = new Int32Array(columns.length);
     this.texts = columns.map(() => '');
@@ -44,12 +68,8 @@ export class PageRow implements ByteRow {
       return;
     }
     // Behind the chunk is memory of somebody else's, so it is copied: sixty kilobytes at a time cost next to nothing.
-    const needed = chunk.length + this.#room;
-    if (needed > this.source.length) {
-      this.source = new Uint8Array(Math.max(needed, usualChunk + this.#room));
-      this.#values = new DataView(this.source.buffer);
-    }
-    this.source.set(chunk);
+    this.#memory.take(chunk, this.#room);
+    this.source = this.#memory.bytes;
     this.#free = chunk.length;
   }
 
@@ -71,7 +91,7 @@ export class PageRow implements ByteRow {
       if (reader) {
         if (length !== reader.bytes) throw unknownForm(length, reader.bytes);
         starts[column] = free;
-        free = reader.write(this.#values, next, source, free);
+        free = reader.write(this.#memory.view, next, source, free);
         ends[column] = free;
         saved += length;
         next += length;

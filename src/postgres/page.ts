@@ -1,6 +1,6 @@
 import type { ByteRow, Page, PageRequest, TextRow } from '../contract/index.ts';
 import type { TableDescription } from './describe.ts';
-import { PageRow } from './page-row.ts';
+import { ChunkMemory, PageRow } from './page-row.ts';
 import type { ByteTaker, RowTaker } from './row-stream.ts';
 import type { PostgresColumn } from './types/types.ts';
 
@@ -15,7 +15,7 @@ const smallRowBytes = 500;
 /** How many times the rows that were seen may come next, where statistics are all that is known of the others. */
 const portionGrowth = 8;
 
-/** What is known of the rows of a source from the pages that were read. */
+/** What the pages of a source share, and what is known of its rows from those that were read. */
 export interface SeenRows {
   /** Bytes that a row of the last page had, on average; null: none was read. */
   average: number | null;
@@ -23,10 +23,11 @@ export interface SeenRows {
   readonly asText: Set<PostgresColumn>;
   /** False: rows came in the server's own form where they could not be read. */
   binary: boolean;
+  readonly memory: ChunkMemory;
 }
 
 export function nothingSeen(): SeenRows {
-  return { average: null, asText: new Set(), binary: true };
+  return { average: null, asText: new Set(), binary: true, memory: new ChunkMemory() };
 }
 
 /** Values that a column has at least, before it is judged by them. */
@@ -92,9 +93,9 @@ export class PageTaker implements RowTaker {
 
   #byteRows(table: TableDescription, onBytes: (row: ByteRow) => void): ByteTaker {
     const columns = travellingColumns(table);
-    const { binary, asText } = this.#seen;
+    const { binary, asText, memory } = this.#seen;
     const isBinary = columns.map((column) => binary && column.codec.binary !== null && !asText.has(column));
-    const row = new PageRow(columns, isBinary);
+    const row = new PageRow(columns, isBinary, memory);
     this.#columns = { all: columns, row };
     return {
       isBinary: isBinary.includes(true) ? isBinary : null,
