@@ -114,7 +114,6 @@ async function copyFrom(
       leaseMs,
     };
     cursor = last;
-    job.batchLimit.filled();
     queue.push({ batch, advance, rejects, end });
   };
 
