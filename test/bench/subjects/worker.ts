@@ -41,7 +41,7 @@ export const workerCeiling: Subject = async ({ postgres, table, recording, check
   return measured;
 };
 
-export interface Deployed extends AsyncDisposable {
+interface Deployed extends AsyncDisposable {
   readonly d1: LocalD1;
   /** Where the Worker runs. */
   readonly worker: LocalD1;
@@ -51,7 +51,7 @@ export interface Deployed extends AsyncDisposable {
  * The Worker in a workerd of its own: within one, Workers and D1 would take turns on a single thread, and at Cloudflare they do
  * not even share a machine.
  */
-export async function deploy(postgres: LocalPostgres): Promise<Deployed> {
+async function deploy(postgres: LocalPostgres): Promise<Deployed> {
   const script = await bundleWorker(new URL('../worker.ts', import.meta.url));
   const port = await freePort();
   const hyperdrives = { HYPERDRIVE: postgres.connectionString };
