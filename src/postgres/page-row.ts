@@ -9,6 +9,12 @@ const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 /** Bytes of a socket's chunk at the most, as a rule. */
 const usualChunk = 65_536;
 
+/** What one large row needed beyond this is not kept for those that follow. Bytes. */
+const mostKept = 1_000_000;
+
+/** Values that a column has at least, before it is judged by them. */
+const judgedValues = 100;
+
 /**
  * Where chunks are copied to whose rows need room behind them. One serves all pages of a source, also those that are read at the
  * same time: the rows of a chunk are handed over before the next one comes. One for each page would be garbage of some size.
@@ -20,7 +26,8 @@ export class ChunkMemory {
   /** Copies a chunk, with so many bytes of room behind it. */
   take(chunk: Uint8Array, room: number): void {
     const needed = chunk.length + room;
-    if (needed > this.bytes.length) {
+    const isTooLarge = this.bytes.length > mostKept && needed <= mostKept;
+    if (needed > this.bytes.length || isTooLarge) {
       this.bytes = new Uint8Array(Math.max(needed, usualChunk + room));
       this.view = new DataView(this.bytes.buffer);
     }
@@ -43,6 +50,7 @@ export class PageRow implements ByteRow {
   /** Where the texts of a row are written: behind the chunk that it came in. */
   #free = 0;
   readonly #memory: ChunkMemory;
+  readonly #columns: readonly PostgresColumn[];
 
   /** @param isBinary - for each column, whether it comes in the server's own form. */
   constructor(
@@ -51,6 +59,7 @@ export class PageRow implements ByteRow {
     memory: ChunkMemory = new ChunkMemory(),
   ) {
     this.#memory = memory;
+    this.#columns = columns;
     this.starts = new Int32Array(columns.length);
     this.ends = new Int32Array(columns.length);
     this.texts = columns.map(() => '');
@@ -109,9 +118,12 @@ export class PageRow implements ByteRow {
     return next - at - saved + free - this.#free;
   }
 
-  /** True for columns whose values would have cost the server no more than they cost here. */
-  slowColumns(): boolean[] {
-    return this.#readers.map((reader) => (reader?.slow ?? 0) * 2 > (reader?.values ?? 0));
+  /** Columns most of whose values would have cost the server no more than they cost here. */
+  slowColumns(): readonly PostgresColumn[] {
+    return this.#columns.filter((_column, index) => {
+      const { values = 0, slow = 0 } = this.#readers[index] ?? {};
+      return values >= judgedValues && slow * 2 > values;
+    });
   }
 
   #convert(column: number, canonical: TypeCodec['canonical']): void {

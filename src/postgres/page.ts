@@ -20,18 +20,15 @@ export interface SeenRows {
   /** Bytes that a row of the last page had, on average; null: none was read. */
   average: number | null;
   /** Columns that come as texts, though they have a form of their own: reading that would cost as much here as it does there. */
-  readonly asText: Set<PostgresColumn>;
+  readonly asText: WeakSet<PostgresColumn>;
   /** False: rows came in the server's own form where they could not be read. */
   binary: boolean;
   readonly memory: ChunkMemory;
 }
 
 export function nothingSeen(): SeenRows {
-  return { average: null, asText: new Set(), binary: true, memory: new ChunkMemory() };
+  return { average: null, asText: new WeakSet(), binary: true, memory: new ChunkMemory() };
 }
-
-/** Values that a column has at least, before it is judged by them. */
-const judgedRows = 100;
 
 /** The columns of a row as it is read: those that travel, then those of the key that do not. */
 export function travellingColumns({ columns, key }: TableDescription): readonly PostgresColumn[] {
@@ -55,8 +52,8 @@ export class PageTaker implements RowTaker {
   #characters = 0;
   #more = false;
   #isMissed = false;
-  /** Where rows come as bytes: how they are read. */
-  #columns: { readonly all: readonly PostgresColumn[]; readonly row: PageRow } | null = null;
+  /** What reads rows that come as bytes. */
+  #row: PageRow | null = null;
 
   /** @param seen - shared by the pages of a source. */
   constructor(table: TableDescription, request: PageLimits, seen: SeenRows = nothingSeen()) {
@@ -96,7 +93,7 @@ export class PageTaker implements RowTaker {
     const { binary, asText, memory } = this.#seen;
     const isBinary = columns.map((column) => binary && column.codec.binary !== null && !asText.has(column));
     const row = new PageRow(columns, isBinary, memory);
-    this.#columns = { all: columns, row };
+    this.#row = row;
     return {
       isBinary: isBinary.includes(true) ? isBinary : null,
       begin: (chunk) => row.begin(chunk),
@@ -137,12 +134,7 @@ export class PageTaker implements RowTaker {
 
   end(): Page {
     if (this.#careful && this.#taken > 0) this.#seen.average = this.#characters / this.#taken;
-    if (this.#columns && this.#taken >= judgedRows) {
-      const { all, row } = this.#columns;
-      row.slowColumns().forEach((isSlow, index) => {
-        if (isSlow) this.#seen.asText.add(all[index] as PostgresColumn);
-      });
-    }
+    for (const column of this.#row?.slowColumns() ?? []) this.#seen.asText.add(column);
     return { rows: this.#rows, done: !this.#more };
   }
 }

@@ -115,7 +115,12 @@ export class RowStream {
   #tapped(bytes: ByteTaker): WireRows {
     return {
       begin: (chunk) => {
-        if (!this.#failure) bytes.begin(chunk);
+        if (this.#failure) return;
+        try {
+          bytes.begin(chunk);
+        } catch (error) {
+          this.#failure = { error };
+        }
       },
       row: (start) => {
         if (this.#failure) return;

@@ -46,8 +46,6 @@ function builtin<Module>(name: string): Partial<Module> {
 
 /** True for an address that asks for TLS, or that leaves it to settings of the environment. */
 function mayUseTls(connectionString: string): boolean {
-  // What is no URL (a path with spaces) is pg's to understand.
-  if (!URL.canParse(connectionString)) return true;
   const { searchParams } = new URL(connectionString);
   const asked = [...searchParams].some(
     ([name, value]) => name.startsWith('ssl') && !(name === 'sslmode' && value === 'disable'),

@@ -6,7 +6,8 @@ import type { PageRequest, Source, TextRow } from 'resumable-migrator';
 import { PostgresKeysetSource } from 'resumable-migrator/postgres';
 import { textRowOf } from '../../src/engine/rows/byte-row.ts';
 import { type BinaryForm, longestText, readerOf } from '../../src/postgres/binary/readers.ts';
-import { PageRow } from '../../src/postgres/page-row.ts';
+import { ChunkMemory, PageRow } from '../../src/postgres/page-row.ts';
+import { RowStream } from '../../src/postgres/row-stream.ts';
 import { codecOf, type PostgresColumn } from '../../src/postgres/types/types.ts';
 import { Random } from '../support/random.ts';
 import { World } from '../support/world.ts';
@@ -260,6 +261,17 @@ describe('a table whose columns come in the server’s own form', () => {
     expect(bytes).toEqual(texts);
   });
 
+  test('is read by several at the same time over one source, though they share its memory', async () => {
+    await using source = new PostgresKeysetSource({
+      connectionString: world.stack.env.DATABASE_URL,
+      table: 'measured',
+      where,
+    });
+    const texts = await readAll(source, upper, false);
+    const readers = Array.from({ length: 4 }, async () => await readAll(source, upper, true));
+    for (const rows of await Promise.all(readers)) expect(rows).toEqual(texts);
+  });
+
   test('has columns of many digits as texts from the second page on', async () => {
     const { pool, formats } = watched();
     await using source = new PostgresKeysetSource({ pool, table: 'measured', where });
@@ -288,6 +300,39 @@ describe('a table whose columns come in the server’s own form', () => {
     );
     expect(noticed).toBeGreaterThan(3);
     expect(formats, 'one page alone was asked for in that form').toHaveLength(1);
+    await pool.end();
+  });
+
+  test('keeps no more memory than usual, once a large row has needed more', () => {
+    const memory = new ChunkMemory();
+    const sizes = [10, 5_000_000, 5_000_100, 10, 900_000, 10].map((size) => {
+      memory.take(new Uint8Array(size).fill(7), 32);
+      expect(memory.bytes.subarray(0, size).every((byte) => byte === 7)).toBe(true);
+      expect(memory.view.buffer).toBe(memory.bytes.buffer);
+      return memory.bytes.length;
+    });
+    expect(sizes).toEqual([65_568, 5_000_032, 5_000_132, 65_568, 900_032, 900_032]);
+  });
+
+  test('fails a page, and not the process, where there is no memory for a chunk', async () => {
+    const { pool } = watched();
+    const stream = new RowStream('SELECT 1.5::float8', [], {
+      row: () => undefined,
+      portion: () => 0,
+      bytes: {
+        isBinary: [true],
+        begin: () => {
+          throw new RangeError('Array buffer allocation failed');
+        },
+        row: () => undefined,
+        missed: () => undefined,
+      },
+    });
+    const client = await pool.connect();
+    void client.query(stream as unknown as pg.Submittable);
+    await expect(stream.done).rejects.toThrow('Array buffer allocation failed');
+    expect((await client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+    client.release();
     await pool.end();
   });
 

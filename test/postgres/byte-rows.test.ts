@@ -151,7 +151,7 @@ describe('a row of every type', () => {
 
   test('comes in memory that is used again, where the connection is our own', async () => {
     await using source = ways['a connection string']?.('every_type') as PostgresKeysetSource;
-    const { bytes } = await collect(source, upper, { onRow: true, onBytes: true });
+    const { bytes } = await collect(source, upper, { onRow: true, onBytes: true }, 37);
     // Other memory is taken where a row is larger than what was there.
     expect(new Set(bytes.map((row) => row.source.buffer)).size).toBeLessThan(4);
     expect(bytes.filter(({ starts }) => starts.some((start) => start >= 0))).toHaveLength(expected.length);

@@ -2,7 +2,7 @@
 
 const zero = 0x30;
 
-/** Whole numbers up to this are divided as 32-bit integers; larger ones are taken apart first. */
+/** Whole numbers below this are divided as 32-bit integers; others are taken apart first. */
 const largest = 1e9;
 
 /** The numbers of two digits, one behind the other. */
