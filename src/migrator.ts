@@ -112,7 +112,7 @@ export class ResumableMigrator<
     return await runMigration(this.#options, options, this.#emitter);
   }
 
-  /** Reads durable progress. Needs the store alone, and the source where the migration has no name of its own. */
+  /** Reads durable progress. Needs the store alone, and the source where the name of the migration is to be had from it. */
   async status(context: CallContext = {}): Promise<Progress> {
     const { store } = this.#options;
     return await this.#retrying(
@@ -239,7 +239,8 @@ export class ResumableMigrator<
   }
 
   async #name(context: CallContext): Promise<string> {
-    return this.#options.name ?? (await this.#options.source.describe(context)).name;
+    const { name, source } = this.#options;
+    return name ?? source.name ?? (await source.describe(context)).name;
   }
 
   /** Outside of a run calls are tried again as they are in one. */

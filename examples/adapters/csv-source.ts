@@ -31,10 +31,12 @@ export interface CsvSourceOptions {
 /** Rows of a CSV file, in the order of the file. */
 export class CsvSource<Row extends object = Record<string, unknown>> implements Source<Row> {
   declare readonly rowType?: Row;
+  readonly name: string;
   readonly #options: Required<{ [Name in keyof CsvSourceOptions]: NonNullable<CsvSourceOptions[Name]> }>;
   #index: CsvIndex | undefined;
 
   constructor({ file, key, types = {}, indexEvery = 1_000 }: CsvSourceOptions) {
+    this.name = basename(file).replace(/\.[^.]*$/, '');
     this.#options = { file: resolve(file), key, types, indexEvery };
     if (key.length === 0)
       throw refusal('SOURCE_KEY_REQUIRED', 'No key was given.', 'Name the columns that sort the file.');
@@ -51,7 +53,7 @@ export class CsvSource<Row extends object = Record<string, unknown>> implements 
     const { file } = this.#options;
     const { columns, keyIndexes, rows, bytes, version } = await this.#indexed(context);
     return {
-      name: basename(file).replace(/\.[^.]*$/, ''),
+      name: this.name,
       identity: `csv ${file}`,
       columns,
       key: keyIndexes.map((index) => columns[index] as ColumnDescriptor),

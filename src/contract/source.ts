@@ -87,6 +87,12 @@ export interface Source<Row extends object = Record<string, unknown>> {
   readonly rowType?: Row;
 
   /**
+   * The name that {@link describe} gives, where it is known before: what is stored of the migration can then be read without
+   * the source, or while it is described. Left out by a source that has to look.
+   */
+  readonly name?: string | undefined;
+
+  /**
    * Reads names, types and key from the database and checks that they can serve.
    *
    * @throws MigratorError with a `SOURCE_...` code where the table, a column or the key cannot serve.

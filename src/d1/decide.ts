@@ -29,7 +29,12 @@ export async function decideTarget(
   const hasFloats = (await formsOf(shape, store, 'all')).some(({ columnType }) => columnType === 'REAL');
   if (tableOptions.strict || tableOptions.withoutRowid)
     (await import('./schema/ddl.ts')).checkTableOptions(tableOptions, shape, store);
-  const present = isReserved(table) ? null : await describeTable(connection, table, context);
+  const floats = hasFloats ? await import('./values/floats.ts') : null;
+  const [present, atomic, reading] = await Promise.all([
+    isReserved(table) ? null : describeTable(connection, table, context),
+    isAtomic(connection, context),
+    floats?.readsFloats(connection, context) ?? ('all' as const),
+  ]);
   if (!present && createTable === 'never') {
     throw new MigratorError('SINK_TABLE_NOT_FOUND', `D1 has no table ${table}.`, {
       migration: shape.migration,
@@ -39,11 +44,6 @@ export async function decideTarget(
   const replaces = present !== null && createTable === 'replace' && shape.planned !== true;
   const description = replaces ? null : present;
   const isNew = description === null;
-  const floats = hasFloats ? await import('./values/floats.ts') : null;
-  const [atomic, reading] = await Promise.all([
-    isAtomic(connection, context),
-    floats?.readsFloats(connection, context) ?? ('all' as const),
-  ]);
   const forms = await formsOf(shape, fitToTable(shape, description, store), reading);
   const wanted = partsOf(options.carryOver);
   const parts = { connection, table, shape, forms, wanted, options: tableOptions, isNew, replaces };

@@ -13,6 +13,9 @@ import { retryEvent, type RetryNotice, withRetries } from './retry.ts';
 import { RunControl } from './run-control.ts';
 import { type Emit, Scheduler, type Tally } from './copying/scheduler.ts';
 
+/** The first batch of a run is a small one, and each that follows twice as large, up to the usual size. */
+const firstBatchBytes = 250_000;
+
 /** Options of one run. */
 export interface RunOptions {
   /** Ends the run between two batches; the batch in flight is waited for within the grace time. */
@@ -23,7 +26,7 @@ export interface RunOptions {
 /** Plans what is not planned, copies what is not copied, and says what was done. */
 export async function runMigration(options: EngineOptions, run: RunOptions, emit: Emit): Promise<RunResult> {
   const control = new RunControl(run, options.graceMs);
-  const execution = new Run(options, control, emit);
+  const execution = new Run(options, run.budget ?? {}, control, emit);
   try {
     // What is asked and decided before a copy; the copy itself needs none of it.
     const survey = await import('./planning/survey.ts');
@@ -42,6 +45,7 @@ export async function runMigration(options: EngineOptions, run: RunOptions, emit
 
 class Run {
   readonly #options: EngineOptions;
+  readonly #budget: Budget;
   readonly #control: RunControl;
   readonly #emit: Emit;
   readonly #started = performance.now();
@@ -60,8 +64,9 @@ class Run {
   #migration = '';
   #ended = false;
 
-  constructor(options: EngineOptions, control: RunControl, emit: Emit) {
+  constructor(options: EngineOptions, budget: Budget, control: RunControl, emit: Emit) {
     this.#options = options;
+    this.#budget = budget;
     this.#control = control;
     this.#emit = emit;
   }
@@ -201,6 +206,10 @@ class Run {
         pipeline === null ? batchSize : undefined,
         batchSize === undefined ? targetBatchMs : Infinity,
         (change) => this.#limited(migration, change),
+        // A budget of batches is to be spent on large ones.
+        this.#budget.batches === undefined
+          ? Math.ceil(firstBatchBytes / Math.max(1, prepared.description.estimatedRowBytes))
+          : undefined,
       ),
       encoders: [],
       gate,

@@ -28,16 +28,19 @@ export interface MemorySourceOptions {
 /** Rows from an array, in key order. */
 export class MemorySource<Row extends object = Record<string, unknown>> implements Source<Row> {
   declare readonly rowType?: Row;
+  readonly name: string;
   readonly #options: MemorySourceOptions;
   readonly #keyIndexes: readonly number[];
 
   constructor(options: MemorySourceOptions) {
+    this.name = options.name ?? 'memory';
     this.#options = options;
     this.#keyIndexes = options.key.map((name) => options.columns.findIndex((column) => column.name === name));
   }
 
   describe(context?: CallContext): Promise<SourceDescription> {
-    const { name = 'memory', columns, rows } = this.#options;
+    const { name } = this;
+    const { columns, rows } = this.#options;
     return answer(context, () => ({
       name,
       identity: `memory ${name}`,

@@ -47,6 +47,7 @@ export class PostgresKeysetSource<
   const Choice extends ColumnChoice<Database[Table]> = readonly (keyof Database[Table] & string)[],
 > implements Source<ChosenRow<Database[Table], Choice>> {
   declare readonly rowType?: ChosenRow<Database[Table], Choice>;
+  readonly name: string;
   readonly #request: TableRequest;
   readonly #transactions: PgTransactions;
   readonly #seen: SeenRows = nothingSeen();
@@ -68,6 +69,7 @@ export class PostgresKeysetSource<
       columns: choiceOf(options.columns),
       where: options.where,
     };
+    this.name = this.#request.table;
   }
 
   async describe(context?: CallContext): Promise<SourceDescription> {

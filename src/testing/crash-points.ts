@@ -44,6 +44,7 @@ export class CrashPoints extends FaultInjector {
   /** The same source, in this process. */
   wrapSource<Row extends object>(source: Source<Row>): Source<Row> {
     return {
+      ...(source.name !== undefined && { name: source.name }),
       describe: (context) => this.effect('source.describe', () => source.describe(context)),
       ranges: (request, context) => this.#ranges(source, request, context),
       readPage: (request, context) => this.effect('source.readPage', () => source.readPage(request, context)),

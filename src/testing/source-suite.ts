@@ -67,6 +67,7 @@ function descriptionTests(check: SourceTest): void {
       const { description } = reader;
       const { name, identity, columns, key, keyIndexes, estimatedRows, estimatedRowBytes } = description;
       ok(name !== '' && identity !== '', 'name and identity must not be empty');
+      equal(source.name ?? name, name, 'the name that is known before');
       equal(new Set(columns.map((column) => column.name)).size, columns.length, 'column names that differ');
       ok(key.length > 0, 'there must be a key');
       equal(keyIndexes.length, key.length, 'an index for each key column');

@@ -338,3 +338,52 @@ describe('a limit, whatever happens to batches', () => {
     );
   });
 });
+
+describe('the first batches of a run', () => {
+  test('are small, and each twice as large as the one before, whatever comes of them', () => {
+    const changes: LimitChange[] = [];
+    const limit = new BatchLimit(undefined, 100, (change) => changes.push(change), 1_000);
+    const seen = Array.from({ length: 5 }, () => {
+      const { rows } = limit;
+      limit.filled();
+      return rows;
+    });
+    expect(seen).toEqual([1_000, 2_000, 4_000, 8_000, 16_000]);
+    expect([limit.pageRows, changes]).toEqual([Infinity, []]);
+    limit.tooMuch(5_000);
+    expect(limit.rows).toBe(2_500);
+    for (let batch = 0; batch < 100; batch += 1) limit.filled();
+    for (let batch = 0; batch < 20; batch += 1) limit.taken(2_500, 1);
+    expect(limit.rows, 'nothing is left of them').toBeGreaterThan(1e9);
+  });
+
+  test('are as large as ever where a budget counts them', async () => {
+    const world = new World({ rows: 100_000, mode: 'insert', maxBatchRows: 40_000 });
+    const options = { checkpointSize: 100_000, pageSize: 100_000, batchSize: undefined };
+    const counted = await world.migrator(options).run({ budget: { batches: 2 } });
+    expect(counted).toMatchObject({ status: 'paused', batches: 2, rows: 80_000 });
+    const timed = await new World({ rows: 100_000, mode: 'insert', maxBatchRows: 40_000 })
+      .migrator(options)
+      .run({ budget: { milliseconds: 600_000 } });
+    expect(timed.batches, 'any other budget').toBeGreaterThan(3);
+  });
+
+  test('have as many rows as the host asks for', () => {
+    const limit = new BatchLimit(5_000, 100, () => undefined, 1_000);
+    expect(limit.rows).toBe(5_000);
+  });
+
+  test.each([
+    ['without', undefined],
+    ['with', { version: '1', map: (row) => row } satisfies RowTransform],
+  ] as const)('grow up to the usual size in a copy %s a transform', async (_how, transform) => {
+    const most = 40_000;
+    const tuning = { pageSize: 100_000, ...(transform && { transform }) };
+    const { batches } = await copied({ rows: 130_000, maxBatchRows: most }, tuning);
+    const found = sizes(batches);
+    const [first = 0, second, third] = found;
+    expect(first).toBeGreaterThan(0);
+    expect([second, third]).toEqual([Math.min(first * 2, most), Math.min(first * 4, most)]);
+    expect(Math.max(...found)).toBe(most);
+  });
+});

@@ -1,6 +1,12 @@
 import { expect, test } from 'vitest';
-import { isMigratorError, type MigratorErrorCode, type PlanPreview } from 'resumable-migrator';
-import { MemoryCheckpointStore, MemoryDatabase } from 'resumable-migrator/memory';
+import {
+  isMigratorError,
+  type MigratorErrorCode,
+  type PlanPreview,
+  ResumableMigrator,
+  type Source,
+} from 'resumable-migrator';
+import { MemoryCheckpointStore, MemoryDatabase, type MemorySource } from 'resumable-migrator/memory';
 import { CrashPoints } from 'resumable-migrator/testing';
 import { rejection, someRows, World } from './world.ts';
 
@@ -10,6 +16,11 @@ async function refusal(call: Promise<unknown>, code: MigratorErrorCode): Promise
   expect(error.code).toBe(code);
   expect(error.help).not.toBe('');
   return error.message;
+}
+
+/** A source that tells its name before it is described, and is described so. */
+function told(source: MemorySource, name: string | undefined, describe: Source['describe']): Source {
+  return Object.assign(source, { name, describe });
 }
 
 test('rows that came behind the end of the plan get new checkpoints in the next run', async () => {
@@ -181,6 +192,51 @@ test('plan() and status() change nothing, before, amid and after a copy', async 
     newRange: { lower: null, upper: ['29'] },
   });
   expect(previews[2]).toMatchObject({ newRange: null, progress: { percent: 100, next: null } });
+});
+
+test('status() and reset() ask a source nothing that tells its name beforehand', async () => {
+  const world = new World({ rows: 25, mode: 'upsert' });
+  await world.migrator().run();
+  const status = await world.migrator().status();
+  expect(status).toMatchObject({ rows: 25, migration: 'memory' });
+  const asked = (name?: string): ResumableMigrator<Record<string, unknown>, Record<string, unknown>> => {
+    const source = told(world.source(), name, () => Promise.reject(new Error('gone')));
+    return new ResumableMigrator({ source, sink: world.sink(), retry: { retries: 0 } });
+  };
+  await expect(asked().status()).rejects.toThrow('gone');
+  expect(await asked('memory').status()).toEqual(status);
+  await asked('memory').reset();
+  expect((await world.migrator().status()).rows).toBe(0);
+});
+
+test.each([true, false])(
+  'a source that cannot be described is the error of a run (its name is known: %s)',
+  async (known) => {
+    const world = new World({ rows: 5, mode: 'upsert' });
+    const name = known ? 'memory' : undefined;
+    const source = told(world.source(), name, () => Promise.reject(new Error('no such table')));
+    const sink = world.sink();
+    sink.checkpoints.readPlan = () => Promise.reject(new Error('no such store'));
+    const run = new ResumableMigrator({ source, sink, retry: { retries: 0 } }).run();
+    await expect(run).rejects.toThrow('no such table');
+    // Nobody waits for the other answer any more, and nothing is left that could end the process.
+    await new Promise((resolve) => setImmediate(resolve));
+  },
+);
+
+test('a stored plan is found under another name than the source tells beforehand', async () => {
+  const world = new World({ rows: 25, mode: 'insert' });
+  await world.migrator().run({ budget: { batches: 1 } });
+  const source = world.source();
+  const description = await source.describe();
+  const run = new ResumableMigrator({
+    source: told(source, 'a former name', () => Promise.resolve(description)),
+    sink: world.sink(),
+    checkpointSize: 10,
+    batchSize: 4,
+  }).run();
+  expect(await run).toMatchObject({ migration: 'memory', status: 'completed', rows: 21 });
+  expect(world.differences()).toEqual({});
 });
 
 test('reset() forgets the checkpoints of this migration alone, and leaves the rows', async () => {

@@ -61,7 +61,7 @@ test('a run that finds 9,999 of 10,000 checkpoints done asks no more before its 
   );
   // Two claims of four may be under way by then, or three.
   expect(Math.abs(many.requests - few.requests)).toBeLessThanOrEqual(3);
-  expect(many.requests).toBeLessThan(16);
+  expect(many.requests).toBeLessThan(13);
   expect(
     await world.d1(`SELECT count(*) AS n FROM migration_checkpoints WHERE status <> 'completed'`),
   ).toEqual([{ n: 0 }]);

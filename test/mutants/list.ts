@@ -251,6 +251,20 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/engine/batch-limit.test.ts'],
   },
   {
+    removes: 'full batches where a budget counts them',
+    file: 'src/engine/run.ts',
+    find: 'this.#budget.batches === undefined',
+    replace: 'true',
+    tests: ['test/engine/batch-limit.test.ts'],
+  },
+  {
+    removes: 'the growth of the first batches',
+    file: 'src/engine/copying/batch-limit.ts',
+    find: 'this.#first *= 2;',
+    replace: '',
+    tests: ['test/engine/batch-limit.test.ts'],
+  },
+  {
     removes: 'the limit of a JSON text (bytes of rows)',
     file: 'src/d1/json-writer.ts',
     find: 'Math.min(bytes.length, this.#limit + headroom + this.#escapes) - longestFrame',

@@ -48,14 +48,26 @@ function createTable(table: RawBuilder<unknown>): RawBuilder<unknown> {
 )`;
 }
 
-/** Makes the table where it is missing, and adds what an older one lacks. */
+/** Makes the table where it is missing, and adds what an older one lacks. One request where there is nothing to add. */
 export async function makeTable(
   { connection, name, table }: CheckpointTable,
   context?: CallContext,
 ): Promise<void> {
-  await connection.changes(createTable(table), context);
-  const columns = await connection.rows(sql`SELECT name FROM pragma_table_info(${name})`, context);
-  const present = new Set(columns.map((row) => row['name']));
+  const index = (suffix: string): RawBuilder<unknown> => sql.id(`${name}_${suffix}`);
+  const indexes = [
+    sql`CREATE UNIQUE INDEX IF NOT EXISTS ${index('seq')} ON ${table} (table_name, seq)`,
+    sql`CREATE INDEX IF NOT EXISTS ${index('status')} ON ${table} (table_name, status, seq)`,
+  ];
+  const columns = sql`SELECT name FROM pragma_table_info(${name})`;
+  const results = await connection
+    .batch([createTable(table), columns, ...indexes], context)
+    .catch((error: unknown) => {
+      // Of an older table the indexes cannot be made yet.
+      if (isMigratorError(error) && error.code === 'SINK_COLUMN_MISSING') return null;
+      throw error;
+    });
+  const rows = results ? (results[1]?.results as Row[]) : await connection.rows(columns, context);
+  const present = new Set(rows.map((row) => row['name']));
   for (const [column, type] of Object.entries(addedColumns)) {
     if (present.has(column)) continue;
     await connection.changes(
@@ -63,42 +75,30 @@ export async function makeTable(
       context,
     );
   }
-  const index = (suffix: string): RawBuilder<unknown> => sql.id(`${name}_${suffix}`);
-  await connection.batch(
-    [
-      sql`CREATE UNIQUE INDEX IF NOT EXISTS ${index('seq')} ON ${table} (table_name, seq)`,
-      sql`CREATE INDEX IF NOT EXISTS ${index('status')} ON ${table} (table_name, status, seq)`,
-    ],
-    context,
-  );
+  if (!results) await connection.batch(indexes, context);
 }
 
 /** The plan of a migration; null: there is none. */
 export async function readPlan(
-  { connection, table }: CheckpointTable,
+  place: CheckpointTable,
   migration: string,
   context?: CallContext,
 ): Promise<StoredPlan | null> {
-  const of = sql`FROM ${table} WHERE table_name = ${migration}`;
   try {
-    const [row] = await connection.rows(
-      sql`SELECT count(*) AS checkpoints, max(seq) AS last_seq,
+    const [row] = await reading(place, (table) => {
+      const of = sql`FROM ${table} WHERE table_name = ${migration}`;
+      return place.connection.rows(
+        sql`SELECT count(*) AS checkpoints, max(seq) AS last_seq,
   (SELECT plan ${of} AND seq = 1) AS plan,
   (SELECT CAST(end_id AS TEXT) ${of} ORDER BY seq DESC, end_id DESC LIMIT 1) AS end_id ${of}`,
-      context,
-    );
+        context,
+      );
+    });
     return row ? decodePlan(row) : null;
   } catch (error) {
-    if (!isMigratorError(error)) throw error;
-    if (error.code === 'SINK_TABLE_NOT_FOUND') return null;
-    if (error.code !== 'SINK_COLUMN_MISSING') throw error;
+    if (isMigratorError(error) && error.code === 'SINK_TABLE_NOT_FOUND') return null;
+    throw error;
   }
-  // A table with the guide's columns alone.
-  const [row] = await connection.rows(
-    sql`SELECT count(*) AS checkpoints, CAST(max(end_id) AS TEXT) AS end_id ${of}`,
-    context,
-  );
-  return row ? decodePlan({ ...row, plan: null, last_seq: null }) : null;
 }
 
 function decodePlan(row: Row): StoredPlan | null {
@@ -148,16 +148,16 @@ export async function summarize(
 ): Promise<StoreSummary> {
   const [counts, last, next] = await reading(place, (table) => {
     const of = sql`FROM ${table} WHERE table_name = ${migration}`;
+    // One by one, so that each is found by the index.
+    const firsts = ['pending', 'failed', 'in_progress'].map(
+      (status) => sql`SELECT * FROM (SELECT * ${of} AND status = ${sql.lit(status)} ORDER BY seq LIMIT 1)`,
+    );
     return place.connection.batch(
       [
         sql`SELECT status, count(*) AS checkpoints, sum(records_processed) AS rows,
   sum(coalesce(records_written, records_processed)) AS written, sum(records_rejected) AS rejected ${of} GROUP BY status`,
         sql`SELECT ${checkpointColumns} ${of} AND status = 'completed' ORDER BY seq DESC LIMIT 1`,
-        sql`SELECT ${checkpointColumns} FROM (
-  SELECT * FROM (SELECT * ${of} AND status = 'pending' ORDER BY seq LIMIT 1)
-  UNION ALL SELECT * FROM (SELECT * ${of} AND status = 'failed' ORDER BY seq LIMIT 1)
-  UNION ALL SELECT * FROM (SELECT * ${of} AND status = 'in_progress' ORDER BY seq LIMIT 1)
-) ORDER BY seq LIMIT 1`,
+        sql`SELECT ${checkpointColumns} FROM (${sql.join(firsts, sql` UNION ALL `)}) ORDER BY seq LIMIT 1`,
       ],
       context,
     );
@@ -218,7 +218,7 @@ async function reading<T>(
  */
 function olderTable(table: RawBuilder<unknown>): RawBuilder<unknown> {
   return sql`(SELECT *, row_number() OVER (PARTITION BY table_name ORDER BY start_id) AS seq, NULL AS cursor,
-  0 AS fence_token, NULL AS records_written, 0 AS records_rejected FROM ${table})`;
+  NULL AS plan, 0 AS fence_token, NULL AS records_written, 0 AS records_rejected FROM ${table})`;
 }
 
 /** Puts checkpoints back to where nothing of them is copied. */

@@ -114,6 +114,7 @@ async function copyFrom(
       leaseMs,
     };
     cursor = last;
+    job.batchLimit.filled();
     queue.push({ batch, advance, rejects, end });
   };
 

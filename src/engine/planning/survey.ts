@@ -62,12 +62,16 @@ function isError({ severity }: Finding): boolean {
 /** Reads both sides and collects what cannot work. Writes nothing on either side. */
 export async function survey(options: EngineOptions, context: CallContext): Promise<Survey> {
   const { source, sink, store } = options;
+  const known = options.name ?? source.name;
+  // Both sides at the same time, where that can be; what is wrong with the source is told first.
+  const early = known === undefined ? null : store.readPlan(known, context);
+  early?.catch(() => undefined);
   const description = await source.describe(context);
   const migration = options.name ?? description.name;
   const { key } = description;
   const { transform, validate, onReject } = options;
   // Before the sink's table is looked at: whether it may be made anew depends on it.
-  let stored = await store.readPlan(migration, context);
+  let stored = await (migration === known && early ? early : store.readPlan(migration, context));
   const shape = { ...(await shapeOf(migration, description, transform)), planned: stored !== null };
   const target = await sink.prepare(shape, context);
   const upsert = target.mode === 'upsert';

@@ -17,13 +17,16 @@ export async function readDeclared(
     async (query) => ({ findings: await readFindings(query, table), ...(await readSchema(query, table)) }),
     context,
   );
-  const values = await transactions
-    .run((query) => readConstants(query, constants, table, transactions.rawText), context)
-    // A default that its own column does not take fails at every insert there, and means nothing here.
-    .catch((error: unknown) => {
-      if (isMigratorError(error) && error.code === 'SOURCE_FAILED' && !error.retryable) return null;
-      throw error;
-    });
+  const values =
+    constants.length === 0
+      ? []
+      : await transactions
+          .run((query) => readConstants(query, constants, table, transactions.rawText), context)
+          // A default that its own column does not take fails at every insert there, and means nothing here.
+          .catch((error: unknown) => {
+            if (isMigratorError(error) && error.code === 'SOURCE_FAILED' && !error.retryable) return null;
+            throw error;
+          });
   const columns = schema.columns.map((column) => {
     const at = constants.findIndex((constant) => constant.column === column.name);
     if (at < 0 || !column.default) return column;
@@ -42,7 +45,6 @@ async function readConstants(
   { columns }: TableDescription,
   raw: boolean,
 ): Promise<readonly (string | null)[]> {
-  if (constants.length === 0) return [];
   await ownNamesOnly(query);
   const codecs = constants.map(({ source }) => columns.find((column) => column.source === source)?.codec);
   const values = constants.map(({ expression, type }, index) => {
