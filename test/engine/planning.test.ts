@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import {
   isMigratorError,
   type MigratorErrorCode,
@@ -229,14 +229,18 @@ test('a stored plan is found under another name than the source tells beforehand
   await world.migrator().run({ budget: { batches: 1 } });
   const source = world.source();
   const description = await source.describe();
+  const sink = world.sink();
+  const prepare = vi.spyOn(sink, 'prepare');
   const run = new ResumableMigrator({
     source: told(source, 'a former name', () => Promise.resolve(description)),
-    sink: world.sink(),
+    sink,
     checkpointSize: 10,
     batchSize: 4,
   }).run();
   expect(await run).toMatchObject({ migration: 'memory', status: 'completed', rows: 21 });
   expect(world.differences()).toEqual({});
+  // Before the sink looks at its table, which it may make anew where nothing is planned.
+  expect(prepare.mock.calls.map(([shape]) => shape.planned)).toEqual([true]);
 });
 
 test('reset() forgets the checkpoints of this migration alone, and leaves the rows', async () => {
