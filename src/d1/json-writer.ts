@@ -203,8 +203,8 @@ export class JsonWriter {
       } else if (next + end - start > stop) {
         break;
       } else if (manner === bytesAsDigits) {
-        // A letter, or what may be a negative zero.
-        let refused = source[start] === minus && source[start + 1] === zero ? -1 : 0;
+        // A letter, or a negative zero.
+        let refused = isNegativeZero(source, start, end) ? -1 : 0;
         for (let index = start; index < end; index += 1) {
           const byte = source[index] as number;
           refused |= nine - byte;
@@ -310,4 +310,13 @@ export class JsonWriter {
     if (this.#bytes.length === 0) this.#bytes = this.#pool.take();
     if (needed > this.#bytes.length) this.#bytes = this.#pool.grow(this.#bytes, this.#at, needed);
   }
+}
+
+/** True for `-0`, with whatever zeros; may be true for what has a letter. */
+function isNegativeZero(digits: Uint8Array, start: number, end: number): boolean {
+  if (digits[start] !== minus || digits[start + 1] !== zero) return false;
+  for (let index = start + 2; index < end; index += 1) {
+    if ((digits[index] as number) > zero) return false;
+  }
+  return true;
 }

@@ -1,17 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import {
-  startCloudflareApi,
-  type CloudflareApi,
-  type CloudflareApiOptions,
-} from '../../examples/local/cloudflare-api.ts';
+import type { CloudflareApiOptions } from '../../examples/local/cloudflare-api.ts';
 import { type D1Options, type LocalD1, startD1 } from '../../examples/local/d1.ts';
 import type { LocalPostgres } from '../../examples/local/postgres.ts';
 import type { LocalEnvironment } from '../../examples/local/stack.ts';
+import { type BenchApi, startApi } from './api.ts';
 
 /** An empty D1 behind Cloudflare's API. */
 export interface Target extends AsyncDisposable {
   readonly d1: LocalD1;
-  readonly api: CloudflareApi;
+  readonly api: BenchApi;
   readonly env: LocalEnvironment;
 }
 
@@ -20,14 +17,14 @@ export async function freshTarget(
   postgres: LocalPostgres,
   options: {
     readonly d1?: D1Options;
-    readonly api?: Partial<CloudflareApiOptions>;
+    readonly api?: Partial<Omit<CloudflareApiOptions, 'faults'>>;
   } = {},
 ): Promise<Target> {
   const accountId = randomBytes(16).toString('hex');
   const apiToken = randomBytes(24).toString('hex');
   const d1 = await startD1(options.d1);
   try {
-    const api = await startCloudflareApi({ ...options.api, accountId, apiToken, workerUrl: d1.workerUrl });
+    const api = await startApi({ ...options.api, accountId, apiToken, workerUrl: d1.workerUrl });
     return {
       d1,
       api,

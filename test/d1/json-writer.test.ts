@@ -52,7 +52,7 @@ const digits = fc.oneof(
   fc
     .double({ noNaN: true, noDefaultInfinity: true })
     .map((number) => (Object.is(number, -0) ? '-0' : String(number))),
-  fc.constantFrom('NaN', 'Infinity', '-Infinity', '-0', '0', '-0.5', '1e-7', '0.10'),
+  fc.constantFrom('NaN', 'Infinity', '-Infinity', '-0', '-0.00', '0', '-0.5', '-0.05', '1e-7', '0.10'),
 );
 
 /** Something to write. */
@@ -100,7 +100,7 @@ const anyRowOfBytes = fc.array(fieldValue, { minLength: 1, maxLength: 12 });
 /** True: its bytes can be written as they are, so that nothing else has to be done. */
 function goesThrough({ manner, value: written }: Value): boolean {
   if (written === null || manner === bytesAsString) return true;
-  return manner === bytesAsDigits && /^-?[\d.]+$/.test(written) && !written.startsWith('-0');
+  return manner === bytesAsDigits && /^-?[\d.]+$/.test(written) && !Object.is(Number(written), -0);
 }
 
 function jsonOf(one: Value): string {

@@ -17,5 +17,5 @@ export const fromAfar: Subject = async ({ postgres, table, check }) => {
   const job: SdkJob = { kind: 'copy', table: table.table };
   const { seconds } = await runChild<SdkResult>(sdkChild, target.env, job);
   await check(target.d1, 'this package from afar');
-  return [{ line: 'afar', seconds, requests: target.api.statistics().requests }];
+  return [{ line: 'afar', seconds, requests: await target.api.requests() }];
 };
