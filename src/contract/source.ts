@@ -61,6 +61,11 @@ export interface PageRequest {
   /** Takes rows as {@link onRow} does, from a source that has them as bytes. It may use both, and the order of all is that of the key. */
   readonly onBytes?: ((row: ByteRow) => void) | undefined;
   /**
+   * True: nobody waits for this page, since writes are ready beside those in flight. A source may do what spares the machine and takes
+   * some milliseconds longer.
+   */
+  readonly unhurried?: boolean | undefined;
+  /**
    * The description's. A source that gives one reads no row by another description: it rejects with `SOURCE_CHANGED`
    * where the table is not the one any more that was described.
    */

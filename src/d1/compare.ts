@@ -10,7 +10,7 @@ import type {
 import type { D1Connection, Row } from './connection.ts';
 import type { JsonText } from './json-text.ts';
 import { keyRows, keysOf, keyTexts, keyTuple, tuple } from './values/key-values.ts';
-import { type ColumnForm, jsonRows } from './values/types.ts';
+import { type ColumnForm, identifiers, jsonRows } from './values/types.ts';
 
 /** Keys that one answer may list; where there are more, the next call finds them. */
 const listedKeys = 1_000;
@@ -113,7 +113,7 @@ async function extraKeys(
   inSpan: RawBuilder<unknown>,
   context: CallContext | undefined,
 ): Promise<Key[]> {
-  const key = tuple(shape.key.map(({ name }) => sql.id(name)));
+  const key = tuple(identifiers(shape.key));
   const batchKey = sql.join(shape.key.map((column) => batchValue(shape, batch, column)));
   return keysOf(
     keyForms,
@@ -145,7 +145,7 @@ export async function readKeys(
   limit: number,
   context: CallContext | undefined,
 ): Promise<Key[]> {
-  const names = keyForms.map(({ name }) => sql.id(name));
+  const names = identifiers(keyForms);
   const where = after ? sql`WHERE ${tuple(names)} > ${keyTuple(keyForms, after)}` : sql``;
   return keysOf(
     keyForms,
@@ -162,7 +162,7 @@ export async function deleteKeys(
   keys: readonly Key[],
   context: CallContext | undefined,
 ): Promise<number> {
-  const names = tuple(keyForms.map(({ name }) => sql.id(name)));
+  const names = tuple(identifiers(keyForms));
   return await connection.changes(
     sql`DELETE FROM ${sql.id(table)} WHERE ${names} IN (${keyRows(keyForms, keys)})`,
     context,
@@ -175,7 +175,7 @@ export async function deleteKeys(
  */
 function within({ shape, keyForms }: Place, { lower, upper }: KeyRange): RawBuilder<boolean> | null {
   if (keyForms.length !== shape.key.length || !keyForms.every(({ ordered }) => ordered)) return null;
-  const names = tuple(keyForms.map(({ name }) => sql.id(name)));
+  const names = tuple(identifiers(keyForms));
   const operator = lower?.inclusive ? sql`>=` : sql`>`;
   const start = lower === null ? sql`` : sql`${names} ${operator} ${keyTuple(keyForms, lower.key)} AND `;
   return sql`${start}${names} <= ${keyTuple(keyForms, upper)}`;

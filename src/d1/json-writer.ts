@@ -204,7 +204,8 @@ export class JsonWriter {
         break;
       } else if (manner === bytesAsDigits) {
         // A letter, or a negative zero.
-        let refused = isNegativeZero(source, start, end) ? -1 : 0;
+        let refused =
+          source[start] === minus && source[start + 1] === zero && isZero(source, start, end) ? -1 : 0;
         for (let index = start; index < end; index += 1) {
           const byte = source[index] as number;
           refused |= nine - byte;
@@ -312,11 +313,6 @@ export class JsonWriter {
   }
 }
 
-/** True for `-0`, with whatever zeros; may be true for what has a letter. */
-function isNegativeZero(digits: Uint8Array, start: number, end: number): boolean {
-  if (digits[start] !== minus || digits[start + 1] !== zero) return false;
-  for (let index = start + 2; index < end; index += 1) {
-    if ((digits[index] as number) > zero) return false;
-  }
-  return true;
-}
+/** True where no digit stands for more than zero. */
+const isZero = (digits: Uint8Array, start: number, end: number): boolean =>
+  digits.subarray(start, end).every((byte) => byte <= zero);

@@ -22,7 +22,7 @@ import type { D1Connection } from './connection.ts';
 import type { Ddl } from './schema/ddl.ts';
 import { type D1Batch, D1Encoder, maxRowBytes } from './encoder.ts';
 import type { D1RejectStore } from './checkpoints/rejects.ts';
-import { type ColumnForm, jsonRows, keyFormsOf, valueExpression } from './values/types.ts';
+import { type ColumnForm, identifiers, jsonRows, keyFormsOf, valueExpression } from './values/types.ts';
 
 /** What a {@link D1Target} is made of. */
 export interface D1TargetParts {
@@ -87,7 +87,7 @@ export class D1Target implements SinkTarget<D1Batch> {
     this.finish = after.length > 0 ? (context) => this.#runEach(after, context) : undefined;
     this.columnTypes = parts.forms.map(({ columnType }) => columnType).join();
     this.verifier = upsert && parts.keysAreKnown ? this.#makeVerifier() : undefined;
-    this.#insertInto = sql`INSERT INTO ${sql.id(table)} (${sql.join(shape.columns.map(({ name }) => sql.id(name)))})`;
+    this.#insertInto = sql`INSERT INTO ${sql.id(table)} (${sql.join(identifiers(shape.columns))})`;
     this.#onConflict = upsert ? onConflict(shape) : sql``;
   }
 
@@ -218,7 +218,7 @@ function largeValue(pieces: readonly string[], { large }: ColumnForm): RawBuilde
 
 function onConflict({ columns, key }: RowShape): RawBuilder<unknown> {
   const others = columns.filter(({ name }) => !key.some((column) => column.name === name));
-  const target = sql` ON CONFLICT (${sql.join(key.map(({ name }) => sql.id(name)))}) DO`;
+  const target = sql` ON CONFLICT (${sql.join(identifiers(key))}) DO`;
   if (others.length === 0) return sql`${target} NOTHING`;
   return sql`${target} UPDATE SET ${sql.join(others.map(({ name }) => sql`${sql.id(name)} = excluded.${sql.id(name)}`))}`;
 }

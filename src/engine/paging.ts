@@ -25,7 +25,7 @@ export interface PageReader {
   /** The same, as it stands now; see {@link BatchLimit}. */
   readonly batchLimit?: { readonly pageRows: number } | undefined;
   /** Waited for before each page, where several ranges are read at the same time. */
-  readonly gate?: { run<T>(read: () => Promise<T>): Promise<T> } | undefined;
+  readonly gate?: { run<T>(read: (unhurried: boolean) => Promise<T>): Promise<T> } | undefined;
   readonly retry: RetryPolicy;
   /** Ends waiting and reading. */
   readonly stop: AbortSignal;
@@ -125,8 +125,9 @@ export async function readPage(reader: PageReader, request: () => PageRequest): 
   return await withRetries(
     'read a page',
     async () => {
-      const read = async (): Promise<Page> => await reader.source.readPage(request(), context);
-      return await (reader.gate ? reader.gate.run(read) : read());
+      const read = async (unhurried: boolean): Promise<Page> =>
+        await reader.source.readPage({ ...request(), unhurried }, context);
+      return await (reader.gate ? reader.gate.run(read) : read(false));
     },
     reader.retry,
     context,

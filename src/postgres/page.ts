@@ -4,7 +4,7 @@ import { ChunkMemory, PageRow } from './page-row.ts';
 import type { ByteTaker, RowTaker } from './row-stream.ts';
 import type { PostgresColumn } from './types/types.ts';
 
-type PageLimits = Pick<PageRequest, 'limit' | 'maxBytes' | 'onRow' | 'onBytes'>;
+type PageLimits = Pick<PageRequest, 'limit' | 'maxBytes' | 'onRow' | 'onBytes' | 'unhurried'>;
 
 /** Text that is asked for at a time, where rows may be large: so much more than wanted is handed over at the most, and one row. */
 const portionBytes = 256_000;
@@ -41,6 +41,7 @@ export function travellingColumns({ columns, key }: TableDescription): readonly 
  */
 export class PageTaker implements RowTaker {
   readonly bytes: ByteTaker | undefined;
+  readonly unhurried: boolean;
   readonly #request: PageLimits;
   readonly #convert: readonly { readonly index: number; readonly canonical: (text: string) => string }[];
   /** True: rows are asked for in portions, so that no page grows far beyond its bytes. */
@@ -59,6 +60,7 @@ export class PageTaker implements RowTaker {
   constructor(table: TableDescription, request: PageLimits, seen: SeenRows = nothingSeen()) {
     this.#request = request;
     this.#seen = seen;
+    this.unhurried = request.unhurried === true;
     const { onBytes } = request;
     this.bytes = onBytes && table.isUtf8 ? this.#byteRows(table, onBytes) : undefined;
     this.#convert = travellingColumns(table).flatMap(({ codec: { canonical } }, index) =>

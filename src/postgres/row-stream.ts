@@ -1,7 +1,17 @@
 import { bindMessage } from './bind-message.ts';
 import { type TappedSocket, WireTap, type WireRows } from './wire-tap.ts';
 
-type WireStream = { cork?(): void; uncork?(): void } & Partial<WritableTappedSocket>;
+/**
+ * How long an answer that nobody waits for gathers in the socket: about what a server needs for a page of small rows. Milliseconds.
+ */
+const gatherMs = 16;
+
+type WireStream = {
+  cork?(): void;
+  uncork?(): void;
+  pause?(): unknown;
+  resume?(): unknown;
+} & Partial<WritableTappedSocket>;
 
 interface WritableTappedSocket extends TappedSocket {
   write(bytes: Uint8Array): unknown;
@@ -30,6 +40,8 @@ export interface RowTaker {
   row(values: (string | null)[]): void;
   /** Takes rows as the bytes of the stream instead, where these can be had. */
   readonly bytes?: ByteTaker | undefined;
+  /** True: nobody waits for the rows. */
+  readonly unhurried?: boolean;
   /**
    * How many rows are to be sent before it is asked again; 0: all that there are. Asked once before the first.
    * Null: no more.
@@ -76,6 +88,8 @@ export class RowStream {
   #synced = false;
   #failure: { readonly error: unknown } | null = null;
   #tap: WireTap | null = null;
+  /** The socket in which the answer gathers. */
+  #resting: WireStream | null = null;
   /** Columns come in the server's own form. */
   #isBinary = false;
 
@@ -108,7 +122,23 @@ export class RowStream {
     } finally {
       stream.uncork?.();
     }
+    if (this.#taker.unhurried) this.#gather(stream);
     return null;
+  }
+
+  /**
+   * Reads nothing for a while: the server is done with the page when this process begins, so that they do not take the processor
+   * from each other, nor from whoever writes what was read before. What the socket does not hold waits in the server.
+   */
+  #gather(stream: WireStream): void {
+    stream.pause?.();
+    this.#resting = stream;
+    setTimeout(() => this.#readOn(), gatherMs);
+  }
+
+  #readOn(): void {
+    this.#resting?.resume?.();
+    this.#resting = null;
   }
 
   /** Keeps what the taker throws: inside the socket's event it would end the process. */
@@ -176,6 +206,7 @@ export class RowStream {
   }
 
   #end(): void {
+    this.#readOn();
     const { callback } = this;
     this.callback = undefined;
     if (this.#failure) this.#reject(this.#failure.error);

@@ -1,5 +1,6 @@
+import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { Worker } from 'node:worker_threads';
+import { fileURLToPath } from 'node:url';
 import type { CloudflareApiOptions } from '../../examples/local/cloudflare-api.ts';
 
 /** Cloudflare's API as it is measured. */
@@ -10,22 +11,35 @@ export interface BenchApi {
   stop(): Promise<void>;
 }
 
+const script = fileURLToPath(new URL('./api-child.ts', import.meta.url));
+
 /**
- * Starts the API with a heap of its own. In that of the benchmark, which holds much else, the bodies that pass through would have
- * all of it collected again and again, on one of the two cores that are measured.
+ * Starts the API in a process of its own. In that of the benchmark, which holds much else, the bodies that pass through would have
+ * all of it collected again and again, on one of the two cores that are measured. For the same reason it collects on one thread.
  */
 export async function startApi(options: Omit<CloudflareApiOptions, 'faults'>): Promise<BenchApi> {
-  const thread = new Worker(new URL('./api-thread.ts', import.meta.url), { workerData: options });
-  const [baseUrl] = (await once(thread, 'message')) as [string];
+  const child = fork(script, {
+    env: { PATH: process.env['PATH'], BENCH_API: JSON.stringify(options) },
+    execArgv: ['--single-threaded-gc'],
+  });
+  const ended = once(child, 'exit');
+  const answer = async <Answer>(): Promise<Answer> => {
+    const failed = ended.then(([code]) => {
+      throw new Error(`The API ended with code ${String(code)}.`);
+    });
+    return (await Promise.race([once(child, 'message'), failed]))[0] as Answer;
+  };
+  const baseUrl = await answer<string>();
   return {
     baseUrl,
     async requests() {
-      const answer = once(thread, 'message') as Promise<[number]>;
-      thread.postMessage('requests');
-      return (await answer)[0];
+      const requests = answer<number>();
+      child.send('requests');
+      return await requests;
     },
     async stop() {
-      await thread.terminate();
+      child.kill();
+      await ended;
     },
   };
 }

@@ -1,9 +1,6 @@
 /**
  * `npm run bench`: this package against what the same writes take with nothing around them, and against other ways, in one
  * run on one machine. `--help` says what can be chosen.
- *
- * This process holds Cloudflare's API, and would collect its memory on four threads, beside what is measured on two cores:
- * the script passes `--single-threaded-gc`.
  */
 import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';

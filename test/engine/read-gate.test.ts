@@ -81,6 +81,15 @@ test('nothing is read while two writes wait for a place, until one has ended', a
   expect(begun).toEqual([0]);
 });
 
+test('whoever reads is told that there is no hurry while a write is ready beside those in flight', async () => {
+  const { writes, gate } = gated(4);
+  const told = async (): Promise<boolean> => await gate.run((unhurried) => Promise.resolve(unhurried));
+  writes.activeCount = 4;
+  expect(await told()).toBe(false);
+  writes.pendingCount = 1;
+  expect(await told()).toBe(true);
+});
+
 test('a page that fails makes room as one that is read does', async () => {
   const { gate } = gated(1);
   const failing = Array.from({ length: 5 }, async (_, read) =>

@@ -321,4 +321,18 @@ export const mutants: readonly Mutant[] = [
       '      at += 1;\n    }\n    this.#bytes = source.subarray(start - this.length);\n    this.length = at;',
     tests: ['test/engine/streaming.test.ts'],
   },
+  {
+    removes: 'the reading of an answer that gathered in the socket',
+    file: 'src/postgres/row-stream.ts',
+    find: 'this.#resting?.resume?.();',
+    replace: '',
+    tests: ['test/postgres/row-stream.test.ts'],
+  },
+  {
+    removes: 'the hurry while no write is ready',
+    file: 'src/engine/copying/read-gate.ts',
+    find: 'return await read(this.#writes.pendingCount > 0);',
+    replace: 'return await read(true);',
+    tests: ['test/engine/read-gate.test.ts'],
+  },
 ];

@@ -60,7 +60,7 @@ interface Collected {
 async function collect(
   source: Source<object>,
   upper: string,
-  take: { readonly onRow: boolean; readonly onBytes: boolean },
+  take: { readonly onRow: boolean; readonly onBytes: boolean; readonly unhurried?: boolean },
   limit: number = 1_000,
 ): Promise<Collected> {
   const { keyIndexes } = await source.describe();
@@ -82,7 +82,8 @@ async function collect(
   };
   let lower: PageRequest['lower'] = null;
   for (;;) {
-    const request = { lower, upper: [upper], limit, maxBytes: 1_000_000 };
+    const { unhurried } = take;
+    const request = { lower, upper: [upper], limit, maxBytes: 1_000_000, unhurried };
     const page = await source.readPage({
       ...request,
       ...(take.onRow && { onRow }),
@@ -141,6 +142,8 @@ describe('a row of every type', () => {
     const pages = await collect(source, upper, noWay);
     const rows = await collect(source, upper, { onRow: true, onBytes: false });
     const bytes = await collect(source, upper, { onRow: true, onBytes: true }, 37);
+    const unhurried = await collect(source, upper, { onRow: true, onBytes: true, unhurried: true }, 37);
+    expect(firstDifference(unhurried.all, expected)).toBeNull();
     expect(firstDifference(pages.all, expected)).toBeNull();
     expect(firstDifference(rows.all, expected)).toBeNull();
     expect(firstDifference(bytes.all, expected)).toBeNull();

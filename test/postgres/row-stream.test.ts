@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { PostgresKeysetSource } from 'resumable-migrator/postgres';
 import { RowStream } from '../../src/postgres/row-stream.ts';
 import { World } from '../support/world.ts';
@@ -64,6 +64,67 @@ test('a query that pg gives up in the middle of a row hides the rest of it from 
   expect(Buffer.concat(heard)).toEqual(whole);
   stream.handleReadyForQuery();
   expect(socket.listeners('data')).toEqual([listener]);
+});
+
+describe('the answer to a query whose rows nobody waits for', () => {
+  const nothing = (): void => undefined;
+
+  /** A wire whose socket says what is done with it, and a query on it. */
+  function submitted(unhurried: boolean): {
+    readonly wire: Parameters<RowStream['submit']>[0];
+    readonly stream: RowStream;
+    readonly done: string[];
+    readonly isRead: Promise<void>;
+  } {
+    const done: string[] = [];
+    const { promise: isRead, resolve } = Promise.withResolvers<void>();
+    const socket = Object.assign(new EventEmitter(), {
+      write: nothing,
+      pause: () => void done.push('pause'),
+      resume: () => {
+        done.push('resume');
+        resolve();
+      },
+    });
+    const wire = {
+      stream: socket,
+      parse: nothing,
+      bind: nothing,
+      execute: () => void done.push('execute'),
+      flush: nothing,
+      sync: nothing,
+    };
+    const stream = new RowStream('SELECT', [], {
+      row: nothing,
+      bytes: { isBinary: null, begin: nothing, row: nothing, missed: nothing },
+      unhurried,
+      portion: () => 0,
+    });
+    stream.submit(wire);
+    return { wire, stream, done, isRead };
+  }
+
+  test('gathers in the socket at first, and is read then', async () => {
+    const { done, isRead } = submitted(true);
+    expect(done).toEqual(['execute', 'pause']);
+    await isRead;
+    expect(done).toEqual(['execute', 'pause', 'resume']);
+  });
+
+  test('is read at once where they are waited for', async () => {
+    const { done } = submitted(false);
+    await sleep(50);
+    expect(done).toEqual(['execute']);
+  });
+
+  test('is read on when the query has ended, and nothing happens to the socket later', async () => {
+    const { wire, stream, done } = submitted(true);
+    stream.handleError(new Error('Query read timeout'), wire);
+    await expect(stream.done).rejects.toThrow('Query read timeout');
+    expect(done).toEqual(['execute', 'pause', 'resume']);
+    await sleep(50);
+    expect(done).toEqual(['execute', 'pause', 'resume']);
+  });
 });
 
 test('pg hears of the end of each query, so that nothing of its query_timeout runs on', async () => {

@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { RowShape } from '../../contract/index.ts';
-import { type ColumnForm, keyFormsOf } from '../values/types.ts';
+import { type ColumnForm, identifiers, keyFormsOf } from '../values/types.ts';
 import { primaryKeyOf, type TableOptions } from './table.ts';
 
 /** What a new table gets of the source's schema, as SQL. */
@@ -25,7 +25,7 @@ export function createTableStatement(
     const byDefault = value === undefined ? sql`` : sql` DEFAULT ${sql.raw(value)}`;
     return sql`${sql.id(name)} ${sql.raw(forms[index]?.columnType ?? 'TEXT')}${notNull}${byDefault}${primary}`;
   });
-  if (key.length > 1) definitions.push(sql`PRIMARY KEY (${sql.join(key.map(({ name }) => sql.id(name)))})`);
+  if (key.length > 1) definitions.push(sql`PRIMARY KEY (${sql.join(identifiers(key))})`);
   definitions.push(...constraints.map((constraint) => sql.raw(constraint)));
   const options = [...(strict ? ['STRICT'] : []), ...(withoutRowid ? ['WITHOUT ROWID'] : [])].join(', ');
   return sql`CREATE TABLE IF NOT EXISTS ${sql.id(table)} (${sql.join(definitions)})${sql.raw(options === '' ? '' : ` ${options}`)}`;

@@ -66,3 +66,7 @@ export function jsonRows(json: unknown, columns: RawBuilder<unknown> = sql``): R
 export function keyFormsOf({ columns, key }: RowShape, forms: readonly ColumnForm[]): ColumnForm[] {
   return key.flatMap(({ name }) => forms[columns.findIndex((column) => column.name === name)] ?? []);
 }
+
+/** The names of columns, as they stand in a statement. */
+export const identifiers = (columns: readonly { readonly name: string }[]): RawBuilder<unknown>[] =>
+  columns.map(({ name }) => sql.id(name));

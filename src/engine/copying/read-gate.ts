@@ -27,13 +27,14 @@ export class ReadGate {
     this.#writes = writes;
   }
 
-  async run<T>(read: () => Promise<T>): Promise<T> {
+  /** @param read - told whether there is no hurry: a write is ready beside those in flight. */
+  async run<T>(read: (unhurried: boolean) => Promise<T>): Promise<T> {
     while (this.#reading >= this.#allowed) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
     this.#reading += 1;
     try {
-      return await read();
+      return await read(this.#writes.pendingCount > 0);
     } finally {
       this.#reading -= 1;
       this.wake();
