@@ -314,5 +314,7 @@ export class JsonWriter {
 }
 
 /** True where no digit stands for more than zero. */
-const isZero = (digits: Uint8Array, start: number, end: number): boolean =>
-  digits.subarray(start, end).every((byte) => byte <= zero);
+function isZero(digits: Uint8Array, start: number, end: number): boolean {
+  for (let index = start; index < end; index += 1) if ((digits[index] as number) > zero) return false;
+  return true;
+}

@@ -220,5 +220,5 @@ function onConflict({ columns, key }: RowShape): RawBuilder<unknown> {
   const others = columns.filter(({ name }) => !key.some((column) => column.name === name));
   const target = sql` ON CONFLICT (${sql.join(identifiers(key))}) DO`;
   if (others.length === 0) return sql`${target} NOTHING`;
-  return sql`${target} UPDATE SET ${sql.join(others.map(({ name }) => sql`${sql.id(name)} = excluded.${sql.id(name)}`))}`;
+  return sql`${target} UPDATE SET ${sql.join(identifiers(others).map((name) => sql`${name} = excluded.${name}`))}`;
 }

@@ -178,13 +178,17 @@ export function sameKey(a: Key, b: Key): boolean {
 
 /** How large a row is: by statistics at first, then by every eighth row that was seen, the latest above all. Characters. */
 export class RowSizes {
-  average: number;
+  readonly #estimate: number;
   #rows = 0;
   #sampled = 0;
   #characters = 0;
 
   constructor(estimate: number) {
-    this.average = Math.max(1, estimate);
+    this.#estimate = estimate;
+  }
+
+  get average(): number {
+    return Math.max(1, this.#sampled > 0 ? this.#characters / this.#sampled : this.#estimate);
   }
 
   see(row: TextRow): void {
@@ -213,9 +217,9 @@ export class RowSizes {
   #add(characters: number): void {
     this.#characters += characters;
     this.#sampled += 1;
-    this.average = Math.max(1, this.#characters / this.#sampled);
     if (this.#sampled < 1_000) return;
-    this.#sampled /= 2;
-    this.#characters /= 2;
+    // Whole numbers: a fraction would be an object for every row.
+    this.#sampled >>= 1;
+    this.#characters >>>= 1;
   }
 }
