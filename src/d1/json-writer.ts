@@ -204,8 +204,7 @@ export class JsonWriter {
         break;
       } else if (manner === bytesAsDigits) {
         // A letter, or a negative zero.
-        let refused =
-          source[start] === minus && source[start + 1] === zero && isZero(source, start, end) ? -1 : 0;
+        let refused = source[start] === minus && isZero(source, start, end) ? -1 : 0;
         for (let index = start; index < end; index += 1) {
           const byte = source[index] as number;
           refused |= nine - byte;

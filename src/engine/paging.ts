@@ -220,6 +220,6 @@ export class RowSizes {
     if (this.#sampled < 1_000) return;
     // Whole numbers: a fraction would be an object for every row.
     this.#sampled >>= 1;
-    this.#characters >>>= 1;
+    this.#characters = Math.floor(this.#characters / 2);
   }
 }

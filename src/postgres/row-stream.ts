@@ -127,7 +127,7 @@ export class RowStream {
   }
 
   /**
-   * Reads nothing for a while: the server is done with the page when this process begins, so that they do not take the processor
+   * Reads nothing for a while: a server on the same machine has mostly sent the page when this process begins, so that they do not take the processor
    * from each other, nor from whoever writes what was read before. What the socket does not hold waits in the server.
    */
   #gather(stream: WireStream): void {

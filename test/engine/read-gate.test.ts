@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
+import type { PageRequest } from 'resumable-migrator';
 import { ReadGate } from '../../src/engine/copying/read-gate.ts';
+import { type PageReader, readPage } from '../../src/engine/paging.ts';
 
 /** A gate before reads that end when they are told to, and the writes that it looks at. */
 function gated(concurrency: number): {
@@ -88,6 +90,24 @@ test('whoever reads is told that there is no hurry while a write is ready beside
   expect(await told()).toBe(false);
   writes.pendingCount = 1;
   expect(await told()).toBe(true);
+});
+
+test.each([false, true])('what the gate says of a page, the source is told: %s', async (unhurried) => {
+  const told: unknown[] = [];
+  const reader = {
+    source: {
+      readPage: (request: PageRequest) => {
+        told.push(request.unhurried);
+        return Promise.resolve({ rows: [], done: true });
+      },
+    },
+    gate: { run: async <T>(read: (says: boolean) => Promise<T>): Promise<T> => await read(unhurried) },
+    retry: { retries: 0, baseMs: 1, maxMs: 1 },
+    stop: new AbortController().signal,
+    retried: () => undefined,
+  };
+  await readPage(reader as unknown as PageReader, () => ({ lower: null, upper: ['1'], limit: 1 }));
+  expect(told).toEqual([unhurried]);
 });
 
 test('a page that fails makes room as one that is read does', async () => {

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
+import { type AddressInfo, createServer, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { PostgresKeysetSource } from 'resumable-migrator/postgres';
 import { RowStream } from '../../src/postgres/row-stream.ts';
 import { World } from '../support/world.ts';
@@ -125,6 +125,24 @@ describe('the answer to a query whose rows nobody waits for', () => {
     await sleep(50);
     expect(done).toEqual(['execute', 'pause', 'resume']);
   });
+});
+
+test.each([
+  [true, 1],
+  [false, 0],
+])('a page for which unhurried is %s has its answer gather %i times', async (unhurried, times) => {
+  await using source = new PostgresKeysetSource({
+    connectionString: world.stack.env.DATABASE_URL,
+    table: 'plain',
+  });
+  await source.describe();
+  const pause = vi.spyOn(Socket.prototype, 'pause');
+  let rows = 0;
+  const onBytes = (): void => void (rows += 1);
+  await source.readPage({ lower: null, upper: ['500'], limit: 1_000, onBytes, unhurried });
+  expect(pause).toHaveBeenCalledTimes(times);
+  expect(rows).toBe(500);
+  pause.mockRestore();
 });
 
 test('pg hears of the end of each query, so that nothing of its query_timeout runs on', async () => {
