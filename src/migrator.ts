@@ -215,7 +215,7 @@ export class ResumableMigrator<
    * @internal
    */
   async describe(context: CallContext): Promise<GroupMember> {
-    const { describeMember } = await import('./engine/group/group-members.ts');
+    const { describeMember } = await import('./engine/group/group-calls.ts');
     return await this.#retrying('describe', () => describeMember(this.#options, context), context);
   }
 

@@ -100,20 +100,26 @@ export class SqliteCheckpointStore implements CheckpointStore {
     });
   }
 
-  claim(migration: string, { owner, leaseMs }: ClaimRequest, context?: CallContext): Promise<ClaimOutcome> {
+  claim(
+    migration: string,
+    { owner, leaseMs, most = 1 }: ClaimRequest,
+    context?: CallContext,
+  ): Promise<ClaimOutcome> {
     return this.#write<ClaimOutcome>(context, () => {
-      const [claimed] = this.database.rows(
+      const claimed = this.database.rows(
         `UPDATE migration_checkpoints SET status = 'in_progress', owner = ?, fence_token = fence_token + 1,
            lease_until = ${now} + ?, error_message = NULL
-         WHERE id = (SELECT id FROM migration_checkpoints WHERE table_name = ? AND status <> 'completed' AND (status = 'pending'
-           OR status = 'failed' AND owner IS NOT ? OR status = 'in_progress' AND lease_until <= ${now}) ORDER BY seq LIMIT 1)
+         WHERE id IN (SELECT id FROM migration_checkpoints WHERE table_name = ? AND status <> 'completed' AND (status = 'pending'
+           OR status = 'failed' AND owner IS NOT ? OR status = 'in_progress' AND lease_until <= ${now}) ORDER BY seq LIMIT ?)
          RETURNING *`,
         owner,
         leaseMs,
         migration,
         owner,
+        most,
       );
-      if (claimed) return { kind: 'claimed', checkpoint: checkpointOf(claimed) };
+      const [checkpoint, ...more] = claimed.map(checkpointOf).toSorted((a, b) => a.seq - b.seq);
+      if (checkpoint) return { kind: 'claimed', checkpoint, more };
       const [others] = this.database.rows(
         `SELECT min(lease_until) - ${now} AS wait FROM migration_checkpoints WHERE table_name = ? AND status = 'in_progress'`,
         migration,

@@ -66,20 +66,22 @@ export interface AppendRequest {
   readonly ranges: readonly KeyRange[];
 }
 
-/** Asks for a checkpoint to work on. */
+/** Asks for checkpoints to work on. */
 export interface ClaimRequest {
   /** Names the run. What a run failed at, it does not claim again. */
   readonly owner: string;
   readonly leaseMs: number;
+  /** How many to take at the most, default 1. A store may take fewer, but one where one is free. */
+  readonly most?: number | undefined;
 }
 
 /**
- * - `claimed`: it is the caller's until its lease ends
+ * - `claimed`: it is the caller's until its lease ends; with `most`, so are those that were taken with it, in the order of `seq`
  * - `busy`: others hold what is left; the first of their leases ends in `waitMs`
  * - `none`: nothing is left that this run may work on
  */
 export type ClaimOutcome =
-  | { readonly kind: 'claimed'; readonly checkpoint: Checkpoint }
+  | { readonly kind: 'claimed'; readonly checkpoint: Checkpoint; readonly more?: readonly Checkpoint[] }
   | { readonly kind: 'busy'; readonly waitMs: number }
   | { readonly kind: 'none' };
 
@@ -148,7 +150,7 @@ export interface CheckpointStore {
   append(migration: string, request: AppendRequest, context?: CallContext): Promise<boolean>;
   /** Gives settings to checkpoints that have none. False: they have some by now, or are not a whole plan. */
   adopt(migration: string, settings: PlanSettings, context?: CallContext): Promise<boolean>;
-  /** Takes the first checkpoint that is free, with a new fence token. */
+  /** Takes the first checkpoints that are free, each with a new fence token. */
   claim(migration: string, request: ClaimRequest, context?: CallContext): Promise<ClaimOutcome>;
   /** Lengthens a lease. False: it is lost. */
   renew(lease: Lease, leaseMs: number, context?: CallContext): Promise<boolean>;

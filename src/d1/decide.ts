@@ -29,7 +29,7 @@ export async function decideTarget(
   const hasFloats = (await formsOf(shape, store, 'all')).some(({ columnType }) => columnType === 'REAL');
   if (tableOptions.strict || tableOptions.withoutRowid)
     (await import('./schema/ddl.ts')).checkTableOptions(tableOptions, shape, store);
-  const floats = hasFloats ? await import('./values/floats.ts') : null;
+  const floats = hasFloats ? await import('./values/value-decoders.ts') : null;
   const [present, atomic, reading] = await Promise.all([
     isReserved(table) ? null : describeTable(connection, table, context),
     isAtomic(connection, context),

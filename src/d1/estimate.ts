@@ -3,8 +3,7 @@ import { isMigratorError } from '../errors.ts';
 import { D1Encoder, maxBatchBytes, utf8Bytes } from './encoder.ts';
 import type { D1Connection } from './connection.ts';
 import type { Ddl } from './schema/ddl.ts';
-import { isRowId } from './schema/new-table.ts';
-import type { ColumnForm } from './values/types.ts';
+import { type ColumnForm, isRowId } from './values/types.ts';
 
 /** What decides how much a copy into a D1 table takes. */
 export interface EstimateFacts {
@@ -49,7 +48,7 @@ export function estimateCopy(facts: EstimateFacts, workload: Workload): SinkEsti
   const { rows, checkpoints, newCheckpoints } = workload;
   const row = averageRow(facts, workload);
   const batches = batchesOf(workload, row.sentBytes);
-  const requests = fixedRequests(facts, workload) + checkpoints + batches * (facts.oneRequest ? 1 : 2);
+  const requests = fixedRequests(facts, workload) + claimsOf(workload) + batches * (facts.oneRequest ? 1 : 2);
   const rowsWritten =
     rows * (1 + indexesOf(facts)) +
     newCheckpoints * checkpointRows.planned +
@@ -95,18 +94,21 @@ function roomFindings(table: string, bytes: number): Finding[] {
 }
 
 /** What a run asks besides claims and batches, in the order in which it asks. */
-function fixedRequests(
-  { forms, ddl, connection }: EstimateFacts,
-  { checkpoints, newCheckpoints, concurrency }: Workload,
-): number {
+function fixedRequests({ forms, ddl, connection }: EstimateFacts, { newCheckpoints }: Workload): number {
   const hasFloats = forms.some(({ columnType }) => columnType === 'REAL');
   const missing = ddl.create !== null;
   // The table's columns (and its indexes), whether batches are atomic, how floats are read, the stored plan.
   const prepare = (missing ? 1 : 2) + (connection.overRest ? 1 : 0) + (hasFloats ? 1 : 0) + 1;
   // The checkpoint table, its columns and its indexes; the table; the plan, in portions; progress before and after.
   const plan = 3 + (missing ? 1 : 0) + Math.ceil(newCheckpoints / 500) + 2;
-  // A claim that finds nothing asks once more, for what others hold: one by each worker at the end.
-  return prepare + plan + 2 * Math.min(concurrency, checkpoints + 1);
+  // A claim that finds nothing asks once more, for what others hold; and both again once the last one is copied.
+  return prepare + plan + 4;
+}
+
+/** One claim brings all that there is room for, then as many bring one, and each of the others about two. */
+function claimsOf({ checkpoints, concurrency }: Workload): number {
+  const rest = Math.max(0, checkpoints - concurrency);
+  return 1 + Math.min(concurrency, rest) + Math.ceil(Math.max(0, rest - concurrency) / 2);
 }
 
 /** Batches end with their checkpoint, so the last one of each is not full. */

@@ -115,7 +115,7 @@ export class D1Target implements SinkTarget<D1Batch> {
   async create(context?: CallContext): Promise<void> {
     const { drop, create, before } = this.#parts.ddl;
     if (!this.#exists && drop !== null) {
-      const { replaceTable } = await import('./schema/replace.ts');
+      const { replaceTable } = await import('./schema/ddl.ts');
       await replaceTable(this, this.#parts, this.#store, context);
     } else await this.#runEach([...(this.#exists || create === null ? [] : [create]), ...before], context);
     this.#exists = true;

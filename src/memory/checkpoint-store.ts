@@ -78,20 +78,25 @@ export class MemoryCheckpointStore implements CheckpointStore {
     });
   }
 
-  claim(migration: string, { owner, leaseMs }: ClaimRequest, context?: CallContext): Promise<ClaimOutcome> {
+  claim(
+    migration: string,
+    { owner, leaseMs, most = 1 }: ClaimRequest,
+    context?: CallContext,
+  ): Promise<ClaimOutcome> {
     return answer<ClaimOutcome>(context, () => {
       const now = this.database.now();
-      const free = this.#of(migration).find(
+      const free = this.#of(migration).filter(
         (checkpoint) =>
           checkpoint.status === 'pending' ||
           (checkpoint.status === 'failed' && checkpoint.owner !== owner) ||
           (checkpoint.status === 'in_progress' && checkpoint.leaseUntil <= now),
       );
-      if (free) {
-        Object.assign(free, { status: 'in_progress', owner, leaseUntil: now + leaseMs, errorMessage: null });
-        free.fenceToken += 1;
-        return { kind: 'claimed', checkpoint: snapshot(free) };
-      }
+      const [checkpoint, ...more] = free.slice(0, most).map((taken) => {
+        Object.assign(taken, { status: 'in_progress', owner, leaseUntil: now + leaseMs, errorMessage: null });
+        taken.fenceToken += 1;
+        return snapshot(taken);
+      });
+      if (checkpoint) return { kind: 'claimed', checkpoint, more };
       const held = this.#of(migration).filter(({ status }) => status === 'in_progress');
       if (held.length === 0) return { kind: 'none' };
       return { kind: 'busy', waitMs: Math.min(...held.map(({ leaseUntil }) => leaseUntil)) - now };

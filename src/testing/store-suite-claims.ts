@@ -5,14 +5,10 @@ import type { CheckpointStoreFixture, StoreTest } from './store-fixture.ts';
 
 const m = 'claims';
 
-/** Short enough to wait for, long enough to be held through a few calls. */
-const shortLeaseMs = 300;
-
-/** The part of the suite that is about who may write: claims, fence tokens and leases. */
+/** The part of the suite that is about who may write: claims and fence tokens. */
 export function storeClaimTests(check: StoreTest): void {
   claimTests(check);
   fenceTests(check);
-  leaseTests(check);
 }
 
 function claimTests(check: StoreTest): void {
@@ -36,6 +32,44 @@ function claimTests(check: StoreTest): void {
       `waitMs is ${busy.waitMs} under a lease of ${longLeaseMs} ms`,
     );
   });
+
+  check(
+    'a claim of several takes the first that are free, and no more than it asks for',
+    async ({ store }) => {
+      await planOf(store, m, 6);
+      // The first is free for another reason than the rest.
+      const failed = await claimOne(store, m, 'other');
+      await store.release(leaseOf(m, failed), { status: 'failed', errorMessage: 'no' });
+      const claim = async (most: number): Promise<readonly Checkpoint[]> => {
+        const claimed = await store.claim(m, { owner: 'owner', leaseMs: longLeaseMs, most });
+        return claimed.kind === 'claimed' ? [claimed.checkpoint, ...(claimed.more ?? [])] : [];
+      };
+      const seen = new Set<number>();
+      let next = 1;
+      for (const most of [1, 3, 5]) {
+        const claimed = await claim(most);
+        // A store may take fewer, but not none.
+        ok(
+          claimed.length > 0 && claimed.length <= most,
+          `${claimed.length} were claimed of ${most} at the most`,
+        );
+        for (const checkpoint of claimed) {
+          equal(checkpoint.seq, next, 'the order of what was claimed');
+          equal(await store.read(m, checkpoint.id), checkpoint, 'the stored checkpoint after its claim');
+          equal(checkpoint.status, 'in_progress', 'the status of a claimed checkpoint');
+          ok(!seen.has(checkpoint.id), `checkpoint ${checkpoint.seq} was claimed twice`);
+          seen.add(checkpoint.id);
+          next += 1;
+        }
+      }
+      const stored = await store.list(m, { status: 'in_progress' });
+      equal(
+        stored.map(({ seq }) => seq),
+        Array.from({ length: next - 1 }, (_, index) => index + 1),
+        'what is in progress: nothing that no claim told of',
+      );
+    },
+  );
 
   check('claims at the same time never give one checkpoint to two owners', async ({ store }) => {
     await planOf(store, m, 5);
@@ -231,84 +265,12 @@ function fenceTests(check: StoreTest): void {
   });
 }
 
-function leaseTests(check: StoreTest): void {
-  check('a lease that ends is taken over, and its former owner writes nothing more', async (fixture) => {
-    const { store } = fixture;
-    await planOf(store, m, 1);
-    const dead = await claimOne(store, m, 'dead', shortLeaseMs);
-    await store.advance(advanceOf(m, dead, ['4'], { leaseMs: shortLeaseMs }));
-    const taken = await takeOver(fixture);
-    equal(
-      [taken.id, taken.cursor, taken.recordsProcessed],
-      [dead.id, ['4'], 3],
-      'the checkpoint that was taken over',
-    );
-    ok(taken.fenceToken !== dead.fenceToken, 'the fence token is the same after a takeover');
-    await changesNothing(store, m, () => refused(store, { ...dead, cursor: ['4'] }), 'the former owner');
-    const next = advanceOf(m, taken, ['8']);
-    equal(await store.advance(next), 'committed', 'advance() of the new owner');
-  });
-
-  check('renewing a lease keeps others away', async (fixture) => {
-    const { store } = fixture;
-    await planOf(store, m, 1);
-    const checkpoint = await claimOne(store, m, 'owner', shortLeaseMs);
-    equal(await store.renew(leaseOf(m, checkpoint), longLeaseMs), true, 'renew()');
-    await pass(fixture, shortLeaseMs * 2);
-    const other = await store.claim(m, { owner: 'other', leaseMs: longLeaseMs });
-    equal(other.kind, 'busy', 'claim() of another owner under a renewed lease');
-    equal(
-      (await store.read(m, checkpoint.id))?.fenceToken,
-      checkpoint.fenceToken,
-      'the fence token after renew()',
-    );
-  });
-
-  check('an advance renews the lease', async (fixture) => {
-    const { store } = fixture;
-    await planOf(store, m, 1);
-    const checkpoint = await claimOne(store, m, 'owner', shortLeaseMs);
-    await store.advance(advanceOf(m, checkpoint, ['4'], { leaseMs: longLeaseMs }));
-    await pass(fixture, shortLeaseMs * 2);
-    const other = await store.claim(m, { owner: 'other', leaseMs: longLeaseMs });
-    equal(other.kind, 'busy', 'claim() of another owner after an advance');
-  });
-
-  check('of claims that find an ended lease at the same time exactly one gets it', async (fixture) => {
-    const { store } = fixture;
-    await planOf(store, m, 1);
-    await claimOne(store, m, 'dead', shortLeaseMs);
-    await pass(fixture, shortLeaseMs * 4);
-    const claims = await Promise.all(
-      ['a', 'b', 'c', 'd'].map((owner) => store.claim(m, { owner, leaseMs: longLeaseMs })),
-    );
-    const kinds = claims.map(({ kind }) => kind).toSorted();
-    equal(kinds, ['busy', 'busy', 'busy', 'claimed'], 'four claims of one ended lease');
-  });
-}
-
 /** Every write of a worker that has no right to the checkpoint any more is refused. */
-async function refused(store: CheckpointStoreFixture['store'], checkpoint: Checkpoint): Promise<void> {
+export async function refused(store: CheckpointStoreFixture['store'], checkpoint: Checkpoint): Promise<void> {
   const lease = leaseOf(m, checkpoint);
   equal(await store.advance(advanceOf(m, checkpoint, ['8'])), 'stale', 'advance()');
   equal(await store.renew(lease, longLeaseMs), false, 'renew()');
   equal(await store.release(lease, { status: 'pending' }), false, 'release() as pending');
   equal(await store.release(lease, { status: 'completed' }), false, 'release() as completed');
   equal(await store.release(lease, { status: 'failed', errorMessage: 'late' }), false, 'release() as failed');
-}
-
-/** Claims until the lease of the one checkpoint has ended; a store's clock may be coarse. */
-async function takeOver(fixture: CheckpointStoreFixture): Promise<Checkpoint> {
-  for (let attempt = 0; attempt < 40; attempt += 1) {
-    const claim = await fixture.store.claim(m, { owner: 'heir', leaseMs: longLeaseMs });
-    if (claim.kind === 'claimed') return claim.checkpoint;
-    equal(claim.kind, 'busy', 'claim() while the lease of another runs');
-    await pass(fixture, shortLeaseMs / 2);
-  }
-  throw new Error(`a lease of ${shortLeaseMs} ms did not end`);
-}
-
-async function pass(fixture: CheckpointStoreFixture, milliseconds: number): Promise<void> {
-  if (fixture.passTime) return await fixture.passTime(milliseconds);
-  await new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

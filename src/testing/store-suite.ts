@@ -12,6 +12,7 @@ import {
   storedOf,
 } from './plans.ts';
 import { storeClaimTests } from './store-suite-claims.ts';
+import { storeLeaseTests } from './store-suite-leases.ts';
 import { storeContentTests } from './store-suite-content.ts';
 import type { CheckpointStoreFixture, StoreTest } from './store-fixture.ts';
 import { type TestFunction, withFixture } from './suite.ts';
@@ -47,6 +48,7 @@ export function checkpointStoreSuite({ test, create }: CheckpointStoreSuiteOptio
   const check = withFixture(test, prepared);
   planTests(check, withFixture(test, create));
   storeClaimTests(check);
+  storeLeaseTests(check);
   storeContentTests(check);
   migrationTests(check);
 }

@@ -6,10 +6,11 @@ import {
   type RowTransform,
   type TextRow,
 } from 'resumable-migrator';
-import type { MemorySink, MemorySource } from 'resumable-migrator/memory';
+import type { MemorySource } from 'resumable-migrator/memory';
 import { CrashPoints } from 'resumable-migrator/testing';
 import { byteRowOf } from '../support/byte-row.ts';
 import { Random } from '../support/random.ts';
+import { heldWrites, settled } from './held-writes.ts';
 import { rejection, World, type WorldOptions } from './world.ts';
 
 const seed = Number(process.env['TEST_SEED'] ?? Date.now() % 2 ** 31);
@@ -191,30 +192,6 @@ describe('a page without rows', () => {
   });
 });
 
-/** A sink whose batches wait until they are let go. */
-function held(world: World): { readonly sink: MemorySink; readonly waiting: () => number; open(): void } {
-  const sink = world.sink();
-  const gate = Promise.withResolvers<void>();
-  let waiting = 0;
-  const prepare = sink.prepare.bind(sink);
-  sink.prepare = async (...args) => {
-    const target = await prepare(...args);
-    const commit = target.commit.bind(target);
-    target.commit = async (...call) => {
-      waiting += 1;
-      await gate.promise;
-      return await commit(...call);
-    };
-    return target;
-  };
-  return { sink, waiting: () => waiting, open: () => gate.resolve() };
-}
-
-/** Waits until everything that can happen has happened: nothing here waits for anything but the event loop. */
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 500; turn += 1) await new Promise((resolve) => setImmediate(resolve));
-}
-
 describe('a sink that does not answer', () => {
   const transform: RowTransform = { version: '1', map: (row) => row };
   const [batchSize, pageSize] = [4, 7];
@@ -245,7 +222,7 @@ describe('a sink that does not answer', () => {
         return source;
       };
     }
-    const { sink, waiting, open } = held(world);
+    const { sink, waiting, open } = heldWrites(world);
     const migrator = world.migrator({ checkpointSize: 100, batchSize, pageSize, ...tuning }, undefined, sink);
     const run = migrator.run();
     await settled();
@@ -277,63 +254,6 @@ describe('a batch that fails for good', () => {
       status: 'completed',
       rows: 36,
     });
-    expect(world.differences()).toEqual({});
-  });
-});
-
-describe('claims', () => {
-  const claims = (faults: CrashPoints): number =>
-    faults.effects.filter((effect) => effect === 'store.claim').length;
-
-  test('are no more than one too many where fewer checkpoints are left than may be copied at a time', async () => {
-    for (const left of [1, 2, 3]) {
-      const world = new World({ rows: 50, mode: 'insert' });
-      await world.migrator().run({ budget: { rows: 50 - left * 10 } });
-      expect(world.database.checkpoints.filter(({ status }) => status !== 'completed')).toHaveLength(left);
-      const faults = new CrashPoints();
-      const { sink, waiting, open } = held(world);
-      const run = world.migrator({ concurrency: 4 }, faults, sink).run();
-      await settled();
-      expect(waiting()).toBe(left);
-      expect(claims(faults)).toBeGreaterThanOrEqual(left);
-      expect(claims(faults)).toBeLessThanOrEqual(left + 1);
-      open();
-      expect(await run).toMatchObject({ status: 'completed' });
-      expect(world.differences()).toEqual({});
-    }
-  });
-
-  test('are made several at a time where enough is left', async () => {
-    const world = new World({ rows: 200, mode: 'insert' });
-    const faults = new CrashPoints();
-    // No claim is answered: so many were sent without waiting for each other.
-    const freeze = faults.freezeAt({ effect: 'store.claim', nth: 4 }, 'before');
-    const run = world.migrator({ concurrency: 4 }, faults).run();
-    await freeze.reached;
-    expect(claims(faults)).toBe(4);
-    freeze.thaw();
-    expect(await run).toMatchObject({ status: 'completed' });
-    expect(world.differences()).toEqual({});
-  });
-
-  test.each([
-    [1, 1],
-    [2, 4],
-    [4, 8],
-  ])('with concurrency %i hold up to %i checkpoints', async (concurrency, most) => {
-    const world = new World({ rows: 300, mode: 'insert' });
-    const migrator = world.migrator({ concurrency, checkpointSize: 10 });
-    let now = 0;
-    let highest = 0;
-    migrator.on('checkpoint:claimed', () => {
-      now += 1;
-      const stored = world.database.checkpoints.filter(({ status }) => status === 'in_progress').length;
-      highest = Math.max(highest, now, stored);
-    });
-    migrator.on('checkpoint:completed', () => (now -= 1));
-    expect(await migrator.run()).toMatchObject({ status: 'completed' });
-    expect(highest).toBeLessThanOrEqual(most);
-    expect(highest).toBeGreaterThanOrEqual(concurrency);
     expect(world.differences()).toEqual({});
   });
 });

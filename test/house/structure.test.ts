@@ -1,6 +1,7 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, normalize, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { mutants } from '../mutants/list.ts';
 
 const root = new URL('../../', import.meta.url).pathname;
 const sourceFiles = filesBelow(join(root, 'src')).filter((file) => file.endsWith('.ts'));
@@ -138,6 +139,14 @@ describe('the rooms', () => {
       .map((file) => ({ file: relative(root, file), lines: readFileSync(file, 'utf8').split('\n').length }))
       .filter(({ lines }) => lines > 350);
     expect(long).toEqual([]);
+  });
+
+  test('every mutant finds the safeguard that it takes away, once', () => {
+    const lost = mutants.filter(({ file, find }) => {
+      const path = join(root, file);
+      return !existsSync(path) || readFileSync(path, 'utf8').split(find).length !== 2;
+    });
+    expect(lost.map(({ removes }) => removes)).toEqual([]);
   });
 
   test('a folder is a subpath export, and has a test of its own', () => {

@@ -1,5 +1,13 @@
 import { type RawBuilder, sql } from 'kysely';
-import type { Advance, Checkpoint, CheckpointStatus, Key, KeyRange, Lease } from '../../contract/index.ts';
+import type {
+  Advance,
+  Checkpoint,
+  CheckpointStatus,
+  ClaimRequest,
+  Key,
+  KeyRange,
+  Lease,
+} from '../../contract/index.ts';
 import type { Row } from '../connection.ts';
 
 /** The database's own clock, in milliseconds: a client's clock decides nothing. */
@@ -42,28 +50,28 @@ export function advanceStatement(table: RawBuilder<unknown>, advance: Advance): 
 }
 
 /**
- * Claims the first checkpoint that is free: pending, failed in another run, or held by a lease that ended. Each of the
+ * Claims the first checkpoints that are free: pending, failed in another run, or held by a lease that ended. Each of the
  * three is one step in the index on (table_name, status, seq), however many checkpoints are done.
  */
 export function claimStatement(
   table: RawBuilder<unknown>,
   migration: string,
-  owner: string,
-  leaseMs: number,
+  { owner, leaseMs, most = 1 }: ClaimRequest,
 ): RawBuilder<Row> {
+  const limit = sql`ORDER BY seq LIMIT ${integer(most)}`;
   const first = (condition: RawBuilder<unknown>): RawBuilder<unknown> =>
-    sql`SELECT * FROM (SELECT id, seq FROM ${table} WHERE table_name = ${migration} AND ${condition} ORDER BY seq LIMIT 1)`;
+    sql`SELECT * FROM (SELECT id, seq FROM ${table} WHERE table_name = ${migration} AND ${condition} ${limit})`;
   return sql`UPDATE ${table} SET status = 'in_progress', owner = ${owner}, fence_token = fence_token + 1,
   lease_until = ${now} + ${integer(leaseMs)}, error_message = NULL,
   records_processed = CASE WHEN cursor IS NULL THEN 0 ELSE records_processed END,
   records_written = CASE WHEN cursor IS NULL THEN NULL ELSE records_written END,
   records_rejected = CASE WHEN cursor IS NULL THEN 0 ELSE records_rejected END,
   updated_at = CURRENT_TIMESTAMP
-  WHERE id = (SELECT id FROM (
+  WHERE id IN (SELECT id FROM (
     ${first(sql`status = 'pending'`)}
     UNION ALL ${first(sql`status = 'failed' AND owner IS NOT ${owner}`)}
     UNION ALL ${first(sql`status = 'in_progress' AND lease_until <= ${now}`)}
-  ) ORDER BY seq LIMIT 1)
+  ) ${limit})
   RETURNING ${checkpointColumns}`;
 }
 

@@ -95,16 +95,11 @@ export class D1CheckpointStore implements CheckpointStore {
     return await (await aside()).adopt(this.#place, migration, settings, context);
   }
 
-  async claim(
-    migration: string,
-    { owner, leaseMs }: ClaimRequest,
-    context?: CallContext,
-  ): Promise<ClaimOutcome> {
-    const [claimed] = await this.#connection.rows(
-      claimStatement(this.table, migration, owner, leaseMs),
-      context,
-    );
-    if (claimed) return { kind: 'claimed', checkpoint: decodeCheckpoint(claimed) };
+  async claim(migration: string, request: ClaimRequest, context?: CallContext): Promise<ClaimOutcome> {
+    const claimed = await this.#connection.rows(claimStatement(this.table, migration, request), context);
+    // SQLite returns them in the order in which it changed them.
+    const [checkpoint, ...more] = claimed.map(decodeCheckpoint).toSorted((a, b) => a.seq - b.seq);
+    if (checkpoint) return { kind: 'claimed', checkpoint, more };
     const [others] = await this.#connection.rows(
       sql`SELECT count(*) AS held, max(0, min(lease_until) - ${now}) AS wait FROM ${this.table}
   WHERE table_name = ${migration} AND status = 'in_progress'`,

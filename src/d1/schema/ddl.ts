@@ -11,6 +11,9 @@ import { quoteName } from './translate.ts';
 import { declaredFor } from '../values/choose-forms.ts';
 import type { ColumnForm } from '../values/types.ts';
 
+// One module on demand has all that makes tables.
+export { replaceTable } from './replace.ts';
+
 /** The statements that make a target's table and its indexes, in the order in which they run. */
 export interface Ddl {
   /** Drops the table that is there, in one transaction with {@link create}; null: it stays. */

@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { RowShape } from '../../contract/index.ts';
-import { type ColumnForm, identifiers, keyFormsOf } from '../values/types.ts';
+import { type ColumnForm, identifiers, isRowId, keyFormsOf } from '../values/types.ts';
 import { primaryKeyOf, type TableOptions } from './table.ts';
 
 /** What a new table gets of the source's schema, as SQL. */
@@ -40,9 +40,4 @@ export function indexesOfNew(
   const keyForms = keyFormsOf(shape, forms);
   const hasKey = shape.key.length > 0 && keyForms.length === shape.key.length;
   return hasKey && !isRowId(keyForms) && !withoutRowid ? 1 : 0;
-}
-
-/** A single INTEGER PRIMARY KEY is the rowid: it has no index, and no place of its own in the row. */
-export function isRowId(keyForms: readonly ColumnForm[]): boolean {
-  return keyForms.length === 1 && keyForms[0]?.columnType === 'INTEGER';
 }

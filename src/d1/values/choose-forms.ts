@@ -32,7 +32,7 @@ export async function formsOf(
   store: StoreOptions,
   reading: FloatReading,
 ): Promise<ColumnForm[]> {
-  const exactly = reading === 'all' ? unchanged : (await import('./floats.ts')).finiteFloat(reading);
+  const exactly = reading === 'all' ? unchanged : (await import('./value-decoders.ts')).finiteFloat(reading);
   const declared = Object.keys(store).length === 0 ? null : await import('./declared-forms.ts');
   declared?.checkStore(shape, store);
   return shape.columns.map((column) => {

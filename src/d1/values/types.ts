@@ -67,6 +67,11 @@ export function keyFormsOf({ columns, key }: RowShape, forms: readonly ColumnFor
   return key.flatMap(({ name }) => forms[columns.findIndex((column) => column.name === name)] ?? []);
 }
 
+/** A single INTEGER PRIMARY KEY is the rowid: it has no index, and no place of its own in the row. */
+export function isRowId(keyForms: readonly ColumnForm[]): boolean {
+  return keyForms.length === 1 && keyForms[0]?.columnType === 'INTEGER';
+}
+
 /** The names of columns, as they stand in a statement. */
 export const identifiers = (columns: readonly { readonly name: string }[]): RawBuilder<unknown>[] =>
   columns.map(({ name }) => sql.id(name));

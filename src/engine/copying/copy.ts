@@ -1,14 +1,7 @@
-import type {
-  Advance,
-  BatchEnd,
-  Checkpoint,
-  EncodedBatch,
-  Key,
-  Lease,
-  RejectedRow,
-} from '../../contract/index.ts';
+import type { Advance, BatchEnd, EncodedBatch, Key, RejectedRow } from '../../contract/index.ts';
 import { BatchQueue } from '../batch-queue.ts';
 import { type FilledBatch, PlainBatches } from './batches.ts';
+import type { HeldCheckpoint } from './held-checkpoint.ts';
 import type { CopyJob } from './job.ts';
 import { sleep } from '../retry.ts';
 import { complete, type Position, send } from './send.ts';
@@ -54,36 +47,27 @@ class Interrupted extends Error {
  */
 export async function copyCheckpoint(
   job: CopyJob,
-  checkpoint: Checkpoint,
+  held: HeldCheckpoint,
   onCommitted: OnCommitted,
   onRead: () => void,
 ): Promise<CopyEnd> {
-  const lease: Lease = { migration: job.migration, id: checkpoint.id, fenceToken: checkpoint.fenceToken };
-  const heartbeat = startHeartbeat(job, lease);
-  let position: Position = { cursor: checkpoint.cursor, rows: checkpoint.recordsProcessed };
-  try {
-    for (;;) {
-      const committed: OnCommitted = (batch) => {
-        heartbeat.beat();
-        onCommitted(batch);
-      };
-      const end = await copyFrom(job, checkpoint, lease, position, committed, onRead);
-      if (typeof end === 'string') return end;
-      position = end;
-    }
-  } finally {
-    heartbeat.stop();
+  const { cursor, recordsProcessed } = held.checkpoint;
+  let position: Position = { cursor, rows: recordsProcessed };
+  for (;;) {
+    const end = await copyFrom(job, held, position, onCommitted, onRead);
+    if (typeof end === 'string') return end;
+    position = end;
   }
 }
 
 async function copyFrom(
   job: CopyJob,
-  checkpoint: Checkpoint,
-  lease: Lease,
+  held: HeldCheckpoint,
   position: Position,
   onCommitted: OnCommitted,
   onRead: () => void,
 ): Promise<CopyEnd | Position> {
+  const { checkpoint, lease } = held;
   let { cursor, rows: checkpointRows } = position;
   const queue = new BatchQueue(async ({ batch, advance, rejects, end }: Filled) => {
     const milliseconds = await job.inFlight(async () => {
@@ -96,6 +80,7 @@ async function copyFrom(
     const { to, rows, written, complete: isLast } = advance;
     checkpointRows += rows;
     const { bytes } = batch;
+    held.renewed();
     onCommitted({ cursor: to, rows, written, rejects, bytes, end, milliseconds, checkpointRows });
     if (job.batchDelayMs > 0 && !isLast) await sleep(job.batchDelayMs, job.stop).catch(() => undefined);
   });
@@ -142,21 +127,4 @@ async function copyFrom(
     if (stopped) return 'stopped';
     throw failure;
   }
-}
-
-/** Renews the lease while no batch does: a slow read or a slow write must not cost us the checkpoint. */
-function startHeartbeat(job: CopyJob, lease: Lease): { beat(): void; stop(): void } {
-  let last = performance.now();
-  const timer = setInterval(() => {
-    if (performance.now() - last < job.leaseMs / 2) return;
-    last = performance.now();
-    // Best effort: what is lost is noticed by the next write.
-    job.store.renew(lease, job.leaseMs, { signal: job.abort }).catch(() => undefined);
-  }, job.leaseMs / 4);
-  return {
-    beat: () => {
-      last = performance.now();
-    },
-    stop: () => clearInterval(timer),
-  };
 }

@@ -1,12 +1,7 @@
-import type {
-  CallContext,
-  Checkpoint,
-  CheckpointFailure,
-  Lease,
-  MigrationEvents,
-} from '../../contract/index.ts';
+import type { CallContext, CheckpointFailure, MigrationEvents } from '../../contract/index.ts';
 import { isMigratorError, oneLine } from '../../errors.ts';
 import { copyCheckpoint, type OnCommitted } from './copy.ts';
+import { HeldCheckpoint } from './held-checkpoint.ts';
 import type { CopyJob } from './job.ts';
 import type { Planning } from '../planning/planning.ts';
 import { type ProgressMeter, storedError } from '../progress.ts';
@@ -15,6 +10,13 @@ import type { RunControl } from '../run-control.ts';
 
 /** How often a run that waits for others' leases looks again, at the latest. Milliseconds. */
 const longestWaitMs = 2_000;
+
+/**
+ * Checkpoints that are claimed before there is room for them, at the most, and those that are left of them when more are asked
+ * for: one request brings several, and nobody waits for its answer.
+ */
+const mostAhead = 5;
+const leastAhead = 2;
 
 /** Errors after which no other checkpoint could succeed either: the run stops at once. */
 const fatalCodes: ReadonlySet<string> = new Set([
@@ -76,24 +78,37 @@ export class Scheduler {
   readonly #claims = new Set<Promise<void>>();
   readonly #reading = new Set<Promise<void>>();
   readonly #active = new Set<Promise<void>>();
+  /** Claimed, and not begun. */
+  readonly #ahead: HeldCheckpoint[] = [];
+  readonly #started = performance.now();
+  /** Checkpoints that were planned before the first claim. */
+  readonly #counted: number;
   #claimed = 0;
+  /** For how many that have room claims are under way. */
+  #asked = 0;
   #nothing: Nothing | null = null;
 
   constructor(parts: SchedulerParts, tally: Tally) {
     this.#parts = parts;
+    this.#counted = parts.planning.added;
     this.tally = tally;
   }
 
   /** Claims checkpoints and copies several at a time, until nothing is left to claim. */
   async run(): Promise<void> {
     const { planning, meter, control } = this.#parts;
-    const counted = planning.added;
     try {
       while (!control.stopped) {
-        meter.planned(planning.added - counted);
-        if (this.#nothing === null && this.#hasRoom(planning.added - counted)) {
-          track(this.#claims, this.#claim());
-        } else if (this.#nothing === null) {
+        meter.planned(this.#added);
+        const room = this.#room();
+        const next = room > 0 ? this.#ahead.shift() : undefined;
+        const lacking = this.#nothing === null ? this.#lacking(room) : 0;
+        const further = this.#nothing === null ? this.#further(lacking) : 0;
+        if (next) {
+          this.#start(next);
+        } else if (lacking + further > 0) {
+          track(this.#claims, this.#claim(lacking, further));
+        } else if (this.#nothing === null || this.#ahead.length > 0) {
           await Promise.race([...this.#claims, ...this.#reading, ...this.#active]);
         } else if (this.#claims.size > 0) {
           await Promise.race(this.#claims);
@@ -103,28 +118,60 @@ export class Scheduler {
         }
       }
     } catch (error) {
-      if (!control.stopped) control.fail(error);
+      this.#stopFor(error);
     }
     await Promise.all(this.#claims);
-    await Promise.all(this.#active);
-    await planning.end().catch((error: unknown) => {
-      if (!control.stopped) control.fail(error);
-    });
-    meter.planned(planning.added - counted);
+    await Promise.all([...this.#active, ...this.#ahead.map(async (held) => await held.giveBack())]);
+    await planning.end().catch((error: unknown) => this.#stopFor(error));
+    meter.planned(this.#added);
   }
 
-  /** True: one more checkpoint may be claimed. Beyond those that are known to be left, one claim at a time asks. */
-  #hasRoom(added: number): boolean {
-    const { concurrency, left } = this.#parts;
-    const claims = this.#claims.size;
+  #stopFor(error: unknown): void {
+    const { control } = this.#parts;
+    if (!control.stopped) control.fail(error);
+  }
+
+  get #added(): number {
+    return this.#parts.planning.added - this.#counted;
+  }
+
+  /** Checkpoints that are known and not claimed yet, as far as this run can tell. */
+  get #unclaimed(): number {
+    return this.#parts.left + this.#added - this.#claimed;
+  }
+
+  /** How many more checkpoints may be begun. */
+  #room(): number {
+    const { concurrency } = this.#parts;
     // One that is read to its end, and only waits for its last writes, makes room for the reading of the next.
     const most = concurrency === 1 ? 1 : concurrency * 2;
-    const isFree = this.#reading.size + claims < concurrency && this.#active.size + claims < most;
-    return isFree && (claims === 0 || this.#claimed + claims < left + added);
+    return Math.min(concurrency - this.#reading.size, most - this.#active.size);
   }
 
-  async #claim(): Promise<void> {
-    const { job, owner, planning, control } = this.#parts;
+  /** How many are to be claimed for that room. Beyond those that are known to be left, one claim at a time asks. */
+  #lacking(room: number): number {
+    const asked = this.#asked;
+    return Math.min(room - asked, Math.max(this.#unclaimed - asked, asked === 0 ? 1 : 0));
+  }
+
+  /**
+   * How many to claim beyond those that have room: as many as are begun before their leases would have to be renewed, as far
+   * as that can be told from those that are done, and only a part of what is left, which other runs may want.
+   */
+  #further(lacking: number): number {
+    const { leaseMs } = this.#parts.job;
+    const { completed } = this.tally;
+    if (completed === 0 || this.#claims.size > 0 || this.#ahead.length > leastAhead) return 0;
+    const eachMs = (performance.now() - this.#started) / completed;
+    const begun = Math.floor(leaseMs / 2 / eachMs);
+    const part = Math.floor((this.#unclaimed - lacking) / 2);
+    return Math.max(0, Math.min(mostAhead, completed, begun, part) - this.#ahead.length);
+  }
+
+  async #claim(lacking: number, further: number): Promise<void> {
+    const { job, owner, planning } = this.#parts;
+    const most = lacking + further;
+    this.#asked += lacking;
     const { migration, store, retry, leaseMs } = job;
     // Asked for before the claim: checkpoints that come while it is under way must not be slept through.
     const { over, change } = planning;
@@ -132,23 +179,27 @@ export class Scheduler {
       const claim = await withRetries(
         'claim a checkpoint',
         // Not ended by the signal: a claim that nobody hears of would be held until its lease ends.
-        () => store.claim(migration, { owner, leaseMs }, { signal: job.abort }),
+        () => store.claim(migration, { owner, leaseMs, most }, { signal: job.abort }),
         retry,
         { signal: job.stop },
         job.retried,
       );
-      if (claim.kind === 'claimed') this.#start(claim.checkpoint);
-      else this.#nothing ??= { waitMs: claim.kind === 'busy' ? claim.waitMs : null, over, change };
+      if (claim.kind === 'claimed') {
+        const { checkpoint, more = [] } = claim;
+        this.#claimed += 1 + more.length;
+        for (const one of [checkpoint, ...more]) this.#ahead.push(new HeldCheckpoint(job, one));
+      } else this.#nothing ??= { waitMs: claim.kind === 'busy' ? claim.waitMs : null, over, change };
     } catch (error) {
-      if (!control.stopped) control.fail(error);
+      this.#stopFor(error);
+    } finally {
+      this.#asked -= lacking;
     }
   }
 
-  #start(checkpoint: Checkpoint): void {
-    this.#claimed += 1;
+  #start(held: HeldCheckpoint): void {
     const { promise: isRead, resolve: onRead } = Promise.withResolvers<void>();
     track(this.#reading, isRead);
-    track(this.#active, this.#copyOne(checkpoint, onRead).finally(onRead));
+    track(this.#active, this.#copyOne(held, onRead).finally(onRead));
   }
 
   /** Waits until there may be something to claim again. False: there will be nothing. */
@@ -173,66 +224,63 @@ export class Scheduler {
     return true;
   }
 
-  async #copyOne(checkpoint: Checkpoint, onRead: () => void): Promise<void> {
-    const { job, meter } = this.#parts;
+  async #copyOne(held: HeldCheckpoint, onRead: () => void): Promise<void> {
+    const { tally } = this;
+    const { job, meter, emit, control } = this.#parts;
     const { migration } = job;
-    const { seq, range } = checkpoint;
-    const event = { migration, seq, range };
-    let { cursor, recordsProcessed: rows } = checkpoint;
-    const lease = { migration, id: checkpoint.id, fenceToken: checkpoint.fenceToken };
-    this.#parts.emit('checkpoint:claimed', { ...event, cursor, rows });
+    const { seq, range, cursor, recordsProcessed } = held.checkpoint;
+    const event = { migration, seq, range, cursor, rows: recordsProcessed };
+    emit('checkpoint:claimed', { ...event });
     try {
       const onCommitted: OnCommitted = (batch) => {
-        cursor = batch.cursor;
-        rows = batch.checkpointRows;
+        event.cursor = batch.cursor;
+        event.rows = batch.checkpointRows;
         const { rejects, ...facts } = batch;
-        this.tally.rows += batch.rows;
-        this.tally.written += batch.written;
-        this.tally.rejected += rejects.length;
-        this.tally.batches += 1;
-        this.#parts.emit('batch:committed', { migration, seq, ...facts, rejected: rejects.length });
-        for (const { key, code, reason } of rejects) {
-          this.#parts.emit('row:rejected', { migration, seq, key, code, reason });
-        }
-        meter.batch(batch.rows, rejects.length);
+        const rejected = rejects.length;
+        tally.rows += batch.rows;
+        tally.written += batch.written;
+        tally.rejected += rejected;
+        tally.batches += 1;
+        emit('batch:committed', { migration, seq, ...facts, rejected });
+        for (const { key, code, reason } of rejects)
+          emit('row:rejected', { migration, seq, key, code, reason });
+        meter.batch(batch.rows, rejected);
       };
-      const end = await copyCheckpoint(job, checkpoint, onCommitted, onRead);
+      const end = await copyCheckpoint(job, held, onCommitted, onRead).finally(() => held.stop());
       if (end === 'completed') {
-        this.tally.completed += 1;
-        this.#parts.emit('checkpoint:completed', { ...event, cursor, rows });
+        tally.completed += 1;
+        emit('checkpoint:completed', event);
         meter.checkpointCompleted();
       } else if (end === 'lost') {
-        this.#parts.emit('checkpoint:lost', { ...event, cursor, rows });
+        emit('checkpoint:lost', event);
       } else {
-        await this.#giveBack(lease);
+        await held.giveBack();
       }
     } catch (error) {
       // A quota that is used up says nothing of the checkpoint: it is given back, or its lease runs out.
-      if (this.#parts.control.pauseFor(error)) await this.#giveBack(lease);
-      else await this.#failOne(checkpoint, cursor, error);
+      if (control.pauseFor(error)) await held.giveBack();
+      else await this.#failOne(held, event.cursor, error);
     }
   }
 
-  /** Best effort: an unreturned lease runs out by itself. */
-  async #giveBack(lease: Lease): Promise<void> {
-    const { store, abort } = this.#parts.job;
-    await store.release(lease, { status: 'pending' }, { signal: abort }).catch(() => undefined);
-  }
-
-  async #failOne(checkpoint: Checkpoint, cursor: CheckpointFailure['cursor'], error: unknown): Promise<void> {
-    const { job } = this.#parts;
+  async #failOne(
+    { checkpoint, lease }: HeldCheckpoint,
+    cursor: CheckpointFailure['cursor'],
+    error: unknown,
+  ): Promise<void> {
+    const { tally } = this;
+    const { job, control, emit } = this.#parts;
     const { seq, range } = checkpoint;
     const { code, summary } = describeError(error);
     const place = { migration: job.migration, checkpoint: seq };
     const placed = isMigratorError(error) ? error.with(place) : error;
     const message = isMigratorError(placed) ? placed.message : summary;
     const failure: CheckpointFailure = { seq, range, cursor, code, message };
-    this.tally.firstFailure ??= placed;
-    this.tally.retryable &&= isMigratorError(error) && (error.retryable || error.ambiguous);
-    this.tally.failures.push(failure);
-    this.#parts.emit('checkpoint:failed', { migration: job.migration, ...failure });
-    if (fatalCodes.has(code)) this.#parts.control.fail(placed);
-    const lease = { migration: job.migration, id: checkpoint.id, fenceToken: checkpoint.fenceToken };
+    tally.firstFailure ??= placed;
+    tally.retryable &&= isMigratorError(error) && (error.retryable || error.ambiguous);
+    tally.failures.push(failure);
+    emit('checkpoint:failed', { migration: job.migration, ...failure });
+    if (fatalCodes.has(code)) control.fail(placed);
     const context: CallContext = { signal: job.abort };
     try {
       await withRetries(
@@ -245,7 +293,7 @@ export class Scheduler {
       );
     } catch {
       // A store that cannot be written stops the run: going on would be work that nobody remembers.
-      this.#parts.control.fail(placed);
+      control.fail(placed);
     }
   }
 }

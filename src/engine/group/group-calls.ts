@@ -24,6 +24,8 @@ import {
   type TablePlan,
 } from './group-results.ts';
 
+export { describeMember } from './group-members.ts';
+
 /** What a group calls of the migrator of a table. */
 export interface GroupedMigrator {
   describe(context: CallContext): Promise<GroupMember>;

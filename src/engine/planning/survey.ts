@@ -123,7 +123,7 @@ export async function shapeOf(
 ): Promise<RowShape> {
   const { columns, key, schema } = description;
   if (transform === null) return { migration, columns, key, schema };
-  return (await import('../rows/result-shape.ts')).resultShape(migration, description, transform);
+  return (await import('../rows/pipeline.ts')).resultShape(migration, description, transform);
 }
 
 /** The guide's table: checkpoints of a bearable number and size. */

@@ -7,6 +7,9 @@ import { type RowOutcome, RowRefusal } from './refusal.ts';
 import { ResultEncoder, type ResultParts } from './result-encoder.ts';
 import type { CheckedTransform } from './transform-options.ts';
 
+// One module on demand has all that a transform needs.
+export { resultShape } from './result-shape.ts';
+
 /** What a pipeline is made of. */
 export interface PipelineParts extends ResultParts {
   readonly validate: RowSchema | null;

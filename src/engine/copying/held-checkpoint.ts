@@ -1,0 +1,44 @@
+import type { Checkpoint, Lease } from '../../contract/index.ts';
+import type { CopyJob } from './job.ts';
+
+/** What a checkpoint is held with. */
+type HoldingJob = Pick<CopyJob, 'migration' | 'store' | 'leaseMs' | 'abort'>;
+
+/** A claimed checkpoint. Its lease is renewed while no batch does: a slow read, a slow write or a wait for its turn must not cost it. */
+export class HeldCheckpoint {
+  readonly checkpoint: Checkpoint;
+  readonly lease: Lease;
+  readonly #job: HoldingJob;
+  readonly #timer: ReturnType<typeof setInterval>;
+  #last = performance.now();
+
+  constructor(job: HoldingJob, checkpoint: Checkpoint) {
+    this.checkpoint = checkpoint;
+    this.lease = { migration: job.migration, id: checkpoint.id, fenceToken: checkpoint.fenceToken };
+    this.#job = job;
+    const { store, leaseMs, abort: signal } = job;
+    this.#timer = setInterval(() => {
+      if (performance.now() - this.#last < leaseMs / 2) return;
+      this.renewed();
+      // Best effort: what is lost is noticed by the next write.
+      store.renew(this.lease, leaseMs, { signal }).catch(() => undefined);
+    }, leaseMs / 4);
+  }
+
+  /** A batch has renewed the lease. */
+  renewed(): void {
+    this.#last = performance.now();
+  }
+
+  /** No more renewals: it is copied, or what became of it is about to be written. */
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** Best effort: an unreturned lease runs out by itself. */
+  async giveBack(): Promise<void> {
+    this.stop();
+    const { store, abort: signal } = this.#job;
+    await store.release(this.lease, { status: 'pending' }, { signal }).catch(() => undefined);
+  }
+}

@@ -1,0 +1,136 @@
+import { expect, test } from 'vitest';
+import { CrashPoints } from 'resumable-migrator/testing';
+import { heldWrites, settled } from './held-writes.ts';
+import { type MigratorOptions, World } from './world.ts';
+
+/** Checkpoints that a run holds at the most before there is room for them. */
+const mostAhead = 5;
+
+function claims(faults: CrashPoints): number {
+  return faults.effects.filter((effect) => effect === 'store.claim').length;
+}
+
+function inProgress(world: World): readonly { readonly seq: number; readonly leaseUntil: number }[] {
+  return world.database.checkpoints.filter(({ status }) => status === 'in_progress');
+}
+
+test('what is left is claimed at once where it is less than may be copied at a time', async () => {
+  for (const left of [1, 2, 3]) {
+    const world = new World({ rows: 50, mode: 'insert' });
+    await world.migrator().run({ budget: { rows: 50 - left * 10 } });
+    expect(world.database.checkpoints.filter(({ status }) => status !== 'completed')).toHaveLength(left);
+    const faults = new CrashPoints();
+    const { sink, waiting, open } = heldWrites(world);
+    const run = world.migrator({ concurrency: 4 }, faults, sink).run();
+    await settled();
+    expect(waiting()).toBe(left);
+    // And once whether there is more.
+    expect(claims(faults)).toBe(2);
+    open();
+    expect(await run).toMatchObject({ status: 'completed' });
+    expect(world.differences()).toEqual({});
+  }
+});
+
+test('as many are claimed with one request as there is room for', async () => {
+  const world = new World({ rows: 400, mode: 'insert' });
+  const faults = new CrashPoints();
+  const { sink, waiting, open } = heldWrites(world);
+  const run = world.migrator({ concurrency: 4, checkpointSize: 50 }, faults, sink).run();
+  await settled();
+  expect(waiting()).toBe(4);
+  expect(claims(faults)).toBe(1);
+  expect(inProgress(world).map(({ seq }) => seq)).toEqual([1, 2, 3, 4]);
+  open();
+  expect(await run).toMatchObject({ status: 'completed' });
+  expect(world.differences()).toEqual({});
+});
+
+test.each([
+  [1, 1],
+  [2, 4],
+  [4, 8],
+])('with concurrency %i up to %i are copied, and few more are held', async (concurrency, most) => {
+  const world = new World({ rows: 300, mode: 'insert' });
+  const faults = new CrashPoints();
+  const migrator = world.migrator({ concurrency }, faults);
+  let now = 0;
+  let copied = 0;
+  let held = 0;
+  migrator.on('checkpoint:claimed', () => {
+    now += 1;
+    copied = Math.max(copied, now);
+    held = Math.max(held, inProgress(world).length - now);
+  });
+  migrator.on('checkpoint:completed', () => (now -= 1));
+  expect(await migrator.run()).toMatchObject({ status: 'completed', completedCheckpoints: 30 });
+  expect(copied).toBeLessThanOrEqual(most);
+  expect(copied).toBeGreaterThanOrEqual(concurrency);
+  expect(held).toBeLessThanOrEqual(mostAhead);
+  expect(held).toBeGreaterThan(0);
+  // Each would be a request of the API.
+  expect(claims(faults)).toBeLessThanOrEqual(24);
+  expect(world.differences()).toEqual({});
+});
+
+test.each<[string, MigratorOptions]>([
+  ['leases are short beside what a checkpoint takes', { leaseMs: 100, batchDelayMs: 30 }],
+  ['few are left, which other runs may want', { checkpointSize: 100 }],
+])('none is claimed before there is room for it where %s', async (_where, tuning) => {
+  const world = new World({ rows: 300, mode: 'insert' });
+  const faults = new CrashPoints();
+  let now = 0;
+  const held: number[] = [];
+  const migrator = world.migrator(tuning, faults);
+  migrator.on('checkpoint:claimed', () => {
+    now += 1;
+    held.push(inProgress(world).length - now);
+  });
+  migrator.on('checkpoint:completed', () => (now -= 1));
+  // The leases of this world end where its clock is moved alone.
+  expect(await migrator.run()).toMatchObject({ status: 'completed' });
+  expect(Math.max(...held)).toBe(0);
+  expect(claims(faults)).toBe(held.length + 1);
+});
+
+test('what is held ahead is renewed while writes take long, so that no other run takes it', async () => {
+  const world = new World({ rows: 300, mode: 'insert' });
+  const leaseMs = 200;
+  const began = performance.now();
+  world.database.now = () => performance.now();
+  // Three batches a checkpoint: some are done, and others ahead.
+  const { sink, open } = heldWrites(world, 12);
+  const migrator = world.migrator({ leaseMs }, undefined, sink);
+  const run = migrator.run();
+  await expect.poll(() => inProgress(world).length, { timeout: 5_000 }).toBeGreaterThan(3);
+  const held = new Set(inProgress(world).map(({ seq }) => seq));
+  await new Promise((resolve) => setTimeout(resolve, leaseMs * 2.5));
+  expect(performance.now() - began).toBeGreaterThan(leaseMs * 2);
+  const other = world.migrator({ leaseMs });
+  const taken: number[] = [];
+  other.on('checkpoint:claimed', ({ seq }) => taken.push(seq));
+  await other.run({ budget: { batches: 6 } });
+  expect(taken.length).toBeGreaterThan(0);
+  expect(taken.filter((seq) => held.has(seq))).toEqual([]);
+  open();
+  expect(await run).toMatchObject({ status: 'completed' });
+  expect(world.differences()).toEqual({});
+});
+
+test('what is held ahead is given back where the run ends early', async () => {
+  const world = new World({ rows: 300, mode: 'insert' });
+  const faults = new CrashPoints();
+  const stop = new AbortController();
+  const migrator = world.migrator({ concurrency: 2 }, faults);
+  let held = 0;
+  migrator.on('checkpoint:completed', () => {
+    held = inProgress(world).length;
+    if (held > 4) stop.abort();
+  });
+  expect(await migrator.run({ signal: stop.signal })).toMatchObject({ status: 'paused' });
+  expect(held).toBeGreaterThan(4);
+  expect(inProgress(world)).toEqual([]);
+  // Nobody has to wait for a lease.
+  expect(await world.migrator().run()).toMatchObject({ status: 'completed' });
+  expect(world.differences()).toEqual({});
+});
