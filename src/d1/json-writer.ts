@@ -109,8 +109,10 @@ export class JsonWriter {
 
   /** Takes back what was written behind a position. */
   truncate({ at, escapes }: WriterPosition): void {
-    this.#at = at;
-    this.#escapes = escapes;
+    // V8 shares the shape of an object with others that have the same keys. Where `at` is a fraction in one of them it is no small
+    // integer in any, and neither would be what every byte is written by.
+    this.#at = at | 0;
+    this.#escapes = escapes | 0;
     this.#isFull = false;
   }
 

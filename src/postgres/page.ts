@@ -40,7 +40,7 @@ export function travellingColumns({ columns, key }: TableDescription): readonly 
  * request asks for that.
  */
 export class PageTaker implements RowTaker {
-  readonly bytes: ByteTaker | undefined;
+  readonly bytes: PageBytes | undefined;
   readonly unhurried: boolean;
   readonly #request: PageLimits;
   readonly #convert: readonly { readonly index: number; readonly canonical: (text: string) => string }[];
@@ -49,12 +49,8 @@ export class PageTaker implements RowTaker {
   readonly #estimate: number;
   readonly #seen: SeenRows;
   readonly #rows: TextRow[] = [];
-  #taken = 0;
-  #characters = 0;
-  #more = false;
+  readonly #count: PageCount;
   #isMissed = false;
-  /** What reads rows that come as bytes. */
-  #row: PageRow | null = null;
 
   /** @param seen - shared by the pages of a source. */
   constructor(table: TableDescription, request: PageLimits, seen: SeenRows = nothingSeen()) {
@@ -62,7 +58,6 @@ export class PageTaker implements RowTaker {
     this.#seen = seen;
     this.unhurried = request.unhurried === true;
     const { onBytes } = request;
-    this.bytes = onBytes && table.isUtf8 ? this.#byteRows(table, onBytes) : undefined;
     this.#convert = travellingColumns(table).flatMap(({ codec: { canonical } }, index) =>
       canonical ? [{ index, canonical }] : [],
     );
@@ -72,15 +67,24 @@ export class PageTaker implements RowTaker {
     this.#careful =
       request.maxBytes !== undefined && !(isTable && !hasLargeValues && estimatedRowBytes < smallRowBytes);
     this.#estimate = estimatedRowBytes;
+    const most = this.#careful ? (request.maxBytes ?? Infinity) + portionBytes : Infinity;
+    this.#count = new PageCount(request.limit, most);
+    const missed = (): void => {
+      this.#isMissed = true;
+      seen.binary = false;
+    };
+    this.bytes =
+      onBytes && table.isUtf8 ? new PageBytes(table, seen, this.#count, onBytes, missed) : undefined;
   }
 
   row(values: (string | null)[]): void {
-    if (!this.#admit()) return;
+    const count = this.#count;
+    if (!count.admit()) return;
     for (const { index, canonical } of this.#convert) {
       const value = values[index];
       if (typeof value === 'string') values[index] = canonical(value);
     }
-    if (this.#careful) for (const value of values) this.#characters += value?.length ?? 1;
+    if (this.#careful) for (const value of values) count.characters += value?.length ?? 1;
     if (this.#request.onRow) this.#request.onRow(values);
     else this.#rows.push(values);
   }
@@ -90,53 +94,92 @@ export class PageTaker implements RowTaker {
     return this.#isMissed;
   }
 
-  #byteRows(table: TableDescription, onBytes: (row: ByteRow) => void): ByteTaker {
-    const columns = travellingColumns(table);
-    const { binary, asText, memory } = this.#seen;
-    const isBinary = columns.map((column) => binary && column.codec.binary !== null && !asText.has(column));
-    const row = new PageRow(columns, isBinary, memory);
-    this.#row = row;
-    return {
-      isBinary: isBinary.includes(true) ? isBinary : null,
-      begin: (chunk) => row.begin(chunk),
-      row: (start) => {
-        if (!this.#admit()) return;
-        this.#characters += row.read(start);
-        onBytes(row);
-      },
-      missed: () => {
-        this.#isMissed = true;
-        this.#seen.binary = false;
-      },
-    };
-  }
-
-  /** Counts a row. False: it belongs to the next page, which is all that it says. */
-  #admit(): boolean {
-    const { limit, maxBytes = Infinity } = this.#request;
-    // One row more than asked for says whether there are more, without another query.
-    const isFull = this.#taken >= limit || (this.#careful && this.#characters >= maxBytes + portionBytes);
-    if (isFull) this.#more = true;
-    else this.#taken += 1;
-    return !isFull;
-  }
-
   portion(): number | null {
     if (!this.#careful) return 0;
-    const left = (this.#request.maxBytes ?? Infinity) - this.#characters;
+    const count = this.#count;
+    const left = (this.#request.maxBytes ?? Infinity) - count.characters;
     if (left <= 0) {
-      this.#more = true;
+      count.more = true;
       return null;
     }
     const { average } = this.#seen;
-    const seen = this.#taken === 0 ? (average ?? this.#estimate) : this.#characters / this.#taken;
+    const seen = count.average ?? average ?? this.#estimate;
     const rows = Math.max(1, Math.floor(Math.min(left, portionBytes) / Math.max(1, seen)));
-    return average === null ? Math.min(rows, Math.max(1, this.#taken * portionGrowth)) : rows;
+    return average === null ? Math.min(rows, Math.max(1, count.taken * portionGrowth)) : rows;
   }
 
   end(): Page {
-    if (this.#careful && this.#taken > 0) this.#seen.average = this.#characters / this.#taken;
-    for (const column of this.#row?.slowColumns() ?? []) this.#seen.asText.add(column);
-    return { rows: this.#rows, done: !this.#more };
+    const { average, more } = this.#count;
+    if (this.#careful && average !== null) this.#seen.average = average;
+    for (const column of this.bytes?.slowColumns() ?? []) this.#seen.asText.add(column);
+    return { rows: this.#rows, done: !more };
+  }
+}
+
+/** What a page holds so far. */
+class PageCount {
+  taken = 0;
+  characters = 0;
+  more = false;
+  readonly #limit: number;
+  readonly #mostCharacters: number;
+
+  constructor(limit: number, mostCharacters: number) {
+    this.#limit = limit;
+    this.#mostCharacters = mostCharacters;
+  }
+
+  /** Of a row; null where there is none. */
+  get average(): number | null {
+    return this.taken === 0 ? null : this.characters / this.taken;
+  }
+
+  /** Counts a row. False: it belongs to the next page, which is all that it says. */
+  admit(): boolean {
+    // One row more than asked for says whether there are more, without another query.
+    const isFull = this.taken >= this.#limit || this.characters >= this.#mostCharacters;
+    if (isFull) this.more = true;
+    else this.taken += 1;
+    return !isFull;
+  }
+}
+
+/** Rows of a page that come as bytes. */
+class PageBytes implements ByteTaker {
+  readonly isBinary: readonly boolean[] | null;
+  readonly missed: () => void;
+  readonly #row: PageRow;
+  readonly #count: PageCount;
+  readonly #onBytes: (row: ByteRow) => void;
+
+  constructor(
+    table: TableDescription,
+    { binary, asText, memory }: SeenRows,
+    count: PageCount,
+    onBytes: (row: ByteRow) => void,
+    missed: () => void,
+  ) {
+    const columns = travellingColumns(table);
+    const isBinary = columns.map((column) => binary && column.codec.binary !== null && !asText.has(column));
+    this.isBinary = isBinary.includes(true) ? isBinary : null;
+    this.missed = missed;
+    this.#row = new PageRow(columns, isBinary, memory);
+    this.#count = count;
+    this.#onBytes = onBytes;
+  }
+
+  begin(chunk: Uint8Array): void {
+    this.#row.begin(chunk);
+  }
+
+  row(start: number): void {
+    const count = this.#count;
+    if (!count.admit()) return;
+    count.characters += this.#row.read(start);
+    this.#onBytes(this.#row);
+  }
+
+  slowColumns(): readonly PostgresColumn[] {
+    return this.#row.slowColumns();
   }
 }

@@ -74,7 +74,7 @@ function isTappable(stream: WireStream): stream is WritableTappedSocket {
  * A query whose rows are handed over while the socket is read, as pg's parser makes them: no result is collected, and no value
  * goes through a type parser. Pass it to `client.query()`, and wait for `done`.
  */
-export class RowStream {
+export class RowStream implements WireRows {
   /** Ends when the server has nothing more to say. Rejects with the error of the server, of the connection, or of the taker. */
   readonly done: Promise<void>;
   /** Set by pg where it watches the query: without the call its `query_timeout` runs on. */
@@ -107,7 +107,7 @@ export class RowStream {
     const { bytes } = this.#taker;
     const { stream } = wire;
     const tapped = bytes && isTappable(stream) ? stream : null;
-    if (bytes && tapped) this.#tap = new WireTap(tapped, this.#tapped(bytes));
+    if (tapped) this.#tap = new WireTap(tapped, this);
     // One packet for all of it, where the stream can be told.
     stream.cork?.();
     try {
@@ -141,26 +141,26 @@ export class RowStream {
     this.#resting = null;
   }
 
-  /** Keeps what the taker throws: inside the socket's event it would end the process. */
-  #tapped(bytes: ByteTaker): WireRows {
-    return {
-      begin: (chunk) => {
-        if (this.#failure) return;
-        try {
-          bytes.begin(chunk);
-        } catch (error) {
-          this.#failure = { error };
-        }
-      },
-      row: (start) => {
-        if (this.#failure) return;
-        try {
-          bytes.row(start);
-        } catch (error) {
-          this.#failure = { error };
-        }
-      },
-    };
+  // What the taker throws is kept: inside the socket's event it would end the process.
+
+  /** @internal */
+  begin(chunk: Uint8Array): void {
+    if (this.#failure) return;
+    try {
+      this.#taker.bytes?.begin(chunk);
+    } catch (error) {
+      this.#failure = { error };
+    }
+  }
+
+  /** @internal */
+  row(start: number): void {
+    if (this.#failure) return;
+    try {
+      this.#taker.bytes?.row(start);
+    } catch (error) {
+      this.#failure = { error };
+    }
   }
 
   handleRowDescription(): void {}

@@ -10,7 +10,7 @@ import type {
   TextRow,
 } from '../../contract/index.ts';
 import { isMigratorError } from '../../errors.ts';
-import { keyOf, type PageReader, readRange } from '../paging.ts';
+import { keyOf, type PageReader, type RangeTaker, readRange } from '../paging.ts';
 import { NotedKey, textRowOf } from '../rows/byte-row.ts';
 import type { NotedKeys } from '../rows/noted-keys.ts';
 
@@ -23,6 +23,9 @@ export interface FilledBatch {
   readonly last: Key;
   readonly end: BatchEnd;
 }
+
+/** More rows than any batch has. */
+const unlimited = 1e9;
 
 /** Takes a batch that is full. */
 export type OnFull = (filled: FilledBatch) => void;
@@ -44,11 +47,12 @@ export interface PlainJob extends PageReader {
 }
 
 /** Rows that are written as they were read: each is encoded when it arrives, and nothing of it is kept. */
-export class PlainBatches implements Batches {
+export class PlainBatches implements Batches, RangeTaker {
   readonly #job: PlainJob;
   readonly #keys: NotedKeys | null;
   readonly #encoder: BatchEncoder;
   readonly #last: NotedKey;
+  #onFull: OnFull = () => undefined;
 
   /** @param keys - notes the key of every row, for whoever takes the batches. */
   constructor(job: PlainJob, keys: NotedKeys | null = null) {
@@ -59,38 +63,55 @@ export class PlainBatches implements Batches {
   }
 
   async fill(range: KeyRange, cursor: Key | null, onFull: OnFull, room: () => Promise<void>): Promise<void> {
+    this.#onFull = onFull;
+    await readRange(this.#job, range, cursor, this, room);
+  }
+
+  row(values: TextRow): void {
+    try {
+      const isLimit = this.#isLimit;
+      if (isLimit || !this.#encoder.add(values)) {
+        this.#full(isLimit);
+        this.#encoder.add(values);
+      }
+    } catch (error) {
+      throw this.#placed(error, values);
+    }
+    this.#last.note(values);
+    this.#keys?.note(values);
+  }
+
+  bytes(values: ByteRow): void {
+    try {
+      const isLimit = this.#isLimit;
+      if (isLimit || !this.#addBytes(values)) {
+        this.#full(isLimit);
+        this.#addBytes(values);
+      }
+    } catch (error) {
+      throw this.#placed(error, textRowOf(values));
+    }
+    this.#last.noteBytes(values);
+    this.#keys?.noteBytes(values);
+  }
+
+  /** True: the batch has as many rows as it may have. */
+  get #isLimit(): boolean {
+    // Never Infinity: every row is compared with it, and the engine compiles that for small integers.
+    return this.#encoder.rows >= Math.min(this.#job.batchLimit.rows, unlimited);
+  }
+
+  #addBytes(row: ByteRow): boolean {
     const encoder = this.#encoder;
-    const { batchLimit, description } = this.#job;
-    const addBytes = encoder.addBytes
-      ? (row: ByteRow): boolean => encoder.addBytes?.(row) === true
-      : (row: ByteRow): boolean => encoder.add(textRowOf(row));
-    const row = (values: TextRow): void => {
-      try {
-        const isLimit = encoder.rows >= batchLimit.rows;
-        if (isLimit || !encoder.add(values)) {
-          onFull(this.#take(isLimit ? 'rows' : 'bytes'));
-          encoder.add(values);
-        }
-      } catch (error) {
-        throw isMigratorError(error) ? error.with({ key: keyOf(description, values) }) : error;
-      }
-      this.#last.note(values);
-      this.#keys?.note(values);
-    };
-    const bytes = (values: ByteRow): void => {
-      try {
-        const isLimit = encoder.rows >= batchLimit.rows;
-        if (isLimit || !addBytes(values)) {
-          onFull(this.#take(isLimit ? 'rows' : 'bytes'));
-          addBytes(values);
-        }
-      } catch (error) {
-        throw isMigratorError(error) ? error.with({ key: keyOf(description, textRowOf(values)) }) : error;
-      }
-      this.#last.noteBytes(values);
-      this.#keys?.noteBytes(values);
-    };
-    await readRange(this.#job, range, cursor, { row, bytes }, room);
+    return encoder.addBytes ? encoder.addBytes(row) : encoder.add(textRowOf(row));
+  }
+
+  #full(isLimit: boolean): void {
+    this.#onFull(this.#take(isLimit ? 'rows' : 'bytes'));
+  }
+
+  #placed(error: unknown, values: TextRow): unknown {
+    return isMigratorError(error) ? error.with({ key: keyOf(this.#job.description, values) }) : error;
   }
 
   rest(): FilledBatch | null {

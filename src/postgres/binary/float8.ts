@@ -61,7 +61,8 @@ export class Float8Reader implements BinaryReader {
       to[next] = point;
       return writeDigits(to, next + 1, rest, places);
     }
-    if (value === 0) return writeAscii(to, at, 1 / value < 0 ? '-0' : '0');
+    // Zero, in a comparison of fractions, which the first small one does not make the engine compile anew.
+    if (size < Number.MIN_VALUE) return writeAscii(to, at, 1 / value < 0 ? '-0' : '0');
     return this.#slowly(to, at, value);
   }
 

@@ -22,7 +22,8 @@ const exactHigh = 0x1fffff;
 
 /** Dates, each text made once as long as the next is the same: rows that follow each other are often of one day. */
 class DateText {
-  #day: number | null = null;
+  /** None at first: the lowest integer is no day. */
+  #day = lowest;
   readonly #text: Uint8Array = new Uint8Array(16);
   #length = 0;
 
