@@ -105,10 +105,12 @@ function fixedRequests({ forms, ddl, connection }: EstimateFacts, { newCheckpoin
   return prepare + plan + 4;
 }
 
-/** One claim brings all that there is room for, then as many bring one, and each of the others about two. */
+/** One claim brings all that there is room for, then as many bring one, and each of the others about two, or one where one is copied at a time. */
 function claimsOf({ checkpoints, concurrency }: Workload): number {
   const rest = Math.max(0, checkpoints - concurrency);
-  return 1 + Math.min(concurrency, rest) + Math.ceil(Math.max(0, rest - concurrency) / 2);
+  return (
+    1 + Math.min(concurrency, rest) + Math.ceil(Math.max(0, rest - concurrency) / Math.min(2, concurrency))
+  );
 }
 
 /** Batches end with their checkpoint, so the last one of each is not full. */

@@ -102,18 +102,19 @@ export class Scheduler {
         meter.planned(this.#added);
         const room = this.#room();
         const next = room > 0 ? this.#ahead.shift() : undefined;
-        const lacking = this.#nothing === null ? this.#lacking(room) : 0;
-        const further = this.#nothing === null ? this.#further(lacking) : 0;
+        const nothing = this.#nothing;
+        const lacking = nothing === null ? this.#lacking(room) : 0;
+        const further = nothing === null ? this.#further(lacking) : 0;
         if (next) {
           this.#start(next);
         } else if (lacking + further > 0) {
           track(this.#claims, this.#claim(lacking, further));
-        } else if (this.#nothing === null || this.#ahead.length > 0) {
+        } else if (nothing === null || this.#ahead.length > 0) {
           await Promise.race([...this.#claims, ...this.#reading, ...this.#active]);
         } else if (this.#claims.size > 0) {
           await Promise.race(this.#claims);
         } else {
-          if (!(await this.#changed(this.#nothing))) break;
+          if (!(await this.#changed(nothing))) break;
           this.#nothing = null;
         }
       }
@@ -156,16 +157,18 @@ export class Scheduler {
 
   /**
    * How many to claim beyond those that have room: as many as are begun before their leases would have to be renewed, as far
-   * as that can be told from those that are done, and only a part of what is left, which other runs may want.
+   * as that can be told from those that are done, and only a part of what is left, which other runs may want. None where one is
+   * copied at a time: `in_progress` then is what is copied.
    */
   #further(lacking: number): number {
-    const { leaseMs } = this.#parts.job;
+    const { job, concurrency } = this.#parts;
     const { completed } = this.tally;
-    if (completed === 0 || this.#claims.size > 0 || this.#ahead.length > leastAhead) return 0;
+    const ahead = this.#ahead.length;
+    if (concurrency === 1 || completed === 0 || this.#claims.size > 0 || ahead > leastAhead) return 0;
     const eachMs = (performance.now() - this.#started) / completed;
-    const begun = Math.floor(leaseMs / 2 / eachMs);
+    const begun = Math.floor(job.leaseMs / 2 / eachMs);
     const part = Math.floor((this.#unclaimed - lacking) / 2);
-    return Math.max(0, Math.min(mostAhead, completed, begun, part) - this.#ahead.length);
+    return Math.max(0, Math.min(mostAhead, completed, begun, part) - ahead);
   }
 
   async #claim(lacking: number, further: number): Promise<void> {
