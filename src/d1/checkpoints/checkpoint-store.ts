@@ -97,7 +97,7 @@ export class D1CheckpointStore implements CheckpointStore {
 
   async claim(migration: string, request: ClaimRequest, context?: CallContext): Promise<ClaimOutcome> {
     const claimed = await this.#connection.rows(claimStatement(this.table, migration, request), context);
-    // SQLite returns them in the order in which it changed them.
+    // RETURNING promises no order.
     const [checkpoint, ...more] = claimed.map(decodeCheckpoint).toSorted((a, b) => a.seq - b.seq);
     if (checkpoint) return { kind: 'claimed', checkpoint, more };
     const [others] = await this.#connection.rows(
