@@ -71,7 +71,7 @@ export interface ClaimRequest {
   /** Names the run. What a run failed at, it does not claim again. */
   readonly owner: string;
   readonly leaseMs: number;
-  /** How many to take at the most, default 1. A store may take fewer, but one where one is free. */
+  /** How many to take at the most, default 1. A store may take fewer, but at least one where one is free. */
   readonly most?: number | undefined;
 }
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { CrashPoints } from 'resumable-migrator/testing';
 import { heldWrites, settled } from './held-writes.ts';
-import { type MigratorOptions, World } from './world.ts';
+import { World } from './world.ts';
 
 /** Checkpoints that a run holds at the most before there is room for them. */
 const mostAhead = 5;
@@ -57,10 +57,15 @@ test.each([
   let now = 0;
   let copied = 0;
   let held = 0;
+  let least = Infinity;
   migrator.on('checkpoint:claimed', () => {
     now += 1;
     copied = Math.max(copied, now);
     held = Math.max(held, inProgress(world).length - now);
+  });
+  migrator.on('batch:committed', () => {
+    const pending = world.database.checkpoints.filter(({ status }) => status === 'pending').length;
+    least = Math.min(least, pending - Math.max(0, inProgress(world).length - now));
   });
   migrator.on('checkpoint:completed', () => (now -= 1));
   expect(await migrator.run()).toMatchObject({ status: 'completed', completedCheckpoints: 30 });
@@ -68,19 +73,18 @@ test.each([
   expect(copied).toBeGreaterThanOrEqual(concurrency);
   expect(held).toBeLessThanOrEqual(more);
   expect(held > 0).toBe(more > 0);
+  // Others find as many as are held ahead; one that was claimed for a place may not have come there yet.
+  expect(least).toBeGreaterThanOrEqual(-concurrency);
   // Each would be a request of the API.
   if (more > 0) expect(claims(faults)).toBeLessThanOrEqual(24);
   expect(world.differences()).toEqual({});
 });
 
-test.each<[string, MigratorOptions]>([
-  ['leases are short beside what a checkpoint takes', { leaseMs: 100, batchDelayMs: 150 }],
-  ['few are left, which other runs may want', { checkpointSize: 100 }],
-])('none is claimed before there is room for it where %s', async (_where, tuning) => {
+test('none is claimed before there is room for it where leases are short beside what a checkpoint takes', async () => {
   const world = new World({ rows: 300, mode: 'insert' });
   const faults = new CrashPoints();
   let [now, copied, held] = [0, 0, 0];
-  const migrator = world.migrator({ ...tuning, concurrency: 2 }, faults);
+  const migrator = world.migrator({ leaseMs: 100, batchDelayMs: 150, concurrency: 2 }, faults);
   migrator.on('checkpoint:claimed', () => {
     now += 1;
     copied += 1;

@@ -329,6 +329,13 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/engine/claims.test.ts'],
   },
   {
+    removes: 'the part of what is left that other runs may want',
+    file: 'src/engine/copying/scheduler.ts',
+    find: 'Math.min(mostAhead, completed, begun, part)',
+    replace: 'Math.min(mostAhead, completed, begun)',
+    tests: ['test/engine/claims.test.ts'],
+  },
+  {
     removes: 'the limit of a claim (D1)',
     file: 'src/d1/checkpoints/checkpoint-sql.ts',
     find: '  ) ${limit})\n',
