@@ -75,25 +75,17 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
 
   add(row: TextRow): boolean {
     if (this.#isClosed) return false;
-    this.#writeRow(row, noColumns);
-    if (this.#fits()) return true;
-    if (this.#rows > 0) return false;
-    this.#addLarge(row);
-    return true;
+    this.#writeRow(row);
+    return this.#fits() || (this.#rows === 0 && this.#addLarge(row));
   }
 
   addBytes(row: ByteRow): boolean {
     if (this.#isClosed) return false;
     this.#writeBytes(row);
-    if (this.#fits()) return true;
-    if (this.#rows > 0) return false;
-    const { source, starts, ends, texts } = row;
-    const values = Array.from(starts, (start, column) => {
-      if (start < 0) return start === -1 ? null : (texts[column] as string);
-      return decoder.decode(source.subarray(start, ends[column]));
-    });
-    this.#addLarge(values);
-    return true;
+    return (
+      this.#fits() ||
+      (this.#rows === 0 && this.#addLarge(Array.from(row.starts, (_start, column) => textAt(row, column))))
+    );
   }
 
   /** True: no row may join those that are there. */
@@ -153,10 +145,8 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
     const writer = this.#writer;
     if (this.#rows === 0) writer.character(openBracket);
     writer.character(closeBracket);
-    const large = this.#large.reduce(
-      (sum, { pieces }) => sum + pieces.reduce((all, piece) => all + piece.length, 0),
-      0,
-    );
+    const pieces = this.#large.flatMap((value) => value.pieces);
+    const large = pieces.reduce((sum, { length }) => sum + length, 0);
     const bytes = writer.length + large + (this.#rejects === '' ? 0 : this.#rejectBytes);
     const { text: json, release } = writer.take();
     const batch = {
@@ -177,7 +167,7 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
   }
 
   /** @param elsewhere - columns whose values do not travel in the JSON text. */
-  #writeRow(row: TextRow, elsewhere: ReadonlySet<number>): void {
+  #writeRow(row: TextRow, elsewhere?: ReadonlySet<number>): void {
     const writer = this.#writer;
     writer.mark();
     writer.character(this.#rows === 0 ? openBracket : comma);
@@ -186,7 +176,7 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
       for (const form of this.#forms) {
         writer.character(index === 0 ? openBracket : comma);
         const value = row[index];
-        if (value === null || value === undefined || (elsewhere.size > 0 && elsewhere.has(index))) {
+        if (value === null || value === undefined || elsewhere?.has(index)) {
           writer.ascii('null');
         } else {
           this.#writeText(form, index, value);
@@ -202,7 +192,6 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
 
   #writeBytes(row: ByteRow): void {
     const writer = this.#writer;
-    const { source, starts, ends, texts } = row;
     const forms = this.#forms;
     writer.mark();
     writer.character(this.#rows === 0 ? openBracket : comma);
@@ -212,14 +201,10 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
         index = writer.values(row, this.#manners, index);
         if (index === forms.length || writer.isFull) break;
         const form = forms[index] as ColumnForm;
-        const start = starts[index] as number;
         writer.character(index === 0 ? openBracket : comma);
-        if (start === -1) writer.ascii('null');
-        else {
-          const isText = start === -2;
-          const text = isText ? texts[index] : decoder.decode(source.subarray(start, ends[index]));
-          this.#writeText(form, index, text as string);
-        }
+        const value = textAt(row, index);
+        if (value === null) writer.ascii('null');
+        else this.#writeText(form, index, value);
         index += 1;
       }
     } catch (error) {
@@ -238,8 +223,12 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
     else writer.json(encoded);
   }
 
-  /** A row that fills a batch alone: its large values go beside the JSON text, where nothing has to be escaped. */
-  #addLarge(row: TextRow): void {
+  /**
+   * A row that fills a batch alone: its large values go beside the JSON text, where nothing has to be escaped.
+   *
+   * @returns true, or throws where it fits nowhere.
+   */
+  #addLarge(row: TextRow): boolean {
     let stored = 0;
     const large: LargeValue[] = [];
     for (const [column, form] of this.#forms.entries()) {
@@ -259,12 +248,18 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
     }
     this.#rows = 1;
     this.#large = large;
+    return true;
   }
 }
 
-const noColumns: ReadonlySet<number> = new Set();
-
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+
+/** The value of a column as a text. */
+function textAt({ source, starts, ends, texts }: ByteRow, column: number): string | null {
+  const start = starts[column] as number;
+  if (start < 0) return start === -1 ? null : (texts[column] as string);
+  return decoder.decode(source.subarray(start, ends[column]));
+}
 
 /** Which column refused a value; the engine adds the row's key. */
 function named(error: unknown, form: ColumnForm | undefined): unknown {
@@ -279,14 +274,9 @@ function cut(text: string, size: number): string[] {
   );
 }
 
-/** Bytes of a text in UTF-8, without making them. */
+const encoder = new TextEncoder();
+
+/** Bytes of a text in UTF-8. */
 export function utf8Bytes(text: string): number {
-  let bytes = text.length;
-  for (let index = 0; index < text.length; index += 1) {
-    const code = text.charCodeAt(index);
-    if (code < 0x80) continue;
-    // A surrogate pair is two units and four bytes.
-    bytes += code < 0x800 || (code >= 0xd800 && code <= 0xdfff) ? 1 : 2;
-  }
-  return bytes;
+  return encoder.encode(text).length;
 }

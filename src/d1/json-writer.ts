@@ -1,5 +1,6 @@
 import type { ByteRow } from '../contract/index.ts';
 import { BufferPool } from './buffer-pool.ts';
+import { type Escape, escapesOf, highBits, longestEscape, needsEscape } from './json-bytes.ts';
 import { headroom, JsonText } from './json-text.ts';
 
 const encoder = new TextEncoder();
@@ -11,9 +12,8 @@ const zero = 0x30;
 const nine = 0x39;
 const openBracket = 0x5b;
 const comma = 0x2c;
-const letterN = 0x6e;
-const letterU = 0x75;
-const letterL = 0x6c;
+/** `null` as one integer. */
+const nullWord = 0x6e756c6c;
 
 /** What {@link JsonWriter.values} does with the bytes of a value: nothing, a JSON string, a number as it stands. */
 export const bytesAsNothing = 0;
@@ -22,28 +22,6 @@ export const bytesAsDigits = 2;
 
 /** Bytes around a value at the most: a comma, and an escaped quote on both sides. */
 const longestFrame = 6;
-
-/** How a byte stands in a JSON string. */
-interface Escape {
-  readonly bytes: Uint8Array;
-  /** Backslashes among them that are not the JSON text's own. */
-  readonly added: number;
-}
-
-/** What `JSON.stringify` makes of each ASCII character; twice where the JSON text stands in a JSON string itself. */
-function escapesOf(isEscaped: boolean): readonly Escape[] {
-  return Array.from({ length: 0x80 }, (_, code) => {
-    const once = JSON.stringify(String.fromCharCode(code)).slice(1, -1);
-    const text = isEscaped ? JSON.stringify(once).slice(1, -1) : once;
-    return { bytes: encoder.encode(text), added: text.length - once.length };
-  });
-}
-
-const escapedOnce = escapesOf(false);
-const escapedTwice = escapesOf(true);
-
-/** Bytes of an escape at the most: two backslashes, `u0001`. */
-const longestEscape = 7;
 
 /** A text that fills less than this part of its buffer is copied out of it. */
 const smallPart = 1 / 4;
@@ -66,8 +44,14 @@ export class JsonWriter {
   readonly #limit: number;
   /** True: it is written as the inside of a JSON string. */
   readonly #isEscaped: boolean;
+  /** How each ASCII character stands in a string. */
+  readonly #table: readonly Escape[];
   readonly #pool: BufferPool;
   #bytes: Uint8Array<ArrayBuffer> = new Uint8Array();
+  #words = wordsOf(this.#bytes);
+  /** Where the row that was written last came from. */
+  #source: Uint8Array = this.#bytes;
+  #sourceWords = this.#words;
   #at = headroom;
   /** Backslashes among the bytes that are not the text's own. */
   #escapes = 0;
@@ -79,6 +63,7 @@ export class JsonWriter {
     this.#limit = limit;
     this.#pool = pool;
     this.#isEscaped = isEscaped;
+    this.#table = escapesOf(isEscaped);
   }
 
   /** Bytes of the JSON text. */
@@ -160,7 +145,7 @@ export class JsonWriter {
     const { length } = text;
     if (!this.#hasRoom(length + 2)) return;
     const bytes = this.#bytes;
-    let at = this.#openQuote(this.#at);
+    let at = this.#quote(this.#at);
     for (let index = 0; index < length; index += 1) {
       const code = text.charCodeAt(index);
       if (code < 0x20 || code > 0x7e || code === quoteMark || code === backslash) {
@@ -170,7 +155,8 @@ export class JsonWriter {
       bytes[at] = code;
       at += 1;
     }
-    this.#closeQuote(at);
+    this.#at = this.#quote(at);
+    if (this.#isEscaped) this.#escapes += 2;
   }
 
   /**
@@ -183,8 +169,14 @@ export class JsonWriter {
   values({ source, starts, ends }: ByteRow, manners: Uint8Array, from: number): number {
     const columns = manners.length;
     const bytes = this.#bytes;
+    const words = this.#words;
+    if (source !== this.#source) {
+      // The same for all rows of a chunk.
+      this.#source = source;
+      this.#sourceWords = wordsOf(source);
+    }
+    const sourceWords = this.#sourceWords;
     const isEscaped = this.#isEscaped;
-    const table = isEscaped ? escapedTwice : escapedOnce;
     // What has more escapes before it may end further on, but then the longer way knows that.
     const stop = Math.min(bytes.length, this.#limit + headroom + this.#escapes) - longestFrame;
     let at = this.#at;
@@ -197,37 +189,44 @@ export class JsonWriter {
       let next = at + 1;
       if (start < 0) {
         if (start !== -1 || next > stop) break;
-        bytes[next] = letterN;
-        bytes[next + 1] = letterU;
-        bytes[next + 2] = letterL;
-        bytes[next + 3] = letterL;
+        words.setInt32(next, nullWord);
         next += 4;
       } else if (next + end - start > stop) {
         break;
       } else if (manner === bytesAsDigits) {
         // A letter, or a negative zero.
         let refused = source[start] === minus && isZero(source, start, end) ? -1 : 0;
-        for (let index = start; index < end; index += 1) {
+        let index = start;
+        for (; index + 4 <= end; index += 4) {
+          const word = sourceWords.getInt32(index);
+          // Has a high bit where one of its bytes is more than a nine.
+          refused |= word | (word + 0x46464646);
+          words.setInt32(next, word);
+          next += 4;
+        }
+        for (; index < end; index += 1) {
           const byte = source[index] as number;
           refused |= nine - byte;
           bytes[next] = byte;
           next += 1;
         }
-        if (refused < 0) break;
+        if ((refused & highBits) !== 0) break;
       } else if (manner === bytesAsString) {
-        if (isEscaped) {
-          bytes[next] = backslash;
-          next += 1;
-        }
-        bytes[next] = quoteMark;
-        next += 1;
+        next = this.#quote(next);
         let added = isEscaped ? 2 : 0;
         let index = start;
         for (; index < end; index += 1) {
+          for (; index + 4 <= end; index += 4) {
+            const word = sourceWords.getInt32(index);
+            if (needsEscape(word) !== 0) break;
+            words.setInt32(next, word);
+            next += 4;
+          }
+          if (index === end) break;
           const byte = source[index] as number;
           if (byte < 0x20 || byte === quoteMark || byte === backslash) {
             if (next + longestEscape + end - index > stop) break;
-            const escape = table[byte] as Escape;
+            const escape = this.#table[byte] as Escape;
             for (let place = 0; place < escape.bytes.length; place += 1) {
               bytes[next + place] = escape.bytes[place] as number;
             }
@@ -239,12 +238,7 @@ export class JsonWriter {
           }
         }
         if (index < end) break;
-        if (isEscaped) {
-          bytes[next] = backslash;
-          next += 1;
-        }
-        bytes[next] = quoteMark;
-        next += 1;
+        next = this.#quote(next);
         escapes += added;
       } else {
         break;
@@ -269,31 +263,23 @@ export class JsonWriter {
    */
   take(): { readonly text: JsonText; readonly release: () => void } {
     const [bytes, end] = [this.#bytes, this.#at];
-    if (end < bytes.length * smallPart) {
-      const text = this.toText();
-      this.truncate(startPosition);
-      return { text, release: () => undefined };
-    }
+    const isSmall = end < bytes.length * smallPart;
     this.truncate(startPosition);
-    this.#bytes = new Uint8Array();
-    const release = (): void => this.#pool.give(bytes);
-    return { text: new JsonText(bytes, headroom, end, this.#isEscaped), release };
+    if (!isSmall) this.#use(new Uint8Array());
+    return {
+      text: new JsonText(isSmall ? bytes.slice(0, end) : bytes, headroom, end, this.#isEscaped),
+      release: () => {
+        if (!isSmall) this.#pool.give(bytes);
+      },
+    };
   }
 
-  /** Writes the quote before a string at `at`, and counts nothing yet. Returns where the string begins. */
-  #openQuote(at: number): number {
-    if (!this.#isEscaped) {
-      this.#bytes[at] = quoteMark;
-      return at + 1;
-    }
+  /** Writes the quote of a string at `at`, and counts nothing. Returns what is behind it. */
+  #quote(at: number): number {
+    const quote = this.#isEscaped ? at + 1 : at;
     this.#bytes[at] = backslash;
-    this.#bytes[at + 1] = quoteMark;
-    return at + 2;
-  }
-
-  #closeQuote(at: number): void {
-    this.#at = this.#openQuote(at);
-    if (this.#isEscaped) this.#escapes += 2;
+    this.#bytes[quote] = quoteMark;
+    return quote + 1;
   }
 
   /** @param bytes - of the JSON text, with a pair of quotes at the most. */
@@ -309,9 +295,18 @@ export class JsonWriter {
   }
 
   #grow(needed: number): void {
-    if (this.#bytes.length === 0) this.#bytes = this.#pool.take();
-    if (needed > this.#bytes.length) this.#bytes = this.#pool.grow(this.#bytes, this.#at, needed);
+    if (this.#bytes.length === 0) this.#use(this.#pool.take());
+    if (needed > this.#bytes.length) this.#use(this.#pool.grow(this.#bytes, this.#at, needed));
   }
+
+  #use(bytes: Uint8Array<ArrayBuffer>): void {
+    this.#bytes = bytes;
+    this.#words = wordsOf(bytes);
+  }
+}
+
+function wordsOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
+  return new DataView(buffer, byteOffset, byteLength);
 }
 
 /** True where no digit stands for more than zero. */

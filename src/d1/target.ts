@@ -17,7 +17,7 @@ import type {
 import { MigratorError } from '../errors.ts';
 import { BufferPool } from './buffer-pool.ts';
 import { D1CheckpointStore } from './checkpoints/checkpoint-store.ts';
-import type { Place } from './compare.ts';
+import type * as Compare from './compare.ts';
 import type { D1Connection } from './connection.ts';
 import type { Ddl } from './schema/ddl.ts';
 import { type D1Batch, D1Encoder, maxRowBytes } from './encoder.ts';
@@ -63,7 +63,7 @@ export class D1Target implements SinkTarget<D1Batch> {
   readonly columnTypes: string;
   readonly #parts: D1TargetParts;
   readonly #buffers = new BufferPool();
-  readonly #place: Place;
+  readonly #place: Compare.Place;
   readonly #insertInto: RawBuilder<unknown>;
   readonly #onConflict: RawBuilder<unknown>;
   readonly verifier: SinkVerifier<D1Batch> | undefined;
@@ -159,7 +159,7 @@ export class D1Target implements SinkTarget<D1Batch> {
 
   async countRows(range?: KeyRange, context?: CallContext): Promise<number | null> {
     if (!this.#exists && this.#parts.ddl.drop === null) return 0;
-    return await (await import('./compare.ts')).countRows(this.#place, range, context);
+    return await (await compare()).countRows(this.#place, range, context);
   }
 
   async #runEach(statements: readonly string[], context?: CallContext): Promise<void> {
@@ -191,22 +191,23 @@ export class D1Target implements SinkTarget<D1Batch> {
     });
   }
 
-  /** What compares is loaded when it is asked for: copying needs none of it. */
   #makeVerifier(): SinkVerifier<D1Batch> {
     const place = this.#place;
     return {
       compare: async (batch, span, context) => {
-        const { compareBatch } = await import('./compare.ts');
+        const { compareBatch } = await compare();
         const { json, rows } = batch;
         const values = this.#values(batch, sql`batch.value`);
         return await compareBatch(place, { json, rows, values }, span, context);
       },
-      keys: async (after, limit, context) =>
-        await (await import('./compare.ts')).readKeys(place, after, limit, context),
-      delete: async (keys, context) => await (await import('./compare.ts')).deleteKeys(place, keys, context),
+      keys: async (after, limit, context) => await (await compare()).readKeys(place, after, limit, context),
+      delete: async (keys, context) => await (await compare()).deleteKeys(place, keys, context),
     };
   }
 }
+
+/** What compares is loaded when it is asked for: copying needs none of it. */
+const compare = (): Promise<typeof Compare> => import('./compare.ts');
 
 function largeValue(pieces: readonly string[], { large }: ColumnForm): RawBuilder<unknown> {
   if (large !== 'hex') return sql`${pieces[0]}`;

@@ -42,6 +42,7 @@ export interface RangeTaker {
  * Reads the rows of a range from `cursor` on and hands each over as it arrives, so that no page is kept.
  *
  * @param room - waited for before each page: the way in which whatever rows become holds the reading back.
+ * @param last - notes the key of each row once it was handed over.
  */
 export async function readRange(
   reader: PageReader,
@@ -49,9 +50,10 @@ export async function readRange(
   cursor: Key | null,
   taker: RangeTaker,
   room: () => Promise<void>,
+  last: NotedKey,
 ): Promise<void> {
   if (cursor !== null && sameKey(cursor, range.upper)) return;
-  const reading = new RangeReading(reader, taker);
+  const reading = new RangeReading(reader, taker, last);
   for (let from = cursor; ;) {
     await room();
     const next = await reading.page(range, from);
@@ -66,30 +68,32 @@ class RangeReading {
   readonly #taker: RangeTaker;
   readonly #sizes: RowSizes;
   readonly #last: NotedKey;
+  /** True: the page at hand had a row already. */
+  #isBegun = false;
   /** Thrown by the taker while the source called it. */
   #failure: { readonly error: unknown } | null = null;
 
-  constructor(reader: PageReader, taker: RangeTaker) {
+  constructor(reader: PageReader, taker: RangeTaker, last: NotedKey) {
     this.#reader = reader;
     this.#taker = taker;
     this.#sizes = new RowSizes(reader.description.estimatedRowBytes);
-    this.#last = new NotedKey(reader.description);
+    this.#last = last;
   }
 
   /** Reads one page. Returns the key that the next begins behind; null: it was the last. */
   async page(range: KeyRange, from: Key | null): Promise<Key | null> {
     const last = this.#last;
-    last.clear();
+    this.#isBegun = false;
     const page = await readPage(this.#reader, () => {
       this.#check();
       // A page that failed half-way goes on behind what it has handed over.
-      const after = last.isEmpty ? from : last.key;
+      const after = this.#isBegun ? last.key : from;
       const request = requestAfter(this.#reader, range, after, this.#sizes, streamedPageBytes);
       return { ...request, onRow: this.#onRow, onBytes: this.#onBytes };
     });
     for (const row of page.rows) this.#onRow(row);
     this.#check();
-    return nextKey(range, page, last.isEmpty ? null : last.key);
+    return nextKey(range, page, this.#isBegun ? last.key : null);
   }
 
   readonly #onRow = (row: TextRow): void => {
@@ -100,6 +104,7 @@ class RangeReading {
       this.#failure = { error };
     }
     this.#last.note(row);
+    this.#isBegun = true;
     this.#sizes.see(row);
   };
 
@@ -111,6 +116,7 @@ class RangeReading {
       this.#failure = { error };
     }
     this.#last.noteBytes(row);
+    this.#isBegun = true;
     this.#sizes.seeBytes(row);
   };
 

@@ -169,7 +169,7 @@ export const mutants: readonly Mutant[] = [
   {
     removes: 'the place behind a page that failed half-way (rows as they come)',
     file: 'src/engine/paging.ts',
-    find: 'const after = last.isEmpty ? from : last.key;',
+    find: 'const after = this.#isBegun ? last.key : from;',
     replace: 'const after = from;',
     tests: ['test/engine/streaming.test.ts'],
   },
@@ -263,6 +263,27 @@ export const mutants: readonly Mutant[] = [
     find: 'if (next + longestEscape + end - index > stop) break;',
     replace: '',
     tests: ['test/d1/json-writer.test.ts'],
+  },
+  {
+    removes: 'the escape of a backslash among four bytes (bytes of rows)',
+    file: 'src/d1/json-bytes.ts',
+    find: ' | (slash - 0x01010101)',
+    replace: '',
+    tests: ['test/d1/json-writer.test.ts'],
+  },
+  {
+    removes: 'the look at four bytes that may be no digits (bytes of rows)',
+    file: 'src/d1/json-writer.ts',
+    find: 'refused |= word | (word + 0x46464646);',
+    replace: '',
+    tests: ['test/d1/json-writer.test.ts'],
+  },
+  {
+    removes: 'the key of the row before the one that is taken (bytes of rows)',
+    file: 'src/engine/copying/batches.ts',
+    find: 'await readRange(this.#job, range, cursor, this, room, this.#last);',
+    replace: 'await readRange(this.#job, range, cursor, this, room);',
+    tests: ['test/engine/streaming.test.ts'],
   },
   {
     removes: 'the proof of the digits of a double',

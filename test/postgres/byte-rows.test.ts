@@ -8,6 +8,7 @@ import {
   type PostgresTableOptions,
 } from 'resumable-migrator/postgres';
 import { type PageReader, type RangeTaker, readRange } from '../../src/engine/paging.ts';
+import { NotedKey } from '../../src/engine/rows/byte-row.ts';
 import { textRowOf } from '../../src/engine/rows/byte-row.ts';
 import { type ByteTaker, RowStream } from '../../src/postgres/row-stream.ts';
 import { World } from '../support/world.ts';
@@ -215,6 +216,7 @@ async function readWhole(
     null,
     { row: (row) => count(() => taker.row(row)), bytes: (row) => count(() => taker.bytes(row)) },
     () => Promise.resolve(),
+    new NotedKey(description),
   );
   return notes;
 }

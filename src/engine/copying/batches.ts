@@ -51,6 +51,7 @@ export class PlainBatches implements Batches, RangeTaker {
   readonly #job: PlainJob;
   readonly #keys: NotedKeys | null;
   readonly #encoder: BatchEncoder;
+  /** The reading notes it once a row was taken: while one is, it is the key of the row before. */
   readonly #last: NotedKey;
   #onFull: OnFull = () => undefined;
 
@@ -64,7 +65,7 @@ export class PlainBatches implements Batches, RangeTaker {
 
   async fill(range: KeyRange, cursor: Key | null, onFull: OnFull, room: () => Promise<void>): Promise<void> {
     this.#onFull = onFull;
-    await readRange(this.#job, range, cursor, this, room);
+    await readRange(this.#job, range, cursor, this, room, this.#last);
   }
 
   row(values: TextRow): void {
@@ -77,7 +78,6 @@ export class PlainBatches implements Batches, RangeTaker {
     } catch (error) {
       throw this.#placed(error, values);
     }
-    this.#last.note(values);
     this.#keys?.note(values);
   }
 
@@ -91,7 +91,6 @@ export class PlainBatches implements Batches, RangeTaker {
     } catch (error) {
       throw this.#placed(error, textRowOf(values));
     }
-    this.#last.noteBytes(values);
     this.#keys?.noteBytes(values);
   }
 

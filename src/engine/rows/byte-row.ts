@@ -22,7 +22,6 @@ export class NotedKey {
   /** Where each part ends; -1: it is a text. */
   readonly #ends: Int32Array;
   readonly #texts: string[];
-  #isNoted = false;
   #row: TextRow | null = null;
 
   constructor({ keyIndexes }: SourceDescription) {
@@ -31,25 +30,13 @@ export class NotedKey {
     this.#texts = keyIndexes.map(() => '');
   }
 
-  /** True: no row was noted since it was cleared. */
-  get isEmpty(): boolean {
-    return this.#row === null && !this.#isNoted;
-  }
-
-  clear(): void {
-    this.#row = null;
-    this.#isNoted = false;
-  }
-
   note(row: TextRow): void {
     this.#row = row;
-    this.#isNoted = false;
   }
 
   noteBytes({ source, starts, ends, texts }: ByteRow): void {
     const bytes = this.#bytes;
     this.#row = null;
-    this.#isNoted = true;
     bytes.length = 0;
     for (let part = 0; part < this.#indexes.length; part += 1) {
       const index = this.#indexes[part] as number;
