@@ -10,7 +10,7 @@ import type {
   TextRow,
 } from '../contract/index.ts';
 import { MigratorError } from '../errors.ts';
-import { NotedKey } from './rows/byte-row.ts';
+import type { NotedKey } from './rows/byte-row.ts';
 import { type RetryNotice, type RetryPolicy, withRetries } from './retry.ts';
 
 /** Text of a page that is handed over as it arrives: what it becomes is about one batch. */

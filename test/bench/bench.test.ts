@@ -59,7 +59,10 @@ test('the command measures every subject on both tables, and prints one JSON obj
     }
   }
   expect(report.growth.map(({ rows }) => rows)).toEqual([272, 1_358, 2_715]);
-  for (const { peakBytes } of report.growth) expect(peakBytes).toBeGreaterThan(0);
+  for (const { memory, smallMemory } of report.growth) {
+    expect(memory.grown).toBeGreaterThan(0);
+    expect(smallMemory.whole).toBeGreaterThan(smallMemory.grown);
+  }
   expect(Object.values(report.versions).every((version) => /^\d+\.\d/.test(version))).toBe(true);
 }, 180_000);
 

@@ -12,9 +12,20 @@ export interface GrowthPoint {
   readonly rows: number;
   readonly seconds: number;
   readonly rowsPerSecond: number;
-  /** The peak of the copying process's memory, without what it held before it began. */
-  readonly peakBytes: number;
+  readonly memory: Peak;
+  /** With {@link smallYoungSpace}, in a run of its own. */
+  readonly smallMemory: Peak;
 }
+
+/** The most memory that the copying process needed: bytes. */
+interface Peak {
+  /** Without what it held before it began. */
+  readonly grown: number;
+  readonly whole: number;
+}
+
+/** Keeps Node's space for young objects as small as it begins, which otherwise grows with what a process has made in all. */
+export const smallYoungSpace = '--max-semi-space-size=1';
 
 /** Whether speed and memory stay as they are when the table grows: tables like the narrow one, of other lengths. */
 export async function measureGrowth(
@@ -25,14 +36,27 @@ export async function measureGrowth(
   const points: GrowthPoint[] = [];
   for (const rows of lengths) {
     const table = await makeDriveOf(postgres.connectionString, rows);
-    await using target = await freshTarget(postgres);
-    const job: SdkJob = { kind: 'copy', table: table.table };
-    const { seconds, memory } = await runChild<SdkResult>(sdkChild, target.env, job);
-    await checkOf(table)(target.d1, `this package, ${rows} rows`);
+    const copy = async (nodeOptions: string): Promise<{ readonly seconds: number; readonly peak: Peak }> => {
+      await using target = await freshTarget(postgres);
+      const job: SdkJob = { kind: 'copy', table: table.table };
+      const env = { ...target.env, NODE_OPTIONS: nodeOptions };
+      const { seconds, memory } = await runChild<SdkResult>(sdkChild, env, job);
+      await checkOf(table)(target.d1, `this package, ${rows} rows`);
+      const peak = { grown: memory.peak - memory.before, whole: memory.peak };
+      const words = [nodeOptions, `${seconds.toFixed(2)} s, ${(peak.grown / 1e6).toFixed(0)} MB`];
+      log(`  ${rows} rows: ${words.filter(Boolean).join(' ')}`);
+      return { seconds, peak };
+    };
+    const { seconds, peak: memory } = await copy('');
+    const { peak: smallMemory } = await copy(smallYoungSpace);
     await dropTable(postgres.connectionString, table);
-    const peakBytes = memory.peak - memory.before;
-    log(`  ${rows} rows: ${seconds.toFixed(2)} s, ${(peakBytes / 1e6).toFixed(0)} MB`);
-    points.push({ rows, seconds: round(seconds), rowsPerSecond: Math.round(rows / seconds), peakBytes });
+    points.push({
+      rows,
+      seconds: round(seconds),
+      rowsPerSecond: Math.round(rows / seconds),
+      memory,
+      smallMemory,
+    });
   }
   return points;
 }
