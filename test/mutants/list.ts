@@ -279,10 +279,10 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/d1/json-writer.test.ts'],
   },
   {
-    removes: 'the key of the row before the one that is taken (bytes of rows)',
-    file: 'src/engine/copying/batches.ts',
-    find: 'await readRange(this.#job, range, cursor, this, room, this.#last);',
-    replace: 'await readRange(this.#job, range, cursor, this, room);',
+    removes: 'the noting of a key only once its row was taken (bytes of rows)',
+    file: 'src/engine/paging.ts',
+    find: 'this.#taker.bytes(row);',
+    replace: 'this.#last.noteBytes(row); this.#taker.bytes(row);',
     tests: ['test/engine/streaming.test.ts'],
   },
   {
