@@ -2,6 +2,7 @@ import { type CompiledQuery, Kysely, type RawBuilder } from 'kysely';
 import { D1Dialect, type D1DialectConfig } from 'kysely-d1';
 import type { CallContext } from '../contract/index.ts';
 import { type D1DatabaseLike, type D1ResultLike, type D1StatementLike, isRemote } from './database.ts';
+import { fromBinding } from './errors.ts';
 
 /** A row as D1 hands it over. */
 export type Row = Record<string, unknown>;
@@ -67,8 +68,6 @@ export class D1Connection {
   ): Promise<T> {
     const { database } = this;
     const signal = context?.signal;
-    // Loaded before the first call of all: a failure must not have to wait for what explains it.
-    const { fromBinding } = await import('./errors.ts');
     signal?.throwIfAborted();
     try {
       if (!signal) return await call(database);

@@ -10,6 +10,7 @@ import { tableFindings } from './schema/table-findings.ts';
 import type { D1SinkOptions } from './sink.ts';
 import type { D1TargetParts } from './target.ts';
 import { fitToTable } from './values/affinity.ts';
+import { readsFloats } from './values/floats.ts';
 import { formsOf, keysAreKnown, storeSettings } from './values/choose-forms.ts';
 import { keyFormsOf } from './values/types.ts';
 
@@ -29,11 +30,10 @@ export async function decideTarget(
   const hasFloats = (await formsOf(shape, store, 'all')).some(({ columnType }) => columnType === 'REAL');
   if (tableOptions.strict || tableOptions.withoutRowid)
     (await import('./schema/ddl.ts')).checkTableOptions(tableOptions, shape, store);
-  const floats = hasFloats ? await import('./values/value-decoders.ts') : null;
   const [present, atomic, reading] = await Promise.all([
     isReserved(table) ? null : describeTable(connection, table, context),
     isAtomic(connection, context),
-    floats?.readsFloats(connection, context) ?? ('all' as const),
+    hasFloats ? readsFloats(connection, context) : ('all' as const),
   ]);
   if (!present && createTable === 'never') {
     throw new MigratorError('SINK_TABLE_NOT_FOUND', `D1 has no table ${table}.`, {
@@ -57,7 +57,7 @@ export async function decideTarget(
     ddl: await statementsFor(parts, context),
     ownIndexes: description?.indexes ?? 0,
     upsert: primaryKeyOf(shape).length > 0 && (isNew || isUnique(description, shape.key)),
-    keysAreKnown: await keysAreKnown(keyFormsOf(shape, forms)),
+    keysAreKnown: keysAreKnown(keyFormsOf(shape, forms)),
     atomic,
   };
 }

@@ -18,7 +18,7 @@ import { MigratorError } from '../errors.ts';
 import { BufferPool } from './buffer-pool.ts';
 import { D1CheckpointStore } from './checkpoints/checkpoint-store.ts';
 import type * as Compare from './compare.ts';
-import type { D1Connection } from './connection.ts';
+import { compiled, type D1Connection } from './connection.ts';
 import type { Ddl } from './schema/ddl.ts';
 import { type D1Batch, D1Encoder, maxRowBytes } from './encoder.ts';
 import type { D1RejectStore } from './checkpoints/rejects.ts';
@@ -64,8 +64,10 @@ export class D1Target implements SinkTarget<D1Batch> {
   readonly #parts: D1TargetParts;
   readonly #buffers = new BufferPool();
   readonly #place: Compare.Place;
+  /** The parts of the statement that are the same for every batch, as they stand in it. */
   readonly #insertInto: RawBuilder<unknown>;
   readonly #onConflict: RawBuilder<unknown>;
+  readonly #plainValues: RawBuilder<unknown>;
   readonly verifier: SinkVerifier<D1Batch> | undefined;
   /** Makes the indexes that wait for the end of the copy; left out where there are none. */
   readonly finish: ((context?: CallContext) => Promise<void>) | undefined;
@@ -87,8 +89,9 @@ export class D1Target implements SinkTarget<D1Batch> {
     this.finish = after.length > 0 ? (context) => this.#runEach(after, context) : undefined;
     this.columnTypes = parts.forms.map(({ columnType }) => columnType).join();
     this.verifier = upsert && parts.keysAreKnown ? this.#makeVerifier() : undefined;
-    this.#insertInto = sql`INSERT INTO ${sql.id(table)} (${sql.join(identifiers(shape.columns))})`;
-    this.#onConflict = upsert ? onConflict(shape) : sql``;
+    this.#insertInto = fixed(sql`INSERT INTO ${sql.id(table)} (${sql.join(identifiers(shape.columns))})`);
+    this.#onConflict = fixed(upsert ? onConflict(shape) : sql``);
+    this.#plainValues = fixed(sql.join(this.#values({ large: [], pairs: new Set() })));
   }
 
   async estimate(workload: Workload): Promise<SinkEstimate> {
@@ -178,11 +181,16 @@ export class D1Target implements SinkTarget<D1Batch> {
 
   /** The rows' statement: one JSON text, and the values of a single row that are too large for it. */
   #insert(batch: D1Batch, condition: RawBuilder<unknown>): RawBuilder<unknown> {
-    return sql`${this.#insertInto} SELECT ${sql.join(this.#values(batch))} FROM ${jsonRows(batch.json)} WHERE ${condition}${this.#onConflict}`;
+    const isPlain = batch.large.length === 0 && batch.pairs.size === 0;
+    const values = isPlain ? this.#plainValues : sql.join(this.#values(batch));
+    return sql`${this.#insertInto} SELECT ${values} FROM ${jsonRows(batch.json)} WHERE ${condition}${this.#onConflict}`;
   }
 
   /** The values of a row in the form in which they are stored. */
-  #values(batch: D1Batch, row: RawBuilder<unknown> = sql`value`): RawBuilder<unknown>[] {
+  #values(
+    batch: Pick<D1Batch, 'large' | 'pairs'>,
+    row: RawBuilder<unknown> = sql`value`,
+  ): RawBuilder<unknown>[] {
     return this.#parts.forms.map((form, column) => {
       const large = batch.large.find((value) => value.column === column);
       return large
@@ -215,6 +223,11 @@ function largeValue(pieces: readonly string[], { large }: ColumnForm): RawBuilde
     pieces.map((piece) => sql`unhex(${piece})`),
     sql` || `,
   )} AS BLOB)`;
+}
+
+/** A part of a statement without parameters, written out once. */
+function fixed(part: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql.raw(compiled(part).sql);
 }
 
 function onConflict({ columns, key }: RowShape): RawBuilder<unknown> {

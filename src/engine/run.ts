@@ -2,7 +2,7 @@ import pLimit from 'p-limit';
 import type { CallContext, Progress, RunResult } from '../contract/index.ts';
 import { isMigratorError, MigratorError } from '../errors.ts';
 import { ReadGate } from './copying/read-gate.ts';
-import { BatchLimit, type LimitChange } from './copying/batch-limit.ts';
+import { BatchLimit, type LimitChange, unlimitedRows } from './copying/batch-limit.ts';
 import type { CopyJob } from './copying/job.ts';
 import type { Budget, EngineOptions } from './options.ts';
 import type { Prepared } from './planning/plan.ts';
@@ -222,7 +222,7 @@ class Run {
   }
 
   #limited(migration: string, { rows, previous, reason }: LimitChange): void {
-    const shown = (limit: number): number | null => (limit === Infinity ? null : limit);
+    const shown = (limit: number): number | null => (limit === unlimitedRows ? null : limit);
     this.#emit('batch:limit', { migration, rows: shown(rows), previous: shown(previous), reason });
   }
 

@@ -70,10 +70,13 @@ const sessionSettings: Readonly<Record<string, string>> = {
 };
 
 /**
- * Whatever the server or the role is set to. In a stricter level the snapshot of a transaction may be older than its lock on
- * the table, and a table that was rewritten or truncated in between reads as empty.
+ * What every transaction begins with, whatever the server or the role is set to. In a stricter level its snapshot may be older than its
+ * lock on the table, and a table that was rewritten or truncated in between reads as empty.
  */
-const begin = 'BEGIN ISOLATION LEVEL READ COMMITTED, READ ONLY';
+const beginning = [
+  'BEGIN ISOLATION LEVEL READ COMMITTED, READ ONLY',
+  ...Object.entries(sessionSettings).map(([name, value]) => `SET LOCAL ${name} = '${value}'`),
+].join('; ');
 
 const keepText = { getTypeParser: () => (value: string) => value };
 
@@ -215,9 +218,8 @@ export class PoolTransactions implements PgTransactions {
     // Only the end of the connection ends a query that runs.
     const onAbort = (): void => release(true);
     signal?.addEventListener('abort', onAbort, { once: true });
-    const settings = Object.entries(sessionSettings).map(([name, value]) => `SET LOCAL ${name} = '${value}'`);
     try {
-      await client.query(plain([begin, ...settings].join('; ')));
+      await client.query(plain(beginning));
       const query: PgQueryRunner = async (asked) => {
         const { sql: text, parameters } = compile(asked);
         const { rows } = await client.query({

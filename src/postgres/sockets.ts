@@ -28,7 +28,7 @@ function nodeSocket(make: new (options: SocketConstructorOpts) => Socket): Socke
     onread: {
       buffer,
       callback: (count) => {
-        const bytes = buffer.subarray(0, count);
+        const bytes = count === readBytes ? buffer : buffer.subarray(0, count);
         if (socket.onShared) socket.onShared(bytes);
         else socket.emit('data', Buffer.from(bytes));
         return true;

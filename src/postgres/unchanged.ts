@@ -20,19 +20,20 @@ export function versionOf({ oid, kind, columns, key }: Described): string {
  */
 export function unchanged(table: Described): RawBuilder<boolean> {
   const { schema, table: name, columns, key, kind } = table;
+  const quoted = [schema, name].map((part) => `"${part.replaceAll('"', '""')}"`).join('.');
+  // A function, where a look at the catalog by name would have to be planned.
+  const oid = sql`to_regclass(CAST(${quoted} AS text))`;
   const numbers = (of: readonly { readonly identity: ColumnIdentity }[]): RawBuilder<unknown> =>
     sql`CAST(${`{${of.map(({ identity }) => identity.number).join(',')}}`} AS int2[])`;
-  const attributes = sql`(SELECT string_agg(a.attnum || ' ' || a.attname || ' ' || a.atttypid || ' ' || a.atttypmod || ' ' || a.attcollation, '; ' ORDER BY a.attnum)
-    FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum = ANY (${numbers(travelling({ columns, key }))}))`;
+  const attributes = sql`(SELECT string_agg(concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attcollation), '; ' ORDER BY a.attnum)
+    FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = ${oid} AND a.attnum = ANY (${numbers(travelling({ columns, key }))}))`;
   const unique =
     kind === 'r' || kind === 'p'
-      ? sql`CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_index AS i WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid
+      ? sql`CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_index AS i WHERE i.indrelid = ${oid} AND i.indisunique AND i.indisvalid
           AND i.indpred IS NULL AND i.indexprs IS NULL
           AND (CAST(i.indkey AS int2[]))[0:i.indnkeyatts - 1] <@ ${numbers(key)}) THEN 'unique' ELSE 'not unique' END`
       : sql`''`;
-  const found = sql`(SELECT c.oid || '; ' || ${attributes} || '; ' || ${unique} FROM pg_catalog.pg_class AS c
-    JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-    WHERE c.relname = CAST(${name} AS text) AND n.nspname = CAST(${schema} AS text))`;
+  const found = sql`CAST(${oid} AS oid) || '; ' || ${attributes} || '; ' || ${unique}`;
   // A text that is no boolean: the cast fails, and its message says what was found.
   return sql`(SELECT CASE WHEN catalog.found = CAST(${versionOf(table)} AS text) THEN true
     ELSE CAST(CAST(${alteredMark} AS text) || coalesce(catalog.found, 'it is gone') AS boolean) END FROM (SELECT ${found} AS found) AS catalog)`;

@@ -17,6 +17,9 @@ type Listener = (chunk: Uint8Array) => void;
 const dataRow = 0x44;
 const headerBytes = 5;
 
+/** Memory for the beginning of a row: small rows fit. */
+const smallestHeld = 1_024;
+
 /** What the answer to an extended query begins with: ParseComplete, which has no body. */
 const parseComplete: readonly number[] = [0x31, 0, 0, 0, 4];
 
@@ -44,8 +47,8 @@ export class WireTap {
   #isChecked = false;
   /** Bytes of a message that goes to pg. */
   #passing = 0;
-  /** The beginning of a row or of a header that is not complete, and the bytes that it needs. */
-  #held: Uint8Array[] = [];
+  /** The beginning of a row or of a header that is not complete, in memory that is used again, and the bytes that it needs. */
+  #held: Uint8Array = new Uint8Array();
   #heldBytes = 0;
   #needed = 0;
   /** True: the chunk at hand is memory that is used again. */
@@ -69,44 +72,40 @@ export class WireTap {
     for (const listener of this.#listeners) this.#socket.on('data', listener);
   }
 
-  #data(received: Uint8Array, isShared: boolean): void {
-    let chunk = received;
+  #data(chunk: Uint8Array, isShared: boolean): void {
+    let at = 0;
     // What is held needs a few bytes more: only these are put together with it, and all others stay where they are.
     while (this.#heldBytes > 0) {
-      const missing = this.#needed - this.#heldBytes;
-      this.#isShared = isShared;
-      this.#hold(chunk.subarray(0, missing), this.#needed);
-      if (chunk.length < missing) return;
-      chunk = chunk.subarray(missing);
-      // pg expects Buffers.
-      const whole = Buffer.concat(this.#held, this.#heldBytes);
-      this.#held = [];
+      const end = Math.min(at + this.#needed - this.#heldBytes, chunk.length);
+      this.#hold(chunk, at, end, this.#needed);
+      if (this.#heldBytes < this.#needed) return;
       this.#heldBytes = 0;
-      this.#isShared = false;
-      this.#checked(whole);
-      if (chunk.length === 0) return;
+      this.#isShared = true;
+      this.#checked(this.#held.subarray(0, this.#needed), 0);
+      if (end === chunk.length) return;
+      at = end;
     }
     this.#isShared = isShared;
-    this.#checked(chunk);
+    this.#checked(chunk, at);
   }
 
-  #checked(chunk: Uint8Array): void {
-    if (!this.#isOpen) return this.#emit(chunk);
+  #checked(chunk: Uint8Array, start: number): void {
+    if (!this.#isOpen) return this.#emit(chunk, start);
     if (!this.#isChecked) {
-      if (chunk.length < headerBytes) return this.#hold(chunk, headerBytes);
+      if (chunk.length - start < headerBytes) return this.#hold(chunk, start, chunk.length, headerBytes);
       this.#isChecked = true;
-      if (!parseComplete.every((byte, index) => chunk[index] === byte)) {
+      if (!parseComplete.every((byte, index) => chunk[start + index] === byte)) {
         this.close();
-        return this.#emit(chunk);
+        return this.#emit(chunk, start);
       }
     }
-    this.#messages(chunk);
+    this.#messages(chunk, start);
   }
 
-  #messages(chunk: Uint8Array): void {
-    let at = 0;
+  #messages(chunk: Uint8Array, start: number): void {
+    let at = start;
     /** Where what goes to pg begins. */
-    let from = 0;
+    let from = start;
     let isBegun = false;
     while (at < chunk.length) {
       if (this.#passing > 0) {
@@ -118,7 +117,7 @@ export class WireTap {
       const left = chunk.length - at;
       if (left < headerBytes) {
         if (!this.#pass(chunk, from, at)) return;
-        return this.#hold(chunk.subarray(at), headerBytes);
+        return this.#hold(chunk, at, chunk.length, headerBytes);
       }
       const size = 1 + int32(chunk, at + 1);
       if (chunk[at] !== dataRow) {
@@ -126,7 +125,7 @@ export class WireTap {
         continue;
       }
       if (!this.#pass(chunk, from, at)) return;
-      if (left < size) return this.#hold(chunk.subarray(at), size);
+      if (left < size) return this.#hold(chunk, at, chunk.length, size);
       if (!isBegun) this.#rows.begin(chunk);
       isBegun = true;
       at = handOver(chunk, at, this.#rows);
@@ -142,21 +141,29 @@ export class WireTap {
       for (const listener of this.#listeners) listener(part);
     }
     if (this.#isOpen) return true;
-    if (to < chunk.length) this.#emit(chunk.subarray(to));
+    if (to < chunk.length) this.#emit(chunk, to);
     return false;
   }
 
-  #emit(chunk: Uint8Array): void {
-    this.#socket.emit('data', this.#kept(chunk));
+  #emit(chunk: Uint8Array, from: number): void {
+    this.#socket.emit('data', this.#kept(chunk.subarray(from)));
   }
 
-  #hold(piece: Uint8Array, needed: number): void {
-    this.#held.push(this.#kept(piece));
-    this.#heldBytes += piece.length;
+  /** Adds to what is held. It may stand in the same memory: there it stays. */
+  #hold(chunk: Uint8Array, from: number, to: number, needed: number): void {
+    const bytes = this.#heldBytes + to - from;
+    if (bytes > this.#held.length) {
+      // By what has come, never by what a message says of itself.
+      const larger = new Uint8Array(Math.max(bytes * 2, smallestHeld));
+      larger.set(this.#held.subarray(0, this.#heldBytes));
+      this.#held = larger;
+    }
+    this.#held.set(chunk.subarray(from, to), this.#heldBytes);
+    this.#heldBytes = bytes;
     this.#needed = needed;
   }
 
-  /** The same bytes in memory that stays as it is. */
+  /** The same bytes in memory that stays as it is: a Buffer, as pg expects it. */
   #kept(bytes: Uint8Array): Uint8Array {
     return this.#isShared ? Buffer.from(bytes) : bytes;
   }

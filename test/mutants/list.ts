@@ -162,7 +162,7 @@ export const mutants: readonly Mutant[] = [
   {
     removes: 'the look at how an answer begins (rows as they come)',
     file: 'src/postgres/wire-tap.ts',
-    find: 'if (!parseComplete.every((byte, index) => chunk[index] === byte)) {',
+    find: 'if (!parseComplete.every((byte, index) => chunk[start + index] === byte)) {',
     replace: 'if (chunk.length < 0) {',
     tests: ['test/postgres/wire-tap.test.ts'],
   },
@@ -246,7 +246,7 @@ export const mutants: readonly Mutant[] = [
   {
     removes: 'the growth of the first batches',
     file: 'src/engine/copying/batch-limit.ts',
-    find: 'this.#first *= 2;',
+    find: 'this.#first = Math.min(this.#first * 2, unlimitedRows);',
     replace: '',
     tests: ['test/engine/batch-limit.test.ts'],
   },
@@ -319,6 +319,20 @@ export const mutants: readonly Mutant[] = [
     find: 'return this.#isShared ? Buffer.from(bytes) : bytes;',
     replace: 'return bytes;',
     tests: ['test/postgres/wire-tap.test.ts'],
+  },
+  {
+    removes: 'the copy of a message that was held back half-way',
+    file: 'src/postgres/wire-tap.ts',
+    find: '      this.#isShared = true;\n',
+    replace: '      this.#isShared = false;\n',
+    tests: ['test/postgres/wire-tap.test.ts'],
+  },
+  {
+    removes: 'the waiting for whoever reads an answer',
+    file: 'src/node/http-fetch.ts',
+    find: 'if ((controller.desiredSize ?? 0) <= 0) incoming.pause();',
+    replace: '',
+    tests: ['test/node/http-fetch.test.ts'],
   },
   {
     removes: "the copy of a key's bytes",

@@ -96,6 +96,34 @@ describe('a fetch over Node, beside the global one', () => {
     expect(sent).toBeLessThan(50_000_000);
   });
 
+  test('reads no further than it is asked to, and breaks the connection once nobody asks any more', async () => {
+    let sent = 0;
+    let isClosed = false;
+    const url = await serving((_request, response) => {
+      const more = (): void => {
+        if (isClosed) return;
+        sent += 100_000;
+        response.write('x'.repeat(100_000), () => setImmediate(more));
+      };
+      response.on('close', () => (isClosed = true));
+      more();
+    });
+    const reader = (await httpFetch(url)).body?.getReader();
+    let before = -1;
+    const hasStopped = (): boolean => {
+      const same = sent === before;
+      before = sent;
+      return same;
+    };
+    await expect.poll(hasStopped, { interval: 200, timeout: 10_000 }).toBe(true);
+    const held = sent;
+    for (let bytes = 0; bytes < held + 10_000_000;)
+      bytes += (await reader?.read())?.value?.length ?? Infinity;
+    expect(sent, 'goes on once it is read').toBeGreaterThan(held + 9_000_000);
+    await reader?.cancel();
+    await expect.poll(() => isClosed).toBe(true);
+  });
+
   test('ends with its signal, before and while it waits, and rejects with the reason', async () => {
     const url = await serving(() => undefined);
     const reason = new Error('enough');
@@ -104,6 +132,15 @@ describe('a fetch over Node, beside the global one', () => {
     const waiting = httpFetch(url, { signal: controller.signal });
     setTimeout(() => controller.abort(reason), 20);
     await expect(waiting).rejects.toBe(reason);
+  });
+
+  test('ends with its signal while the answer comes, and whoever reads it has the reason', async () => {
+    const url = await serving((_request, response) => void response.write('half'));
+    const controller = new AbortController();
+    const response = await httpFetch(url, { signal: controller.signal });
+    const reason = new Error('enough');
+    setTimeout(() => controller.abort(reason), 20);
+    await expect(response.text()).rejects.toBe(reason);
   });
 
   test('says by its code that nobody listens, and that a connection broke', async () => {

@@ -49,16 +49,18 @@ async function post(
 ): Promise<{ response: Response; text: string }> {
   const ticket = await admitted(pacer, context);
   const { signal } = context;
-  // Ended with the answer: a signal with a time of its own would keep what hangs on it for all of that time.
-  const timeout = new AbortController();
-  const timer = setTimeout(() => timeout.abort(), endpoint.timeoutMs);
+  // Ended with the answer: a signal with a time of its own, or one made of several, would keep what hangs on it for longer.
+  const ended = new AbortController();
+  const end = (): void => ended.abort(signal?.reason);
+  const timer = setTimeout(end, endpoint.timeoutMs);
+  signal?.addEventListener('abort', end);
   let headers: Headers | undefined;
   try {
     const response = await (endpoint.fetch ?? fetch)(endpoint.url, {
       method: 'POST',
       headers: { authorization: `Bearer ${endpoint.apiToken}`, 'content-type': 'application/json' },
       body,
-      signal: signal ? AbortSignal.any([signal, timeout.signal]) : timeout.signal,
+      signal: ended.signal,
       // The token and the rows go to no other address, whoever asks for it.
       redirect: 'manual',
     });
@@ -67,9 +69,10 @@ async function post(
   } catch (error) {
     if (signal?.aborted) throw signal.reason;
     if (error instanceof BodyTooLarge) throw misunderstood('the answer is longer than maxResponseBytes');
-    throw unreachable(endpoint, error, timeout.signal.aborted);
+    throw unreachable(endpoint, error, ended.signal.aborted);
   } finally {
     clearTimeout(timer);
+    signal?.removeEventListener('abort', end);
     pacer.answered(ticket, headers);
   }
 }

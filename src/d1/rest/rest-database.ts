@@ -1,7 +1,7 @@
 import { invalidOption } from '../../errors.ts';
 import type { D1DatabaseLike, D1ResultLike, D1StatementLike, RemoteDatabase } from '../database.ts';
 import { JsonText } from '../json-text.ts';
-import type { Endpoint } from './client.ts';
+import type * as Client from './client.ts';
 import type { RequestQuota } from './pacer.ts';
 
 /** The options of a {@link D1RestDatabase}. */
@@ -28,6 +28,8 @@ export interface D1RestOptions {
   readonly fetch?: typeof fetch | undefined;
 }
 
+let client: Promise<typeof Client> | undefined;
+
 const cloudflare = 'https://api.cloudflare.com/client/v4';
 
 /**
@@ -46,7 +48,7 @@ export class D1RestDatabase implements D1DatabaseLike {
   /** Says which database this is, without credentials. */
   readonly identity: string;
   readonly #options: D1RestOptions;
-  readonly #endpoint: Endpoint;
+  readonly #endpoint: Client.Endpoint;
   readonly #signal: AbortSignal | undefined;
   readonly #waited: ((milliseconds: number) => void) | undefined;
 
@@ -105,7 +107,7 @@ export class D1RestDatabase implements D1DatabaseLike {
 
   /** What sends is loaded with the first request, which asks what is there: long before anything is written. */
   async #send(statements: readonly D1RestStatement[], isBatch: boolean): Promise<D1ResultLike[]> {
-    const { sendQueries } = await import('./client.ts');
+    const { sendQueries } = await (client ??= import('./client.ts'));
     return await sendQueries(this.#endpoint, statements, isBatch, {
       signal: this.#signal,
       waited: this.#waited,

@@ -1,7 +1,8 @@
 import type { LogicalType, RowShape } from '../../contract/index.ts';
-import type { FloatReading } from './floats.ts';
+import { finiteFloat, type FloatReading } from './floats.ts';
 import type { StoredForm, StoreOptions } from './forms.ts';
 import type { ColumnForm, ColumnType } from './types.ts';
+import { decoderOf } from './value-decoders.ts';
 import { float, quote, quoteHex, type ValueEncoder } from './value-encoders.ts';
 
 /** How columns are stored whose type has a form of its own, unless the options say otherwise. All others are texts. */
@@ -32,7 +33,7 @@ export async function formsOf(
   store: StoreOptions,
   reading: FloatReading,
 ): Promise<ColumnForm[]> {
-  const exactly = reading === 'all' ? unchanged : (await import('./value-decoders.ts')).finiteFloat(reading);
+  const exactly = finiteFloat(reading);
   const declared = Object.keys(store).length === 0 ? null : await import('./declared-forms.ts');
   declared?.checkStore(shape, store);
   return shape.columns.map((column) => {
@@ -91,11 +92,8 @@ function defaultEncoder(type: LogicalType, exactly: ValueEncoder): ValueEncoder 
 }
 
 /** Whether the source's own text of a key can be had back from what is stored: without it a row could be taken for another. */
-export async function keysAreKnown(keyForms: readonly ColumnForm[]): Promise<boolean> {
-  const special = keyForms.filter(({ stored, columnType }) => stored !== undefined || columnType === 'REAL');
-  if (special.length === 0) return true;
-  const { decoderOf } = await import('./value-decoders.ts');
-  return special.every((form) => decoderOf(form) !== null);
+export function keysAreKnown(keyForms: readonly ColumnForm[]): boolean {
+  return keyForms.every((form) => decoderOf(form) !== null);
 }
 
 /** What differs from the defaults, for the fingerprint of the plan. */

@@ -3,9 +3,6 @@ import { type EpochUnit, fromEpoch } from './epochs.ts';
 import { mantissaAndExponent } from './floats.ts';
 import type { ColumnForm } from './types.ts';
 
-// One module on demand has both ways of floats.
-export { finiteFloat, readsFloats } from './floats.ts';
-
 /** Turns what D1 answers for a stored value back into the canonical text that the source has for it. */
 export type ValueDecoder = (stored: string) => string;
 

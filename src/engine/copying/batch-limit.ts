@@ -9,6 +9,9 @@ const smallestStep = 0.25;
 /** What is less than this part of something else is less for a reason. */
 const clearlyLess = 0.75;
 
+/** More rows than any batch has. Not Infinity: every row is compared with it, and the engine compiles that for small integers. */
+export const unlimitedRows: number = 2 ** 30 - 1;
+
 /** What limits batches, and why it changed. */
 export interface LimitChange {
   readonly rows: number;
@@ -44,10 +47,10 @@ export class BatchLimit {
     most: number | undefined,
     targetMs: number,
     changed: (change: LimitChange) => void,
-    first: number = Infinity,
+    first: number = unlimitedRows,
   ) {
-    this.#most = most ?? Infinity;
-    this.#first = most === undefined ? first : Infinity;
+    this.#most = Math.min(most ?? unlimitedRows, unlimitedRows);
+    this.#first = most === undefined ? first : unlimitedRows;
     this.#targetMs = most === undefined ? targetMs : Infinity;
     this.#rows = this.#most;
     this.#changed = changed;
@@ -59,7 +62,7 @@ export class BatchLimit {
 
   /** A batch is full. */
   filled(): void {
-    this.#first *= 2;
+    this.#first = Math.min(this.#first * 2, unlimitedRows);
   }
 
   /** Rows to read at a time: where batches are smaller than they were, what is cut beforehand cannot grow with them. */

@@ -24,9 +24,6 @@ export interface FilledBatch {
   readonly end: BatchEnd;
 }
 
-/** More rows than any batch has. */
-const unlimited = 1e9;
-
 /** Takes a batch that is full. */
 export type OnFull = (filled: FilledBatch) => void;
 
@@ -96,8 +93,7 @@ export class PlainBatches implements Batches, RangeTaker {
 
   /** True: the batch has as many rows as it may have. */
   get #isLimit(): boolean {
-    // Never Infinity: every row is compared with it, and the engine compiles that for small integers.
-    return this.#encoder.rows >= Math.min(this.#job.batchLimit.rows, unlimited);
+    return this.#encoder.rows >= this.#job.batchLimit.rows;
   }
 
   #addBytes(row: ByteRow): boolean {

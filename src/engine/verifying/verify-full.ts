@@ -10,6 +10,7 @@ import type {
 } from '../../contract/index.ts';
 import { isMigratorError, MigratorError } from '../../errors.ts';
 import { BatchQueue } from '../batch-queue.ts';
+import { unlimitedRows } from '../copying/batch-limit.ts';
 import { type FilledBatch, PlainBatches, type PlainJob } from '../copying/batches.ts';
 import { type ComparedRows, ComparisonBatches } from './comparison.ts';
 import {
@@ -73,7 +74,7 @@ export class FullVerifier {
       target,
       batchSize: options.batchSize,
       encoders: [],
-      batchLimit: { rows: options.batchSize ?? Infinity, pageRows: Infinity },
+      batchLimit: { rows: options.batchSize ?? unlimitedRows, pageRows: Infinity },
       description,
       pageSize: options.pageSize,
       retry: options.retry,
