@@ -161,7 +161,7 @@ export interface SinkTarget<Batch extends EncodedBatch = EncodedBatch> {
   readonly maxRowBytes: number;
   /** What this target promises together with the given store; {@link commit} then moves that store's checkpoints. */
   delivery(store: CheckpointStore): Delivery;
-  /** Makes the table where it is missing. Called once every check has passed. */
+  /** Makes the table where it is missing. Called once every check has passed, beside {@link CheckpointStore.prepare}. */
   create(context?: CallContext): Promise<void>;
   /**
    * Makes what is made after the copy: indexes. Called once every checkpoint is completed; may be called again. Left out

@@ -119,7 +119,7 @@ export class D1Target implements SinkTarget<D1Batch> {
     const { drop, create, before } = this.#parts.ddl;
     if (!this.#exists && drop !== null) {
       const { replaceTable } = await import('./schema/ddl.ts');
-      await replaceTable(this, this.#parts, this.#store, context);
+      await replaceTable(this, this.#parts, this.#storeBeside(), context);
     } else await this.#runEach([...(this.#exists || create === null ? [] : [create]), ...before], context);
     this.#exists = true;
   }
@@ -131,12 +131,7 @@ export class D1Target implements SinkTarget<D1Batch> {
 
   async commit(batch: D1Batch, advance: Advance, context?: CallContext): Promise<CommitOutcome> {
     const { connection } = this.#parts;
-    if (this.#store === null) {
-      throw new MigratorError('INTERNAL', 'A commit needs a checkpoint store in the same database.', {
-        help: 'Ask delivery() first, and commit() only where it says exactly-once.',
-      });
-    }
-    const { condition, move } = this.#store.guard(advance);
+    const { condition, move } = this.#storeBeside().guard(advance);
     const results = await connection.batch([...(await this.#inserts(batch, condition)), move], context);
     const changes = results.at(-1)?.meta.changes;
     if (changes !== 0 && changes !== 1) {
@@ -163,6 +158,13 @@ export class D1Target implements SinkTarget<D1Batch> {
   async countRows(range?: KeyRange, context?: CallContext): Promise<number | null> {
     if (!this.#exists && this.#parts.ddl.drop === null) return 0;
     return await (await compare()).countRows(this.#place, range, context);
+  }
+
+  #storeBeside(): D1CheckpointStore {
+    if (this.#store !== null) return this.#store;
+    throw new MigratorError('INTERNAL', 'This needs a checkpoint store in the same database.', {
+      help: 'Ask delivery() first, and go on only where it says exactly-once.',
+    });
   }
 
   async #runEach(statements: readonly string[], context?: CallContext): Promise<void> {

@@ -73,17 +73,21 @@ export class ProgressMeter {
   }
 }
 
-/** The progress of a migration that has no plan yet. */
-export function emptyProgress(migration: string): Progress {
+/** The progress of a migration that has no plan yet, or one of which nothing is copied. */
+export function emptyProgress(
+  migration: string,
+  pending: number = 0,
+  next: Progress['next'] = null,
+): Progress {
   return {
     migration,
-    checkpoints: { total: 0, completed: 0, inProgress: 0, pending: 0, failed: 0 },
+    checkpoints: { total: pending, completed: 0, inProgress: 0, pending, failed: 0 },
     rows: 0,
     written: 0,
     rejected: 0,
     percent: 0,
     lastCompleted: null,
-    next: null,
+    next,
     failures: [],
   };
 }

@@ -93,7 +93,9 @@ class Run {
     });
     const planning = new Planning(this.#options, prepared, stopContext, retried);
     await planning.headStart(this.#options.planAheadMs, this.#control.stop);
-    const before = await retrying('read progress', () => readProgress(store, migration, stopContext));
+    const before =
+      planning.progress(migration) ??
+      (await retrying('read progress', () => readProgress(store, migration, stopContext)));
     this.#progress = before;
     this.#emit('plan:ready', {
       migration,

@@ -36,6 +36,51 @@ test('rows that came behind the end of the plan get new checkpoints in the next 
   expect(await migrator.run()).toMatchObject({ status: 'completed', rows: 0, completedCheckpoints: 0 });
 });
 
+test('a plan that was made here is told without asking for it, as the store has it', async () => {
+  const world = new World({ rows: 25, mode: 'insert' });
+  const faults = new CrashPoints();
+  const freeze = faults.freezeAt({ effect: 'store.claim', nth: 1 }, 'before');
+  const migrator = world.migrator({}, faults);
+  const ready: unknown[] = [];
+  migrator.on('plan:ready', ({ progress }) => ready.push(progress));
+  const run = migrator.run();
+  await freeze.reached;
+  expect(faults.effects).not.toContain('store.summarize');
+  expect(ready).toEqual([await world.migrator().status()]);
+  freeze.thaw();
+  expect(await run).toMatchObject({ status: 'completed', rows: 25 });
+});
+
+test('a plan that another process made meanwhile is read, with what that has copied', async () => {
+  const world = new World({ rows: 25, mode: 'insert' });
+  const faults = new CrashPoints();
+  const freeze = faults.freezeAt({ effect: 'store.append', nth: 1 }, 'before');
+  const migrator = world.migrator({}, faults);
+  const ready: unknown[] = [];
+  migrator.on('plan:ready', ({ added, progress }) => ready.push([added, progress]));
+  const run = migrator.run();
+  await freeze.reached;
+  expect(await world.migrator().run()).toMatchObject({ status: 'completed', rows: 25 });
+  const there = await world.migrator().status();
+  expect(there.checkpoints).toMatchObject({ total: 3, completed: 3 });
+  freeze.thaw();
+  expect(await run).toMatchObject({ status: 'completed', rows: 0 });
+  expect(ready).toEqual([[0, there]]);
+  expect(world.differences()).toEqual({});
+});
+
+test('an answer to the plan that is lost leaves nothing but to read it', async () => {
+  const world = new World({ rows: 25, mode: 'insert' });
+  const faults = new CrashPoints();
+  faults.failAt({ effect: 'store.append', nth: 1 }, 'after');
+  const migrator = world.migrator({}, faults);
+  const ready: unknown[] = [];
+  migrator.on('plan:ready', ({ progress }) => ready.push(progress.checkpoints));
+  expect(await migrator.run()).toMatchObject({ status: 'completed', rows: 25 });
+  expect(ready).toMatchObject([{ total: 3, pending: 3 }]);
+  expect(world.differences()).toEqual({});
+});
+
 test('rows that come while the plan is copied are copied by the next run', async () => {
   const world = new World({ rows: 25, mode: 'insert' });
   const migrator = world.migrator();

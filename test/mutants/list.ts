@@ -335,6 +335,13 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/node/http-fetch.test.ts'],
   },
   {
+    removes: 'the reading of a plan in which another process had a part',
+    file: 'src/engine/planning/plan.ts',
+    find: '    first = undefined;\n',
+    replace: '',
+    tests: ['test/engine/planning.test.ts'],
+  },
+  {
     removes: "the copy of a key's bytes",
     file: 'src/engine/rows/byte-row.ts',
     find: '      bytes[at] = source[index] as number;\n      at += 1;\n    }\n    this.length = at;',

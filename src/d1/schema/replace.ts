@@ -8,14 +8,12 @@ import type { D1Target, D1TargetParts } from '../target.ts';
 export async function replaceTable(
   target: D1Target,
   { connection, table, shape, ddl, again }: D1TargetParts,
-  store: D1CheckpointStore | null,
+  store: D1CheckpointStore,
   context?: CallContext,
 ): Promise<void> {
-  if (!store)
-    throw new MigratorError('INTERNAL', 'A table is replaced beside its checkpoints.', {
-      help: 'Ask delivery() first.',
-    });
   const statements = [ddl.drop, ddl.create, ...ddl.before].filter((statement) => statement !== null);
+  // The transaction asks it for checkpoints.
+  await store.prepare(context);
   try {
     const made = statements.map((statement) => sql.raw(statement));
     await connection.batch([onlyUnplanned(store, shape.migration), ...made], context);

@@ -2,6 +2,7 @@ import type {
   CallContext,
   Delivery,
   Key,
+  KeyRange,
   PlanSettings,
   RowShape,
   SinkTarget,
@@ -30,23 +31,30 @@ export interface Prepared {
  * do the same.
  *
  * @param onAdded - told of each portion of checkpoints that was added here.
+ * @returns the plan's first range where all of it was made here, null where nothing is to be copied, undefined where others had a part
+ * in it.
  */
 export async function ensurePlan(
   options: EngineOptions,
   prepared: Prepared,
   context: CallContext,
   onAdded: (checkpoints: number) => void,
-): Promise<void> {
+): Promise<KeyRange | null | undefined> {
   const { adopt, checkStoredPlan } = await import('./survey.ts');
   const { store, source } = options;
   const { migration, settings } = prepared;
-  await store.prepare(context);
-  await prepared.target.create(context);
-  if (options.onReject === 'set-aside') await options.sink.rejects?.prepare(context);
+  // Side by side, since a sink may be far away; and none goes on once this has failed.
+  const made = await Promise.allSettled([
+    store.prepare(context),
+    prepared.target.create(context),
+    options.onReject === 'set-aside' && options.sink.rejects?.prepare(context),
+  ]);
+  for (const each of made) if (each.status === 'rejected') throw each.reason;
   if (prepared.stored?.settings === null) await adopt(options, prepared, context);
 
   let lastSeq = prepared.stored?.lastSeq ?? 0;
   let after: Key | null = prepared.stored?.end ?? null;
+  let first: KeyRange | null | undefined = prepared.stored ? undefined : null;
   for (;;) {
     let overtaken = false;
     for await (const ranges of source.ranges({ size: settings.checkpointSize, after }, context)) {
@@ -55,11 +63,13 @@ export async function ensurePlan(
         overtaken = true;
         break;
       }
+      if (lastSeq === 0) [first] = ranges;
       lastSeq += ranges.length;
       after = ranges.at(-1)?.upper ?? after;
       onAdded(ranges.length);
     }
-    if (!overtaken) return;
+    if (!overtaken) return first;
+    first = undefined;
     // Another process plans too, or an answer was lost after our own append: go on from what is stored.
     const stored = await store.readPlan(migration, context);
     if (stored) checkStoredPlan(migration, stored, settings.fingerprint);

@@ -1,6 +1,7 @@
-import type { CallContext } from '../../contract/index.ts';
+import type { CallContext, KeyRange, Progress } from '../../contract/index.ts';
 import type { EngineOptions } from '../options.ts';
 import { ensurePlan, type Prepared } from './plan.ts';
+import { emptyProgress } from '../progress.ts';
 import { type RetryNotice, sleep, withRetries } from '../retry.ts';
 
 /**
@@ -10,6 +11,7 @@ import { type RetryNotice, sleep, withRetries } from '../retry.ts';
 export class Planning {
   #added = 0;
   #finished = false;
+  #first: KeyRange | null | undefined;
   #failure: unknown = null;
   #wake: () => void = () => undefined;
   #change: Promise<void> = Promise.resolve();
@@ -28,7 +30,7 @@ export class Planning {
         this.#renew();
       };
       try {
-        await withRetries(
+        this.#first = await withRetries(
           'plan',
           () => ensurePlan(options, prepared, context, onAdded),
           options.retry,
@@ -47,6 +49,16 @@ export class Planning {
   /** Checkpoints that were added so far. */
   get added(): number {
     return this.#added;
+  }
+
+  /**
+   * The progress of a plan that was made here, and of which nothing is copied; null where it has to be read: a plan that others had a part
+   * in, or that is not finished.
+   */
+  progress(migration: string): Progress | null {
+    const first = this.#first;
+    if (first === undefined) return null;
+    return emptyProgress(migration, this.#added, first && { seq: 1, range: first, cursor: null });
   }
 
   /** True: every key that the source has is planned. */
