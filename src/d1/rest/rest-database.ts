@@ -28,7 +28,7 @@ export interface D1RestOptions {
   readonly fetch?: typeof fetch | undefined;
 }
 
-let client: Promise<typeof Client> | undefined;
+let client: typeof Client | undefined;
 
 const cloudflare = 'https://api.cloudflare.com/client/v4';
 
@@ -107,8 +107,8 @@ export class D1RestDatabase implements D1DatabaseLike {
 
   /** What sends is loaded with the first request, which asks what is there: long before anything is written. */
   async #send(statements: readonly D1RestStatement[], isBatch: boolean): Promise<D1ResultLike[]> {
-    const { sendQueries } = await (client ??= import('./client.ts'));
-    return await sendQueries(this.#endpoint, statements, isBatch, {
+    client ??= await import('./client.ts');
+    return await client.sendQueries(this.#endpoint, statements, isBatch, {
       signal: this.#signal,
       waited: this.#waited,
     });
