@@ -21,7 +21,7 @@ export function versionOf({ oid, kind, columns, key }: Described): string {
 export function unchanged(table: Described): RawBuilder<boolean> {
   const { schema, table: name, columns, key, kind } = table;
   const quoted = [schema, name].map((part) => `"${part.replaceAll('"', '""')}"`).join('.');
-  // A function, where a look at the catalog by name would have to be planned.
+  // A function, where a look at the catalog by name would have to be planned. No other table takes the name while this one is locked.
   const oid = sql`to_regclass(CAST(${quoted} AS text))`;
   const numbers = (of: readonly { readonly identity: ColumnIdentity }[]): RawBuilder<unknown> =>
     sql`CAST(${`{${of.map(({ identity }) => identity.number).join(',')}}`} AS int2[])`;

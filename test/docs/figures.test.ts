@@ -3,6 +3,7 @@ import { readPage } from './markdown.ts';
 
 const benchmarks = readPage('docs/benchmarks.md');
 const comparison = readPage('docs/comparison.md');
+const tuning = readPage('docs/guides/tuning.md');
 
 /** The cells behind the first of the row that begins with a text; the first such row, which is the narrow table's. */
 function cellsOf(page: string, begins: string): readonly string[] {
@@ -22,6 +23,12 @@ test.each([
 ])('the comparison says of "%s" how long the benchmarks took', (way, line) => {
   const [told] = /^[\d.]+(?= s\b)/.exec(cellsOf(comparison, way).at(-2) ?? '') ?? [];
   expect(told).toBe(cellsOf(benchmarks, line)[0]);
+});
+
+test('the guide to tuning says how long the narrow table took, here and from afar', () => {
+  const [, here, afar] = /rows take ([\d.]+) seconds to a local D1, and ([\d.]+) seconds/.exec(tuning) ?? [];
+  expect(here).toBe(cellsOf(benchmarks, 'this package over REST')[0]);
+  expect(afar).toBe(cellsOf(benchmarks, 'narrow |')[1]);
 });
 
 test('the comparison says how many rows a second wrangler takes', () => {
