@@ -8,9 +8,8 @@ import type {
   RowShape,
 } from '../contract/index.ts';
 import type { D1Connection, Row } from './connection.ts';
-import type { JsonText } from './json-text.ts';
 import { keyRows, keysOf, keyTexts, keyTuple, tuple } from './values/key-values.ts';
-import { type ColumnForm, identifiers, jsonRows } from './values/types.ts';
+import { type ColumnForm, identifiers } from './values/types.ts';
 
 /** Keys that one answer may list; where there are more, the next call finds them. */
 const listedKeys = 1_000;
@@ -24,10 +23,11 @@ export interface Place {
   readonly keyForms: readonly ColumnForm[];
 }
 
-/** A batch as it travels, and for each column the expression of its stored value, over the rows `batch` of the JSON. */
+/** A batch as it travels: what a statement begins with, what it selects from as `batch`, and the stored value of each column. */
 export interface ComparedBatch {
-  readonly json: JsonText;
   readonly rows: number;
+  readonly table: RawBuilder<unknown>;
+  readonly from: RawBuilder<unknown>;
   readonly values: readonly RawBuilder<unknown>[];
 }
 
@@ -83,8 +83,8 @@ function differences(table: string, shape: RowShape, batch: ComparedBatch): RawB
     return sql`json_array(${sql.join(conditions)}) AS ${sql.id(`flags${group}`)}`;
   });
   const missing = sql`${stored(shape.key[0]?.name ?? '')} IS NULL`;
-  return sql`SELECT batch.place AS place, ${missing} AS missing, ${sql.join(flags)}
-  FROM ${batchRows(batch)} LEFT JOIN ${sql.id(table)} AS stored ON ${sql.join(sameKey, sql` AND `)}
+  return sql`${batch.table} SELECT batch.place AS place, ${missing} AS missing, ${sql.join(flags)}
+  FROM ${batch.from} LEFT JOIN ${sql.id(table)} AS stored ON ${sql.join(sameKey, sql` AND `)}
   WHERE ${anyOf([missing, ...differs])}`;
 }
 
@@ -102,10 +102,6 @@ function anyOf(conditions: readonly RawBuilder<unknown>[]): RawBuilder<unknown> 
   return sql`(${anyOf(conditions.slice(0, middle))} OR ${anyOf(conditions.slice(middle))})`;
 }
 
-function batchRows({ json }: ComparedBatch): RawBuilder<unknown> {
-  return sql`${jsonRows(json, sql`, key AS place`)} AS batch`;
-}
-
 /** Rows of the span that the batch does not have. */
 async function extraKeys(
   { connection, shape, keyForms }: Place,
@@ -118,7 +114,7 @@ async function extraKeys(
   return keysOf(
     keyForms,
     await connection.rows(
-      sql`SELECT ${keyTexts(keyForms)} ${inSpan} AND ${key} NOT IN (SELECT ${batchKey} FROM ${batchRows(batch)}) LIMIT ${sql.lit(listedKeys)}`,
+      sql`${batch.table} SELECT ${keyTexts(keyForms)} ${inSpan} AND ${key} NOT IN (SELECT ${batchKey} FROM ${batch.from}) LIMIT ${sql.lit(listedKeys)}`,
       context,
     ),
   );

@@ -89,13 +89,13 @@ export class D1Connection {
   }
 }
 
-/** The statement that a query is in SQLite, and its parameters, each a string or a {@link JsonText}. */
+/** The statement that a query is in SQLite, and its parameters, each a string or a {@link RowsText}. */
 export function compiled(query: RawBuilder<unknown>): CompiledQuery {
   return query.compile(kysely);
 }
 
 function prepared(database: D1DatabaseLike, query: RawBuilder<unknown>): D1StatementLike {
   const { sql, parameters } = compiled(query);
-  // A binding takes strings; over REST the request is written from the bytes of a JsonText.
+  // A binding takes strings; over REST the request is written from the bytes of a RowsText.
   return database.prepare(sql).bind(...(isRemote(database) ? parameters : parameters.map(String)));
 }

@@ -1,6 +1,6 @@
 import type { Finding, SinkEstimate, TextRow, Workload } from '../contract/index.ts';
 import { isMigratorError } from '../errors.ts';
-import { D1Encoder, maxBatchBytes, utf8Bytes } from './encoder.ts';
+import { D1Encoder, maxBatchBytes, utf8Bytes } from './rows/encoder.ts';
 import type { D1Connection } from './connection.ts';
 import type { Ddl } from './schema/ddl.ts';
 import { type ColumnForm, isRowId } from './values/types.ts';

@@ -15,14 +15,16 @@ import type {
   Workload,
 } from '../contract/index.ts';
 import { MigratorError } from '../errors.ts';
-import { BufferPool } from './buffer-pool.ts';
 import { D1CheckpointStore } from './checkpoints/checkpoint-store.ts';
 import type * as Compare from './compare.ts';
 import { compiled, type D1Connection } from './connection.ts';
 import type { Ddl } from './schema/ddl.ts';
-import { type D1Batch, D1Encoder, maxRowBytes } from './encoder.ts';
+
 import type { D1RejectStore } from './checkpoints/rejects.ts';
-import { type ColumnForm, identifiers, jsonRows, keyFormsOf, valueExpression } from './values/types.ts';
+import { BufferPool } from './rows/buffer-pool.ts';
+import { type D1Batch, D1Encoder, maxRowBytes } from './rows/encoder.ts';
+import { RowsStatement } from './rows/statement.ts';
+import { identifiers, keyFormsOf, type ColumnForm } from './values/types.ts';
 
 /** What a {@link D1Target} is made of. */
 export interface D1TargetParts {
@@ -67,7 +69,7 @@ export class D1Target implements SinkTarget<D1Batch> {
   /** The parts of the statement that are the same for every batch, as they stand in it. */
   readonly #insertInto: RawBuilder<unknown>;
   readonly #onConflict: RawBuilder<unknown>;
-  readonly #plainValues: RawBuilder<unknown>;
+  readonly #rows: RowsStatement;
   readonly verifier: SinkVerifier<D1Batch> | undefined;
   /** Makes the indexes that wait for the end of the copy; left out where there are none. */
   readonly finish: ((context?: CallContext) => Promise<void>) | undefined;
@@ -91,7 +93,7 @@ export class D1Target implements SinkTarget<D1Batch> {
     this.verifier = upsert && parts.keysAreKnown ? this.#makeVerifier() : undefined;
     this.#insertInto = fixed(sql`INSERT INTO ${sql.id(table)} (${sql.join(identifiers(shape.columns))})`);
     this.#onConflict = fixed(upsert ? onConflict(shape) : sql``);
-    this.#plainValues = fixed(sql.join(this.#values({ large: [], pairs: new Set() })));
+    this.#rows = new RowsStatement(parts.forms, table);
   }
 
   async estimate(workload: Workload): Promise<SinkEstimate> {
@@ -181,24 +183,10 @@ export class D1Target implements SinkTarget<D1Batch> {
     return inserts;
   }
 
-  /** The rows' statement: one JSON text, and the values of a single row that are too large for it. */
+  /** The rows' statement: one text, and the values of a single row that are too large for it. */
   #insert(batch: D1Batch, condition: RawBuilder<unknown>): RawBuilder<unknown> {
-    const isPlain = batch.large.length === 0 && batch.pairs.size === 0;
-    const values = isPlain ? this.#plainValues : sql.join(this.#values(batch));
-    return sql`${this.#insertInto} SELECT ${values} FROM ${jsonRows(batch.json)} WHERE ${condition}${this.#onConflict}`;
-  }
-
-  /** The values of a row in the form in which they are stored. */
-  #values(
-    batch: Pick<D1Batch, 'large' | 'pairs'>,
-    row: RawBuilder<unknown> = sql`value`,
-  ): RawBuilder<unknown>[] {
-    return this.#parts.forms.map((form, column) => {
-      const large = batch.large.find((value) => value.column === column);
-      return large
-        ? largeValue(large.pieces, form)
-        : valueExpression(form, column, batch.pairs.has(column), row);
-    });
+    const values = sql.join(this.#rows.values(batch));
+    return sql`${this.#insertInto} ${this.#rows.table(batch)} SELECT ${values} FROM ${this.#rows.from} WHERE ${condition}${this.#onConflict}`;
   }
 
   #makeVerifier(): SinkVerifier<D1Batch> {
@@ -206,9 +194,14 @@ export class D1Target implements SinkTarget<D1Batch> {
     return {
       compare: async (batch, span, context) => {
         const { compareBatch } = await compare();
-        const { json, rows } = batch;
-        const values = this.#values(batch, sql`batch.value`);
-        return await compareBatch(place, { json, rows, values }, span, context);
+        const rows = this.#rows;
+        const compared = {
+          rows: batch.rows,
+          table: rows.table(batch),
+          from: rows.from,
+          values: rows.values(batch),
+        };
+        return await compareBatch(place, compared, span, context);
       },
       keys: async (after, limit, context) => await (await compare()).readKeys(place, after, limit, context),
       delete: async (keys, context) => await (await compare()).deleteKeys(place, keys, context),
@@ -218,14 +211,6 @@ export class D1Target implements SinkTarget<D1Batch> {
 
 /** What compares is loaded when it is asked for: copying needs none of it. */
 const compare = (): Promise<typeof Compare> => import('./compare.ts');
-
-function largeValue(pieces: readonly string[], { large }: ColumnForm): RawBuilder<unknown> {
-  if (large !== 'hex') return sql`${pieces[0]}`;
-  return sql`CAST(${sql.join(
-    pieces.map((piece) => sql`unhex(${piece})`),
-    sql` || `,
-  )} AS BLOB)`;
-}
 
 /** A part of a statement without parameters, written out once. */
 function fixed(part: RawBuilder<unknown>): RawBuilder<unknown> {

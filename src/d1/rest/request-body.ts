@@ -1,13 +1,13 @@
-import { JsonText } from '../json-text.ts';
+import { RowsText } from '../rows/rows-text.ts';
 
 /** A statement and its parameters, as the API takes them. */
 export interface SentQuery {
   readonly sql: string;
-  readonly params: readonly (string | JsonText)[];
+  readonly params: readonly (string | RowsText)[];
 }
 
 /**
- * The body of a request: `{sql, params}`, or `{batch: [{sql, params}]}`. The parameters stand first, so that a JSON text that is
+ * The body of a request: `{sql, params}`, or `{batch: [{sql, params}]}`. The parameters stand first, so that a text that is
  * escaped already has but a few bytes before it.
  */
 export function requestBody(queries: readonly SentQuery[], batch: boolean): string | Uint8Array<ArrayBuffer> {
@@ -38,6 +38,6 @@ export function requestBody(queries: readonly SentQuery[], batch: boolean): stri
   return large ? large.between(before, behind) : before;
 }
 
-function isEscapedText(param: string | JsonText): param is JsonText {
-  return param instanceof JsonText && param.isEscaped;
+function isEscapedText(param: string | RowsText): param is RowsText {
+  return param instanceof RowsText && param.isEscaped;
 }

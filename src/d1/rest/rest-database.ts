@@ -1,6 +1,6 @@
 import { invalidOption } from '../../errors.ts';
 import type { D1DatabaseLike, D1ResultLike, D1StatementLike, RemoteDatabase } from '../database.ts';
-import { JsonText } from '../json-text.ts';
+import { RowsText } from '../rows/rows-text.ts';
 import type * as Client from './client.ts';
 import type { RequestQuota } from './pacer.ts';
 
@@ -119,14 +119,14 @@ export class D1RestDatabase implements D1DatabaseLike {
 export class D1RestStatement implements D1StatementLike {
   readonly sql: string;
   /** @internal */
-  readonly params: readonly (string | JsonText)[];
+  readonly params: readonly (string | RowsText)[];
   readonly #send: (statement: D1RestStatement) => Promise<D1ResultLike[]>;
 
   /** @internal */
   constructor(
     send: (statement: D1RestStatement) => Promise<D1ResultLike[]>,
     sql: string,
-    params: readonly (string | JsonText)[],
+    params: readonly (string | RowsText)[],
   ) {
     this.#send = send;
     this.sql = sql;
@@ -139,7 +139,7 @@ export class D1RestStatement implements D1StatementLike {
    */
   bind(...values: unknown[]): D1RestStatement {
     const params = values.map((value) => {
-      if (typeof value === 'string' || value instanceof JsonText) return value;
+      if (typeof value === 'string' || value instanceof RowsText) return value;
       if (typeof value === 'number' || typeof value === 'bigint') return String(value);
       if (typeof value === 'boolean') return value ? '1' : '0';
       throw invalidOption(

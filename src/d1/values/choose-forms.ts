@@ -50,13 +50,8 @@ export async function formsOf(
       column,
       stored,
       encode,
-      asIs:
-        encode === quote || encode === quoteHex
-          ? 'string'
-          : isDigits(type, stored, reading)
-            ? 'digits'
-            : null,
-      ascii: !isText,
+      kind: kindOf(columnType, type, reading),
+      asIs: encode === quote || encode === quoteHex || isDigits(type, stored, reading),
       read: columnType === 'BLOB' ? 'unhex' : columnType === 'REAL' && reading !== 'all' ? 'float' : 'value',
       large: encode === quote ? 'text' : type === 'bytes' && !isText ? 'hex' : null,
       ordered: columnType === 'INTEGER' || columnType === 'BLOB' || (type === 'uuid' && isText),
@@ -64,8 +59,25 @@ export async function formsOf(
   });
 }
 
+/** Types whose texts are nearly of one length, and ASCII. */
+const shortTypes: ReadonlySet<LogicalType> = new Set([
+  'uuid',
+  'date',
+  'time',
+  'timetz',
+  'timestamp',
+  'timestamptz',
+]);
+
+function kindOf(columnType: ColumnType, type: LogicalType, reading: FloatReading): ColumnForm['kind'] {
+  if (columnType === 'TEXT') return shortTypes.has(type) ? 'short' : 'text';
+  if (columnType === 'BLOB') return 'hex';
+  if (columnType === 'INTEGER') return 'integer';
+  return reading === 'none' ? 'json' : 'float';
+}
+
 /**
- * True where plain digits, with sign and point, are their own JSON: integers, and floats that the endpoint reads. What has a
+ * True where plain digits, with sign and point, can stand as they are: integers, and floats that the endpoint reads. What has a
  * letter, and a negative zero, has to be looked at.
  */
 function isDigits(type: LogicalType, form: StoredForm | undefined, reading: FloatReading): boolean {

@@ -8,7 +8,7 @@ import type { ValueEncoder } from './value-encoders.ts';
  * random bits by the last bit, all of them far from 1.
  *
  * - `all`: every double
- * - `plain`: those that are written without an exponent
+ * - `plain`: those near 1, written without an exponent
  * - `none`: not even these
  */
 export type FloatReading = 'all' | 'plain' | 'none';
@@ -27,7 +27,9 @@ const ordinary: readonly string[] = words(`
   6048.97580787375 0.006647379341428387 569988.285684167 -61.05759152266209 -5248.335414724364
   -4805928.873703063 -3.140921371452152 -5641442.874933952 0.00510280476045159 -0.0825224207985173
   -35679.2330620834 -1181.525922261961 -2751.419481425811 0.1 0.30000000000000004
-  -179.99999999999997 999999999999999.9 0.00012345678901234567
+  -179.99999999999997 999999999999999.9 0.00012345678901234567 123456789012345680000
+  0.00004859743076551748 0.0000090056195214796 0.0000002454681944949704 0.00000003647127222600907
+  0.000000004778342239880055
 `);
 
 /** Asks the endpoint to compare what it reads with the same doubles by mantissa and exponent, which are exact. */
@@ -41,9 +43,10 @@ export async function readsFloats(connection: D1Connection, context?: CallContex
 }
 
 function countRight(texts: readonly string[]): ReturnType<typeof sql> {
-  const cases = `[${texts.map((text) => `[${text},${mantissaAndExponent(text)}]`).join(',')}]`;
+  const cases = `[${texts.map((text) => `[${text},${mantissaAndExponent(text)},"${text}"]`).join(',')}]`;
+  const exact = sql`((value->>'$[1][0]') * pow(2.0, value->>'$[1][1]'))`;
   // A literal: an endpoint may take texts alone as parameters, and fewer things can go wrong without any.
-  return sql`(SELECT sum((value->>0) = (value->>'$[1][0]') * pow(2.0, value->>'$[1][1]')) FROM json_each(${sql.lit(cases)}))`;
+  return sql`(SELECT sum((value->>0) = ${exact} AND CAST(value->>2 AS REAL) = ${exact}) FROM json_each(${sql.lit(cases)}))`;
 }
 
 function words(text: string): string[] {
@@ -54,7 +57,13 @@ function words(text: string): string[] {
 export function finiteFloat(reading: FloatReading): ValueEncoder {
   if (reading === 'all') return (value) => value;
   if (reading === 'none') return mantissaAndExponent;
-  return (value) => (value.includes('e') ? mantissaAndExponent(value) : value);
+  return (value) => {
+    const [mantissa = '', exponent] = value.split('e');
+    if (exponent === undefined) return value;
+    const power = Number(exponent);
+    // As far from 1 as the doubles that the endpoint was asked about.
+    return power >= -9 && power <= 20 ? plainDigits(mantissa, power) : mantissaAndExponent(value);
+  };
 }
 
 const bits = new DataView(new ArrayBuffer(8));
@@ -69,4 +78,14 @@ export function mantissaAndExponent(text: string): string {
   const biased = (high >>> 20) & 0x7ff;
   const mantissa = (high & 0xfffff) * 2 ** 32 + bits.getUint32(4) + (biased === 0 ? 0 : 2 ** 52);
   return `[${high >>> 31 === 1 ? '-' : ''}${mantissa},${(biased === 0 ? 1 : biased) - 1075}]`;
+}
+
+/** A mantissa times ten to the power of `power`, without an exponent. */
+export function plainDigits(mantissa: string, power: number): string {
+  const sign = mantissa.startsWith('-') ? '-' : '';
+  const digits = mantissa.slice(sign.length).replace('.', '');
+  if (power < 0) return `${sign}0.${'0'.repeat(-power - 1)}${digits}`;
+  const whole = digits.slice(0, power + 1).padEnd(power + 1, '0');
+  const fraction = digits.slice(power + 1);
+  return `${sign}${whole}${fraction === '' ? '' : `.${fraction}`}`;
 }

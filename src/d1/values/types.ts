@@ -1,5 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { ColumnDescriptor, RowShape } from '../../contract/index.ts';
+import type { kinds } from '../rows/layout.ts';
 import type { StoredForm } from './forms.ts';
 import type { ValueEncoder } from './value-encoders.ts';
 
@@ -15,13 +16,10 @@ export interface ColumnForm {
   readonly stored: StoredForm | undefined;
   /** A canonical text as JSON. */
   readonly encode: ValueEncoder;
-  /**
-   * What {@link encode} does to most values: it makes a JSON string of the text and changes nothing else, or leaves plain
-   * digits as they are. `null`: something else.
-   */
-  readonly asIs: 'string' | 'digits' | null;
-  /** True: what {@link encode} gives is ASCII. */
-  readonly ascii: boolean;
+  /** How the values travel in a batch. */
+  readonly kind: keyof typeof kinds;
+  /** True: the bytes of most values can travel as they are. */
+  readonly asIs: boolean;
   /** What the statement makes of the JSON value. A float may be a mantissa and an exponent. */
   readonly read: 'value' | 'unhex' | 'float';
   /** How a value too large for the JSON travels: as the text that is stored, as hexadecimal digits, or not at all. */
@@ -48,18 +46,6 @@ export function valueExpression(
   const part = (place: number): RawBuilder<unknown> => sql`(${row}->>${sql.lit(`$[${index}][${place}]`)})`;
   // A plain number has no parts: the product is null then.
   return sql`coalesce(${part(0)} * pow(2.0, ${part(1)}), ${value})`;
-}
-
-/**
- * The rows of a JSON text, as a table with the column `value`, which {@link valueExpression} reads.
- *
- * `LIMIT -1` leaves nothing out. It keeps SQLite from merging this query with the one around it, where the text of a row would be
- * made anew for each of its columns: for forty columns that is a third of the time that a batch takes.
- *
- * @param columns - further columns of `json_each`.
- */
-export function jsonRows(json: unknown, columns: RawBuilder<unknown> = sql``): RawBuilder<unknown> {
-  return sql`(SELECT value${columns} FROM json_each(${json}) LIMIT -1)`;
 }
 
 /** The forms of the key's columns, in key order. Columns that do not travel have none. */

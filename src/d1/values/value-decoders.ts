@@ -1,6 +1,6 @@
 import type { ColumnDescriptor } from '../../contract/index.ts';
 import { type EpochUnit, fromEpoch } from './epochs.ts';
-import { mantissaAndExponent } from './floats.ts';
+import { mantissaAndExponent, plainDigits } from './floats.ts';
 import type { ColumnForm } from './types.ts';
 
 /** Turns what D1 answers for a stored value back into the canonical text that the source has for it. */
@@ -82,13 +82,4 @@ function isOnHalf(digits: string, number: number): boolean {
   const gap = 2n ** BigInt(power);
   // Below a power of two the neighbour is half as far away.
   return above < 0n && m === 2 ** 52 ? above * -4n === gap : (above < 0n ? -above : above) * 2n === gap;
-}
-
-function plainDigits(mantissa: string, power: number): string {
-  const sign = mantissa.startsWith('-') ? '-' : '';
-  const digits = mantissa.slice(sign.length).replace('.', '');
-  if (power < 0) return `${sign}0.${'0'.repeat(-power - 1)}${digits}`;
-  const whole = digits.slice(0, power + 1).padEnd(power + 1, '0');
-  const fraction = digits.slice(power + 1);
-  return `${sign}${whole}${fraction === '' ? '' : `.${fraction}`}`;
 }

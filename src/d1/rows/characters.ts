@@ -1,0 +1,64 @@
+const encoder = new TextEncoder();
+
+export const space = 0x20;
+export const minus = 0x2d;
+export const point = 0x2e;
+export const zero = 0x30;
+export const nine = 0x39;
+
+/** How each ASCII character stands in a JSON string. */
+export const escapeOf: readonly Uint8Array[] = Array.from({ length: 0x80 }, (_, code) =>
+  encoder.encode(JSON.stringify(String.fromCharCode(code)).slice(1, -1)),
+);
+
+/** Bytes of an escape at the most: a backslash, `u0001`. */
+export const longestEscape = 6;
+
+/** Bytes of a text as the inside of a JSON string. */
+export function escapedBytes(text: Uint8Array): number {
+  return text.reduce((sum, byte) => sum + (escapeOf[byte]?.length ?? 1), 0);
+}
+
+/**
+ * The highest bit of each byte of a word: four bytes as one integer, in any order, since a loop over bytes costs more for the bounds that
+ * it checks than for what it does.
+ */
+export const highBits = -0x7f7f7f80;
+
+/** The higher half of each of them. */
+export const highNibbles = -0x0f0f0f10;
+
+/** Not 0 where one of the bytes stands otherwise in a JSON string: a control character, a quote, a backslash. */
+export function needsEscape(word: number): number {
+  const quote = word ^ 0x22222222;
+  const slash = word ^ 0x5c5c5c5c;
+  return ((word - 0x20202020) | (quote - 0x01010101) | (slash - 0x01010101)) & ~word & highBits;
+}
+
+/** How many of the bytes of a word are points, where the rest are digits; more than a number has where they are not. */
+export function pointsIn(word: number): number {
+  let points = 0;
+  for (let shift = 0; shift < 32; shift += 8) {
+    const byte = (word >> shift) & 0xff;
+    if (byte < zero || byte > nine) points += byte === point ? 1 : 2;
+  }
+  return points;
+}
+
+/**
+ * Bytes of the character of UTF-8 that begins with a byte of 0x80 or more; 0: there is none. What is no UTF-8 becomes another
+ * number of bytes on its way, and everything behind it would be taken for something else (RFC 3629, 4).
+ */
+export function characterBytes(source: Uint8Array, at: number, end: number): number {
+  const first = source[at] as number;
+  const length = first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
+  if (length === 0 || at + length > end) return 0;
+  const second = source[at + 1] as number;
+  const lowest = first === 0xe0 ? 0xa0 : first === 0xf0 ? 0x90 : 0x80;
+  const highest = first === 0xed ? 0x9f : first === 0xf4 ? 0x8f : 0xbf;
+  if (second < lowest || second > highest) return 0;
+  for (let index = at + 2; index < at + length; index += 1) {
+    if (((source[index] as number) & 0xc0) !== 0x80) return 0;
+  }
+  return length;
+}

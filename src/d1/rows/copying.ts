@@ -1,0 +1,152 @@
+import {
+  characterBytes,
+  escapeOf,
+  highBits,
+  highNibbles,
+  longestEscape,
+  minus,
+  needsEscape,
+  nine,
+  point,
+  pointsIn,
+  space,
+  zero,
+} from './characters.ts';
+
+/** Bytes, and the same four at a time. */
+export class Memory {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly words: DataView;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes as Uint8Array<ArrayBuffer>;
+    this.words = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+}
+
+/** Bytes, four times in a word. */
+const fourZeros = 0x30303030;
+const fourSixes = 0x06060606;
+
+/**
+ * Copies the digits of a number with its sign, and with so many points at the most.
+ *
+ * @returns what is behind the copy; -1: it is something else, or a negative zero.
+ */
+export function copyDigits(
+  source: Memory,
+  start: number,
+  stop: number,
+  target: Memory,
+  at: number,
+  points: number,
+): number {
+  const { bytes: from, words: fromWords } = source;
+  const { bytes, words } = target;
+  let index = start;
+  let next = at;
+  if (from[index] === minus) {
+    if (isZero(from, index, stop)) return -1;
+    bytes[next] = minus;
+    next += 1;
+    index += 1;
+  }
+  let left = points;
+  for (; index + 4 <= stop; index += 4) {
+    const word = fromWords.getInt32(index);
+    words.setInt32(next, word);
+    next += 4;
+    // Digits without what they have in common: up to nine, which six more do not carry over.
+    const digits = word ^ fourZeros;
+    if (((digits | (digits + fourSixes)) & highNibbles) !== 0) left -= pointsIn(word);
+  }
+  for (; index < stop; index += 1) {
+    const byte = from[index] as number;
+    bytes[next] = byte;
+    next += 1;
+    if (byte < zero || byte > nine) left -= byte === point ? 1 : 2;
+  }
+  return left < 0 ? -1 : next;
+}
+
+/**
+ * Copies ASCII that needs no escape, and has no space at its end.
+ *
+ * @returns what is behind the copy; -1: it is something else.
+ */
+export function copyPlain(source: Memory, start: number, stop: number, target: Memory, at: number): number {
+  const { bytes: from, words: fromWords } = source;
+  const { bytes, words } = target;
+  let refused = from[stop - 1] === space ? highBits : 0;
+  let index = start;
+  let next = at;
+  for (; index + 4 <= stop; index += 4) {
+    const word = fromWords.getInt32(index);
+    refused |= needsEscape(word) | word;
+    words.setInt32(next, word);
+    next += 4;
+  }
+  for (; index < stop; index += 1) {
+    const byte = from[index] as number;
+    refused |= needsEscape(byte | spaces) | byte;
+    bytes[next] = byte;
+    next += 1;
+  }
+  return (refused & highBits) === 0 ? next : -1;
+}
+
+/** Three spaces, before a byte. */
+const spaces = 0x20202000;
+
+/**
+ * Copies a text in UTF-8.
+ *
+ * @param isEscaped - as the inside of a JSON string.
+ * @returns what is behind the copy; -1: it is no UTF-8, or there is no room.
+ */
+export function copyText(
+  source: Memory,
+  start: number,
+  stop: number,
+  target: Memory,
+  at: number,
+  isEscaped: boolean,
+): number {
+  const { bytes: from, words: fromWords } = source;
+  const { bytes, words } = target;
+  let index = start;
+  let next = at;
+  if (next + stop - start > bytes.length) return -1;
+  for (; index < stop; index += 1) {
+    for (; index + 4 <= stop; index += 4) {
+      const word = fromWords.getInt32(index);
+      if (((isEscaped ? needsEscape(word) : 0) | (word & highBits)) !== 0) break;
+      words.setInt32(next, word);
+      next += 4;
+    }
+    if (index === stop) break;
+    const byte = from[index] as number;
+    const escape = isEscaped ? escapeOf[byte] : undefined;
+    if (byte >= 0x80) {
+      const size = characterBytes(from, index, stop);
+      if (size === 0) return -1;
+      for (let place = 0; place < size; place += 1) bytes[next + place] = from[index + place] as number;
+      next += size;
+      index += size - 1;
+    } else if (escape === undefined || escape.length === 1) {
+      bytes[next] = byte;
+      next += 1;
+    } else {
+      if (next + longestEscape + stop - index > bytes.length) return -1;
+      for (let place = 0; place < escape.length; place += 1) bytes[next + place] = escape[place] as number;
+      next += escape.length;
+    }
+  }
+  return next;
+}
+
+/** True where no digit stands for more than zero. */
+function isZero(digits: Uint8Array, start: number, end: number): boolean {
+  for (let index = start; index < end; index += 1) if ((digits[index] as number) > zero) return false;
+  return true;
+}

@@ -1,0 +1,298 @@
+import type { BatchEncoder, ByteRow, EncodedBatch, RejectedRow, TextRow } from '../../contract/index.ts';
+import { groupTooLarge, isMigratorError, rowTooLarge } from '../../errors.ts';
+import type { ColumnForm } from '../values/types.ts';
+import type { BufferPool } from './buffer-pool.ts';
+import { kinds } from './layout.ts';
+import { RowWriter, type WrittenRows } from './row-writer.ts';
+
+/** D1 takes strings, blobs and rows of up to 2,000,000 bytes (Cloudflare's documentation, D1 limits). */
+export const maxRowBytes = 2_000_000;
+
+/** Text of one batch, in bytes: below the limit of a string, with room to spare. */
+export const maxBatchBytes = 1_900_000;
+
+/** A value of more bytes than this travels in a parameter of its own when its row does not fit into a batch. */
+const largeValueBytes = 100_000;
+
+/** A value that travels beside the batch's text, in pieces that each fit into a parameter. */
+export interface LargeValue {
+  readonly column: number;
+  readonly pieces: readonly string[];
+}
+
+/** Rows as one text, with what the statement has to know of it. */
+export interface D1Batch extends EncodedBatch, Omit<WrittenRows, 'release'> {
+  /** Values of a single large row; in the text they are null. */
+  readonly large: readonly LargeValue[];
+  /** Rows that are set aside, as an array of `[seq, key, code, reason, row]`; empty where there are none. */
+  readonly rejects: string;
+}
+
+/** Turns rows into the text that the statement takes apart again: from the values' text straight into bytes. */
+export class D1Encoder implements BatchEncoder<D1Batch> {
+  readonly #forms: readonly ColumnForm[];
+  readonly #maxRows: number;
+  readonly #writer: RowWriter;
+  /** How the values of each column stand in the text, and not 0 where their bytes can stand there as they are. */
+  readonly #kinds: Uint8Array;
+  readonly #asIs: Uint8Array;
+  /** True: a value asks for another of {@link #kinds}, which are those of the next batch. */
+  #hasOtherKinds = false;
+  /** True while rows that come from one are added to an empty batch: they may be more than {@link #maxRows}. */
+  #isGroup = false;
+  #rejects = '';
+  #rejectBytes = 2;
+  #large: readonly LargeValue[] = [];
+
+  /**
+   * @param isEscaped - the text is to become the inside of a JSON string.
+   * @param pool - where its memory comes from, for encoders that work at the same time.
+   */
+  constructor(
+    forms: readonly ColumnForm[],
+    maxRows: number = Infinity,
+    isEscaped: boolean = false,
+    pool?: BufferPool,
+  ) {
+    this.#forms = forms;
+    this.#maxRows = maxRows;
+    this.#kinds = Uint8Array.from(forms, ({ kind }) => kinds[kind]);
+    this.#asIs = Uint8Array.from(forms, ({ asIs }) => Number(asIs));
+    this.#writer = new RowWriter(this.#kinds.slice(), maxBatchBytes, isEscaped, pool);
+  }
+
+  get rows(): number {
+    return this.#writer.rows;
+  }
+
+  add(row: TextRow): boolean {
+    return !this.#isClosed && (this.#write(bytesOf(row)) || (this.rows === 0 && this.#addLarge(row)));
+  }
+
+  addBytes(row: ByteRow): boolean {
+    return (
+      !this.#isClosed &&
+      (this.#write(row) ||
+        (this.rows === 0 && this.#addLarge(Array.from(row.starts, (_start, column) => textAt(row, column)))))
+    );
+  }
+
+  /** True: no row may join those that are there. */
+  get #isClosed(): boolean {
+    return (this.rows >= this.#maxRows && !this.#isGroup) || this.#large.length > 0;
+  }
+
+  addAll(rows: readonly TextRow[]): boolean {
+    const [first] = rows;
+    if (!first) return true;
+    if (rows.length === 1) return this.add(first);
+    const before = this.rows;
+    if (before > 0 && before + rows.length > this.#maxRows) return false;
+    let isWhole = this.#addGroup(rows);
+    // In an empty batch a value that asked for another kind has it now.
+    while (!isWhole && this.rows === 0 && this.#hasOtherKinds) isWhole = this.#addGroup(rows);
+    if (!isWhole && before === 0) throw groupTooLarge(maxBatchBytes);
+    return isWhole;
+  }
+
+  /** Adds all of them or none. */
+  #addGroup(rows: readonly TextRow[]): boolean {
+    const before = this.rows;
+    let isWhole = false;
+    this.#isGroup = true;
+    try {
+      isWhole = rows.every((row) => this.add(row));
+      return isWhole;
+    } finally {
+      this.#isGroup = false;
+      if (!isWhole) {
+        this.#writer.truncate(before);
+        if (before === 0) this.#large = [];
+      }
+    }
+  }
+
+  reject({ seq, key, code, reason, row }: RejectedRow): boolean {
+    const write = (why: string, values: RejectedRow['row']): string =>
+      JSON.stringify([seq, JSON.stringify(key), code, why, values]);
+    let text = write(reason, row);
+    let bytes = utf8Bytes(text);
+    if (bytes > maxBatchBytes - 2) {
+      text = write(`${reason} (The row is too large to be kept here.)`, null);
+      bytes = utf8Bytes(text);
+      if (bytes > maxBatchBytes - 2) throw rowTooLarge(maxRowBytes);
+    }
+    if (this.#rejectBytes + bytes + 1 > maxBatchBytes && this.#rejects !== '') return false;
+    this.#rejects += this.#rejects === '' ? text : `,${text}`;
+    this.#rejectBytes += bytes + 1;
+    return true;
+  }
+
+  take(): D1Batch {
+    const pieces = this.#large.flatMap((value) => value.pieces);
+    const large = pieces.reduce((sum, { length }) => sum + length, 0);
+    const written = this.#writer.take();
+    const batch = {
+      ...written,
+      bytes: written.bytes + large + (this.#rejects === '' ? 0 : this.#rejectBytes),
+      rejects: this.#rejects === '' ? '' : `[${this.#rejects}]`,
+      large: this.#large,
+    };
+    this.#rejects = '';
+    this.#rejectBytes = 2;
+    this.#large = [];
+    return batch;
+  }
+
+  /** Adds a row. False: it does not fit, or not beside those that are there. */
+  #write(row: ByteRow): boolean {
+    const writer = this.#writer;
+    const { length } = this.#forms;
+    for (;;) {
+      this.#begin();
+      let column = writer.values(row, this.#asIs, 0);
+      while (column < length) {
+        const value = textAt(row, column);
+        if (value === null) writer.null(column);
+        else if (!this.#writeText(column, value)) break;
+        column = writer.values(row, this.#asIs, column + 1);
+      }
+      const isTaken = this.#end();
+      if (isTaken !== null) return isTaken;
+    }
+  }
+
+  #begin(): void {
+    if (this.#hasOtherKinds && this.rows === 0) {
+      this.#writer.use(this.#kinds.slice());
+      this.#hasOtherKinds = false;
+    }
+    this.#writer.begin();
+  }
+
+  /** Whether the row is one of the batch; null: it has to be written again. */
+  #end(): boolean | null {
+    if (this.#hasOtherKinds) return this.rows === 0 ? null : false;
+    const outcome = this.#writer.end();
+    return outcome === 'again' ? null : outcome === 'taken';
+  }
+
+  /** Writes a value. False: it asks for another kind than its column has. */
+  #writeText(column: number, value: string): boolean {
+    const form = this.#forms[column] as ColumnForm;
+    const writer = this.#writer;
+    const kind = this.#kinds[column] as number;
+    if (kind === kinds.text || (kind === kinds.hex && form.asIs)) writer.text(column, value);
+    else if (kind === kinds.short) {
+      if (!shortText.test(value)) return this.#ask(column, kinds.text);
+      writer.field(column, value);
+    } else {
+      const json = this.#encoded(form, value);
+      if (json === 'null') writer.null(column);
+      else if (kind === kinds.hex) writer.text(column, json.slice(1, -1));
+      else if (kind === kinds.json) writer.text(column, json);
+      else if (isPlain(form, json)) writer.field(column, json);
+      else return this.#ask(column, kinds.json);
+    }
+    return true;
+  }
+
+  #ask(column: number, kind: number): false {
+    this.#kinds[column] = kind;
+    if (kind === kinds.json) this.#asIs[column] = 0;
+    this.#hasOtherKinds = true;
+    return false;
+  }
+
+  /** A value as JSON. Says which column refused it; the engine adds the row's key. */
+  #encoded({ name, encode }: ColumnForm, value: string): string {
+    try {
+      return encode(value);
+    } catch (error) {
+      throw isMigratorError(error)
+        ? error.with({ help: `Column ${name}: ${error.help}`, column: name })
+        : error;
+    }
+  }
+
+  /**
+   * A row that fills a batch alone: its large values go beside the text, where nothing has to be escaped.
+   *
+   * @returns true, or throws where it fits nowhere.
+   */
+  #addLarge(row: TextRow): boolean {
+    let stored = 0;
+    const large: LargeValue[] = [];
+    for (const [column, form] of this.#forms.entries()) {
+      const value = row[column];
+      if (value === null || value === undefined) continue;
+      const bytes = utf8Bytes(value);
+      const travels = bytes <= largeValueBytes || form.large === null;
+      const isHex = travels ? form.kind === 'hex' : form.large === 'hex';
+      stored += isHex ? bytes / 2 : bytes;
+      if (!travels) large.push({ column, pieces: isHex ? cut(value, 1_000_000) : [value] });
+    }
+    const travelling = row.map((value, column) =>
+      large.some((one) => one.column === column) ? null : value,
+    );
+    if (stored > maxRowBytes || !this.#write(bytesOf(travelling))) {
+      this.#writer.truncate(0);
+      throw rowTooLarge(maxRowBytes);
+    }
+    this.#large = large;
+    return true;
+  }
+}
+
+/** What can stand in a field as a text. */
+const shortText = /^[ !#-[\]-~]*[!#-[\]-~]$/;
+
+/** The numbers that a field takes. */
+const plain: Readonly<Partial<Record<ColumnForm['kind'], RegExp>>> = {
+  integer: /^-?\d+$/,
+  float: /^-?\d+(\.\d+)?(e[+-]?\d+)?$/,
+};
+
+function isPlain({ kind }: ColumnForm, json: string): boolean {
+  return plain[kind]?.test(json) ?? false;
+}
+
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+
+/** The value of a column as a text. */
+function textAt({ source, starts, ends, texts }: ByteRow, column: number): string | null {
+  const start = starts[column] as number;
+  if (start < 0) return start === -1 ? null : (texts[column] as string);
+  return decoder.decode(source.subarray(start, ends[column]));
+}
+
+/** Memory for the row that is written from texts, unless it is larger. */
+const scratch = new Uint8Array(64_000);
+
+/** A row of texts as bytes. */
+function bytesOf(row: TextRow): ByteRow {
+  const all = row.join('');
+  const source = all.length * 3 > scratch.length ? new Uint8Array(all.length * 3) : scratch;
+  const isAscii = encoder.encodeInto(all, source).written === all.length;
+  const [starts, ends] = [new Int32Array(row.length), new Int32Array(row.length)];
+  let at = 0;
+  for (const [column, value] of row.entries()) {
+    starts[column] = value === null ? -1 : at;
+    if (value !== null) at += isAscii ? value.length : encoder.encodeInto(value, source.subarray(at)).written;
+    ends[column] = at;
+  }
+  return { source, starts, ends, texts: [] };
+}
+
+function cut(text: string, size: number): string[] {
+  return Array.from({ length: Math.ceil(text.length / size) }, (_, index) =>
+    text.slice(index * size, (index + 1) * size),
+  );
+}
+
+const encoder = new TextEncoder();
+
+/** Bytes of a text in UTF-8. */
+export function utf8Bytes(text: string): number {
+  return encoder.encode(text).length;
+}

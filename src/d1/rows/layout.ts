@@ -1,0 +1,67 @@
+/**
+ * How the values of a column stand in a row, and what the statement makes of them. A number, as the writer looks at it for every
+ * value: that of a number is how many points its digits may have.
+ */
+export const kinds = {
+  /** Digits of a whole number, in a field. */
+  integer: 0,
+  /** Digits of a double, in a field. */
+  float: 1,
+  /** A text of nearly the same length in every row, in a field: ASCII without quotes, backslashes or a space at its end. */
+  short: 2,
+  /** Any text, behind the fields. */
+  text: 3,
+  /** Hexadecimal digits of bytes, behind the fields. */
+  hex: 4,
+  /** JSON of a number that no plain digits stand for, behind the fields. */
+  json: 5,
+} as const;
+
+/** True: the values stand behind the fields of their row. */
+export const isBehind = (kind: number): boolean => kind >= kinds.text;
+
+/**
+ * Where the values of a row stand: first its fields, each as wide in every row of a batch, filled up with spaces, then the texts
+ * of the columns that have them. A number is its own field. A text has a field with its length in bytes, and one that says how far
+ * behind the fields it begins, which the first of them does not need.
+ */
+export class Layout {
+  readonly kinds: Uint8Array;
+  /** The first field of each column. */
+  readonly fields: Int32Array;
+  /** Bytes of each field, and where it begins. */
+  readonly widths: Int32Array;
+  readonly offsets: Int32Array;
+  /** Bytes of all fields of a row. */
+  readonly bytes: number;
+  /** True: there are texts behind the fields, so that the rows are not of one length. */
+  readonly hasTexts: boolean;
+
+  /** @param widths - 1 each where left out. */
+  constructor(columnKinds: Uint8Array, widths?: Int32Array) {
+    this.kinds = columnKinds;
+    let fields = 0;
+    let hasTexts = false;
+    this.fields = Int32Array.from(columnKinds, (kind) => {
+      const field = fields;
+      fields += isBehind(kind) && hasTexts ? 2 : 1;
+      hasTexts ||= isBehind(kind);
+      return field;
+    });
+    this.hasTexts = hasTexts;
+    this.widths = widths ?? new Int32Array(fields).fill(1);
+    let bytes = 0;
+    this.offsets = this.widths.map((width) => {
+      bytes += width;
+      return bytes - width;
+    });
+    this.bytes = bytes;
+  }
+
+  /** The field that says where the text of a column begins, or -1 where it is right behind the fields. */
+  startField(column: number): number {
+    const next = this.fields[column + 1] ?? this.widths.length;
+    const field = this.fields[column] as number;
+    return next - field === 2 ? field + 1 : -1;
+  }
+}

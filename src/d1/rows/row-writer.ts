@@ -1,0 +1,286 @@
+import type { ByteRow } from '../../contract/index.ts';
+import { Begins } from './begins.ts';
+import { BufferPool } from './buffer-pool.ts';
+import { escapedBytes, longestEscape, space, zero } from './characters.ts';
+import { copyDigits, copyPlain, copyText, Memory } from './copying.ts';
+import { kinds, Layout } from './layout.ts';
+import { headroom, RowsText } from './rows-text.ts';
+
+const encoder = new TextEncoder();
+
+/** A constant of its own, which is asked for with every value. */
+const { short } = kinds;
+
+/** A text that fills less than this part of its buffer is copied out of it. */
+const smallPart = 1 / 4;
+
+const nothing = new Memory(new Uint8Array());
+
+/** What became of a row: `again`, a field was too narrow, and is wide enough now. */
+export type Outcome = 'taken' | 'again' | 'full';
+
+/** What a writer hands over. */
+export interface WrittenRows {
+  readonly rows: number;
+  /** Bytes of the text, without escapes. */
+  readonly bytes: number;
+  readonly text: RowsText;
+  readonly layout: Layout;
+  /** Columns that have a null, or may have. */
+  readonly nulls: Uint8Array;
+  /** Where the array of the rows' beginnings stands in the text, from 1 on; null: the rows are of one length. */
+  readonly listAt: number | null;
+  /** Gives the memory back, once nobody reads the text any more. */
+  readonly release: () => void;
+}
+
+/**
+ * Writes the rows of a batch into bytes, up to a length, in a {@link Layout} whose fields get wider as values need it. Where rows
+ * differ in length, a JSON array of where each of them begins comes at the end.
+ */
+export class RowWriter {
+  /** Bytes of the text at the most, without {@link #escapes}. */
+  readonly #limit: number;
+  /** True: it is written as the inside of a JSON string. */
+  readonly #isEscaped: boolean;
+  readonly #pool: BufferPool;
+  readonly #begins = new Begins();
+  #layout: Layout;
+  #nulls: Uint8Array;
+  #memory = nothing;
+  /** Where the row that was written last came from. */
+  #source = nothing;
+  /** What is behind the last row, and the backslashes before it that are not the text's own. */
+  #at = headroom;
+  #escapes = 0;
+  /** The same of the row that is being written. */
+  #end = headroom;
+  #rowEscapes = 0;
+  /** The widths that its fields need. */
+  #needed: Int32Array;
+  #isNarrow = false;
+
+  constructor(kindsOf: Uint8Array, limit: number, isEscaped: boolean, pool: BufferPool = new BufferPool()) {
+    this.#limit = limit;
+    this.#pool = pool;
+    this.#isEscaped = isEscaped;
+    this.#layout = new Layout(kindsOf);
+    this.#needed = this.#layout.widths.slice();
+    this.#nulls = new Uint8Array(kindsOf.length);
+  }
+
+  get rows(): number {
+    return this.#begins.rows;
+  }
+
+  /** Has values stand otherwise from now on. Only before the first row. */
+  use(kindsOf: Uint8Array): void {
+    this.#layout = new Layout(kindsOf);
+    this.#needed = this.#layout.widths.slice();
+  }
+
+  /** Takes back all rows behind the first so many. */
+  truncate(rows: number): void {
+    if (rows === this.rows) return;
+    [this.#at, this.#escapes] = this.#begins.truncate(rows);
+  }
+
+  /** Begins a row, each of whose values has to be written. A row that was begun before and not ended is forgotten. */
+  begin(): void {
+    this.#isNarrow = false;
+    this.#rowEscapes = 0;
+    this.#end = this.#at + this.#layout.bytes;
+    this.#makeRoom(0);
+  }
+
+  /** A value that is null. */
+  null(column: number): void {
+    this.#nulls[column] = 1;
+    this.field(column, '');
+    const startField = this.#layout.startField(column);
+    if (startField >= 0) this.#field(startField, '');
+  }
+
+  /** A value in a field: ASCII that needs no escape. */
+  field(column: number, text: string): void {
+    this.#field(this.#layout.fields[column] as number, text);
+  }
+
+  /** A text behind the fields. */
+  text(column: number, text: string): void {
+    const bytes = encoder.encode(text);
+    this.#makeRoom(longestEscape + (this.#isEscaped ? escapedBytes(bytes) : bytes.length));
+    this.#behind(new Memory(bytes), 0, bytes.length, column);
+  }
+
+  /**
+   * Writes the values of a row from a column on, as long as their bytes can stand as they are: in one go over the bytes, since a
+   * call and a check for each value would cost more than the copying.
+   *
+   * @param asIs - not 0 for columns of which that may be so.
+   * @returns the column at which it stopped: this value takes another way, or there is no room; or the number of columns.
+   */
+  values({ source, starts, ends }: ByteRow, asIs: Uint8Array, first: number): number {
+    const { kinds: kindOf, fields, widths, offsets } = this.#layout;
+    const columns = kindOf.length;
+    const memory = this.#memory;
+    const { bytes } = memory;
+    // The same for all rows of a chunk.
+    if (source !== this.#source.bytes) this.#source = new Memory(source);
+    const from = this.#source;
+    let column = first;
+    for (; column < columns; column += 1) {
+      const start = starts[column] as number;
+      const stop = ends[column] as number;
+      if (start < 0) {
+        if (start !== -1) break;
+        this.null(column);
+        continue;
+      }
+      if (asIs[column] === 0) break;
+      const kind = kindOf[column] as number;
+      if (kind > short) {
+        if (!this.#behind(from, start, stop, column)) break;
+        continue;
+      }
+      const field = fields[column] as number;
+      const width = widths[field] as number;
+      if (stop - start > width) {
+        this.#isWide(field, stop - start);
+        continue;
+      }
+      if (stop === start) break;
+      const at = this.#at + (offsets[field] as number);
+      let next =
+        kind === short
+          ? copyPlain(from, start, stop, memory, at)
+          : copyDigits(from, start, stop, memory, at, kind);
+      if (next < 0) break;
+      for (; next < at + width; next += 1) bytes[next] = space;
+    }
+    return column;
+  }
+
+  /** Ends the row: it is one of the batch where it was `taken`, and otherwise as if it had not been begun. */
+  end(): Outcome {
+    if (this.#isNarrow) return this.#widen() ? 'again' : 'full';
+    if (this.#length(this.#end, this.#escapes + this.#rowEscapes, this.rows + 1) > this.#limit) return 'full';
+    this.#begins.add(this.#at, this.#escapes);
+    this.#at = this.#end;
+    this.#escapes += this.#rowEscapes;
+    return 'taken';
+  }
+
+  /** Hands over what is written, and begins anew. */
+  take(): WrittenRows {
+    const layout = this.#layout;
+    const { rows } = this;
+    const listAt = layout.hasTexts ? this.#at - this.#escapes - headroom + 1 : null;
+    if (listAt !== null) {
+      const list = this.#begins.toList(headroom);
+      this.#end = this.#at;
+      this.#makeRoom(list.length);
+      this.#at += encoder.encodeInto(list, this.#memory.bytes.subarray(this.#at)).written;
+    }
+    const [bytes, end, nulls] = [this.#memory.bytes, this.#at, this.#nulls];
+    const length = end - this.#escapes - headroom;
+    const isSmall = end < bytes.length * smallPart;
+    this.#begins.truncate(0);
+    this.#at = headroom;
+    this.#escapes = 0;
+    this.#nulls = new Uint8Array(nulls.length);
+    if (!isSmall) this.#memory = nothing;
+    return {
+      rows,
+      bytes: length,
+      text: new RowsText(isSmall ? bytes.slice(0, end) : bytes, headroom, end, this.#isEscaped),
+      layout,
+      nulls,
+      listAt,
+      release: () => {
+        if (!isSmall) this.#pool.give(bytes);
+      },
+    };
+  }
+
+  /** Bytes of a text that ends here, with an array of so many beginnings of up to seven digits. */
+  #length(end: number, escapes: number, rows: number): number {
+    return end - escapes - headroom + (this.#layout.hasTexts ? rows * 8 + 2 : 0);
+  }
+
+  #field(field: number, text: string): void {
+    if (!this.#isWide(field, text.length)) return;
+    const bytes = this.#memory.bytes;
+    const at = this.#at + (this.#layout.offsets[field] as number);
+    const width = this.#layout.widths[field] as number;
+    for (let index = 0; index < width; index += 1)
+      bytes[at + index] = index < text.length ? text.charCodeAt(index) : space;
+  }
+
+  /** Bytes of a text behind the fields. False: they take another way, or there is no room. */
+  #behind(source: Memory, start: number, stop: number, column: number): boolean {
+    const layout = this.#layout;
+    const begin = this.#end;
+    const end = copyText(source, start, stop, this.#memory, begin, this.#isEscaped);
+    if (end < 0) return false;
+    this.#end = end;
+    this.#number(layout.fields[column] as number, stop - start);
+    const startField = layout.startField(column);
+    if (startField >= 0) this.#number(startField, begin - this.#at - layout.bytes - this.#rowEscapes);
+    this.#rowEscapes += end - begin - (stop - start);
+    return true;
+  }
+
+  /** A number of bytes in a field. */
+  #number(field: number, value: number): void {
+    const bytes = this.#memory.bytes;
+    const begin = this.#at + (this.#layout.offsets[field] as number);
+    let digits = 1;
+    for (let power = 10; value >= power; power *= 10) digits += 1;
+    if (!this.#isWide(field, digits)) return;
+    let rest = value;
+    for (let at = begin + (this.#layout.widths[field] as number) - 1; at >= begin; at -= 1) {
+      if (at >= begin + digits) bytes[at] = space;
+      else {
+        const higher = Math.trunc(rest / 10);
+        bytes[at] = zero + rest - higher * 10;
+        rest = higher;
+      }
+    }
+  }
+
+  /** False: the field is too narrow, which is noted. */
+  #isWide(field: number, width: number): boolean {
+    if (width <= (this.#layout.widths[field] as number)) return true;
+    this.#isNarrow = true;
+    this.#needed[field] = Math.max(this.#needed[field] as number, width);
+    return false;
+  }
+
+  /** Gives the rows fields of the needed widths. False: there is no room. */
+  #widen(): boolean {
+    const { rows } = this;
+    const wider = new Layout(this.#layout.kinds, this.#needed.slice());
+    const more = (wider.bytes - this.#layout.bytes) * rows;
+    if (rows > 0 && this.#length(this.#at + more, this.#escapes, rows) > this.#limit) {
+      this.#needed = this.#layout.widths.slice();
+      return false;
+    }
+    this.#end = this.#at;
+    this.#makeRoom(more);
+    this.#begins.moveApart(this.#memory.bytes, this.#at, this.#layout, wider);
+    this.#layout = wider;
+    this.#at += more;
+    return true;
+  }
+
+  /** Has room for so many bytes more behind the row that is being written. */
+  #makeRoom(more: number): void {
+    const needed = this.#end + more;
+    let { bytes } = this.#memory;
+    if (needed <= bytes.length) return;
+    if (bytes.length === 0) bytes = this.#pool.take();
+    if (needed > bytes.length) bytes = this.#pool.grow(bytes, Math.min(this.#end, bytes.length), needed);
+    this.#memory = new Memory(bytes);
+  }
+}

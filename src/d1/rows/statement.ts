@@ -1,0 +1,106 @@
+import { type RawBuilder, sql } from 'kysely';
+import { compiled } from '../connection.ts';
+import type { ColumnForm } from '../values/types.ts';
+import type { D1Batch } from './encoder.ts';
+import { isBehind, kinds, type Layout } from './layout.ts';
+
+/**
+ * The text of the rows as bytes, in which a place is found without going through characters. It is the first parameter of a
+ * statement. SQLite reckons it once, and not for every value, as it is the same for all of them.
+ */
+const text = 'CAST(?1 AS BLOB)';
+
+/** What a batch is in a statement: a table of its rows, and an expression for each column. */
+export class RowsStatement {
+  /** The table, as a statement selects from it. */
+  readonly from: RawBuilder<unknown>;
+  readonly #name: RawBuilder<unknown>;
+  readonly #forms: readonly ColumnForm[];
+  /** The expressions of the last batch, which most have in common, and what they depend on. */
+  #values: readonly RawBuilder<unknown>[] = [];
+  #valuesOf = '';
+
+  /** @param target - the table that the rows are for, which no part of the statement may take for this one. */
+  constructor(forms: readonly ColumnForm[], target: string) {
+    this.#forms = forms;
+    this.#name = sql.raw(compiled(sql.id(`rows of ${target}`)).sql);
+    this.from = sql`${this.#name} AS batch`;
+  }
+
+  /**
+   * Makes the table, before which a statement may have no parameters: `place` is the number of a row from 0 on, `at` where it begins in the text.
+   *
+   * `LIMIT -1` leaves nothing out. It keeps SQLite from merging this query with the one around it, where `at` would be made anew for
+   * each of its columns.
+   */
+  table({ rows, layout, text: rowsText, listAt }: D1Batch): RawBuilder<unknown> {
+    const [at, list] =
+      rows === 0
+        ? [sql`0`, sql`substr(${rowsText}, 1, 0) || '[]'`]
+        : listAt === null
+          ? [sql.raw(`key * ${layout.bytes} + 1`), zerosFor(sql`${rowsText}`, layout.bytes)]
+          : [sql`value`, sql`CAST(substr(CAST(${rowsText} AS BLOB), ${String(listAt)}) AS TEXT)`];
+    return sql`WITH ${this.#name} AS (SELECT ${at} AS at, key AS place FROM json_each(${list}) LIMIT -1)`;
+  }
+
+  /** The values of a row of that table, as they are stored. */
+  values({ layout, nulls, large }: D1Batch): readonly RawBuilder<unknown>[] {
+    const dependsOn = `${layout.kinds.join()} ${layout.widths.join()} ${nulls.join()}`;
+    if (dependsOn !== this.#valuesOf) {
+      this.#values = this.#forms.map(({ columnType }, column) =>
+        sql.raw(valueAt(layout, column, columnType === 'REAL', nulls[column] !== 0)),
+      );
+      this.#valuesOf = dependsOn;
+    }
+    if (large.length === 0) return this.#values;
+    return this.#values.map((value, column) => {
+      const own = large.find((one) => one.column === column);
+      return own ? largeValue(own.pieces, this.#forms[column] as ColumnForm) : value;
+    });
+  }
+}
+
+/** A JSON array of as many zeros as the text has rows: `json_each` counts them. */
+function zerosFor(rowsText: RawBuilder<unknown>, rowBytes: number): RawBuilder<unknown> {
+  const others = sql`length(CAST(${rowsText} AS BLOB)) / ${sql.lit(rowBytes)} - 1`;
+  return sql`'[' || replace(hex(zeroblob(${others})), '00', '0,') || '0]'`;
+}
+
+/** The value of a column, as it is stored. */
+function valueAt(layout: Layout, column: number, isReal: boolean, hasNulls: boolean): string {
+  const kind = layout.kinds[column] as number;
+  const field = layout.fields[column] as number;
+  const own = hasNulls ? filled(layout, field) : part(layout, field);
+  if (!isBehind(kind)) {
+    if (kind === kinds.short) return `rtrim(CAST(${own} AS TEXT))`;
+    // NUMERIC keeps whatever the digits say, where INTEGER would cut off what is no 64-bit integer.
+    return `CAST(${own} AS ${isReal ? 'REAL' : 'NUMERIC'})`;
+  }
+  const startField = layout.startField(column);
+  const start = startField < 0 ? '' : ` + CAST(${part(layout, startField)} AS INTEGER)`;
+  const bytes = `substr(${text}, batch.at + ${layout.bytes}${start}, CAST(${own} AS INTEGER))`;
+  if (kind === kinds.hex) return `unhex(${bytes})`;
+  const value = `CAST(${bytes} AS TEXT)`;
+  if (kind === kinds.text) return value;
+  // A number, a text, or mantissa and exponent of a double. What is no array has no parts: the product is null then.
+  return `coalesce((${value}->>'$[0]') * pow(2.0, ${value}->>'$[1]'), ${value}->>'$')`;
+}
+
+/** The bytes of a field. */
+function part({ offsets, widths }: Layout, field: number): string {
+  const offset = offsets[field] as number;
+  return `substr(${text}, batch.at${offset === 0 ? '' : ` + ${offset}`}, ${widths[field] as number})`;
+}
+
+/** The bytes of a field, or null where it is empty. */
+function filled(layout: Layout, field: number): string {
+  return `nullif(${part(layout, field)}, x'${'20'.repeat(layout.widths[field] as number)}')`;
+}
+
+function largeValue(pieces: readonly string[], { large }: ColumnForm): RawBuilder<unknown> {
+  if (large !== 'hex') return sql`${pieces[0]}`;
+  return sql`CAST(${sql.join(
+    pieces.map((piece) => sql`unhex(${piece})`),
+    sql` || `,
+  )} AS BLOB)`;
+}

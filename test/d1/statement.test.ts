@@ -1,0 +1,194 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { ColumnDescriptor, LogicalType, TextRow } from 'resumable-migrator';
+import { ResumableMigrator } from 'resumable-migrator';
+import { MemorySource } from 'resumable-migrator/memory';
+import type { D1DatabaseLike } from 'resumable-migrator/d1';
+import { World } from '../support/world.ts';
+
+let world: World;
+beforeAll(async () => {
+  world = await World.start();
+});
+afterAll(async () => {
+  await world[Symbol.asyncDispose]();
+});
+
+const column = (name: string, type: LogicalType): ColumnDescriptor => ({
+  name,
+  type,
+  nativeType: type,
+  nullable: name !== 'id',
+});
+
+/** Rows whose values look as no database would write them, and as some do. */
+const columns = [
+  column('id', 'integer'),
+  column('whole', 'integer'),
+  column('ratio', 'float'),
+  column('moment', 'timestamp'),
+  column('note', 'text'),
+  column('raw', 'bytes'),
+];
+const rows: readonly (readonly [given: TextRow, stored: readonly unknown[]])[] = [
+  [
+    ['1', '17', '0.25', '2026-01-02T03:04:05', 'one', '00ff'],
+    [17, 0.25, '2026-01-02T03:04:05', 'one', '00FF'],
+  ],
+  [
+    ['2', null, null, null, null, null],
+    [null, null, null, null, null],
+  ],
+  [
+    ['3', '-9223372036854775808', '-1.5', 'yesterday ', '', ''],
+    ['-9223372036854775808', -1.5, 'yesterday ', '', ''],
+  ],
+  [
+    ['4', '12.5', '1e-7', '', ' "ä\\" ', 'c3a4'],
+    [12.5, 1e-7, '', ' "ä\\" ', 'C3A4'],
+  ],
+  [
+    ['5', '0', 'NaN', '"now"', '東\u0001\u{1f600}', '00'],
+    [0, 'NaN', '"now"', '東\u0001\u{1f600}', '00'],
+  ],
+  [
+    ['6', '100000000000000000000', '1e300', 'früher', "'; DROP", '27'],
+    [1e20, 1e300, 'früher', "'; DROP", '27'],
+  ],
+  [
+    ['7', '7', '5e-324', '2026-01-02T03:04:05.5', '7', '37'],
+    [7, 5e-324, '2026-01-02T03:04:05.5', '7', '37'],
+  ],
+  [
+    ['8', '8', '0.0000001', '2026-01-02', 'x'.repeat(300), 'ab'.repeat(300)],
+    [8, 1e-7, '2026-01-02', 'x'.repeat(300), 'AB'.repeat(300)],
+  ],
+];
+
+test.each([
+  ['the binding', 'by_binding'],
+  ['REST', 'by_rest'],
+])('whatever a source says of a value stands in D1, over %s, and has an equal there', async (how, table) => {
+  await world.d1('DROP TABLE IF EXISTS migration_checkpoints');
+  const source = new MemorySource({ name: table, columns, key: ['id'], rows: rows.map(([given]) => given) });
+  const store = { ratio: { nan: 'text' } } as const;
+  const sink = how === 'REST' ? world.rest(table, { store }) : world.binding(table, { store });
+  const migrator = new ResumableMigrator({ source, sink, concurrency: 1 });
+  expect(await migrator.run()).toMatchObject({ status: 'completed', rows: rows.length });
+  const whole = `CASE WHEN typeof(whole) = 'integer' AND NOT whole BETWEEN -9007199254740991 AND 9007199254740991 THEN CAST(whole AS TEXT) ELSE whole END`;
+  const found = await world.d1(
+    `SELECT ${whole} AS w, ratio, moment, note, hex(raw) AS h, raw IS NULL AS n FROM ${table} ORDER BY id`,
+  );
+  expect(
+    found.map(({ w, ratio, moment, note, h, n }) => [w, ratio, moment, note, n === 1 ? null : h]),
+  ).toEqual(rows.map(([, stored]) => stored));
+  expect(await migrator.verify({ mode: 'full' })).toMatchObject({ equal: true });
+  await world.d1(`UPDATE ${table} SET note = note || ' ' WHERE id IN (5, 8)`);
+  await world.d1(`DELETE FROM ${table} WHERE id = 2`);
+  expect(await migrator.verify({ mode: 'full' })).toMatchObject({
+    missing: [{ key: ['2'] }],
+    different: [{ key: ['5'], columns: ['note'] }, { key: ['8'] }],
+  });
+});
+
+test('no name of a table or a column is taken for what the statement calls its own', async () => {
+  const names = ['id', 'at', 'place', 'key', 'value', 'batch'];
+  for (const table of ['batch', 'rows of batch']) {
+    await world.d1('DROP TABLE IF EXISTS migration_checkpoints');
+    const source = new MemorySource({
+      name: table,
+      columns: names.map((name) => column(name, name === 'id' ? 'integer' : 'text')),
+      key: ['id'],
+      rows: ['1', '2', '3'].map((id) => names.map((name) => (name === 'id' ? id : `${name} ${id}`))),
+    });
+    const migrator = new ResumableMigrator({ source, sink: world.binding(table) });
+    expect(await migrator.run()).toMatchObject({ status: 'completed' });
+    await world.d1(`INSERT INTO "${table}" VALUES (9, 'too', 'much', '', '', '')`);
+    expect(await migrator.verify({ mode: 'full' })).toMatchObject({
+      missing: [],
+      different: [],
+      extra: [{ key: ['9'] }],
+    });
+    const [first] = await world.d1(`SELECT * FROM "${table}" WHERE id = 1`);
+    expect(first).toEqual({
+      id: 1,
+      at: 'at 1',
+      place: 'place 1',
+      key: 'key 1',
+      value: 'value 1',
+      batch: 'batch 1',
+    });
+  }
+});
+
+/** The database, and the first statement and parameters that put rows into a table. */
+function noting(
+  database: D1DatabaseLike,
+  table: string,
+): { database: D1DatabaseLike; noted: [string, unknown[]][] } {
+  const noted: [string, unknown[]][] = [];
+  return {
+    noted,
+    database: {
+      prepare: (statement) => {
+        const prepared = database.prepare(statement);
+        if (!statement.startsWith(`INSERT INTO "${table}"`)) return prepared;
+        return {
+          ...prepared,
+          all: () => prepared.all(),
+          bind: (...values) => {
+            noted.push([statement, values]);
+            return prepared.bind(...values);
+          },
+        };
+      },
+      batch: async (statements) => await database.batch(statements),
+    },
+  };
+}
+
+/** How often SQLite makes bytes of a text in the program of a statement: once for all rows, and for each row anew. */
+async function castsOf(
+  database: D1DatabaseLike,
+  statement: string,
+  values: unknown[],
+): Promise<[once: number, each: number]> {
+  const { results } = await database
+    .prepare(`EXPLAIN ${statement}`)
+    .bind(...values)
+    .all();
+  const program = results as Record<string, unknown>[];
+  // The program begins with a jump to what is done once, which stands at its end (SQLite documentation, "The Init opcode").
+  const once = Number(program[0]?.['p2']);
+  const casts = program.filter(({ opcode, p2 }) => opcode === 'Cast' && p2 === 'A'.charCodeAt(0));
+  const isOnce = ({ addr }: Record<string, unknown>): boolean => Number(addr) >= once;
+  return [casts.filter(isOnce).length, casts.filter((cast) => !isOnce(cast)).length];
+}
+
+test('SQLite makes bytes of a batch once, and not for every value', async () => {
+  for (const list of [columns, columns.filter(({ type }) => type !== 'text' && type !== 'bytes')]) {
+    await world.d1('DROP TABLE IF EXISTS migration_checkpoints');
+    await world.d1('DROP TABLE IF EXISTS counted');
+    const { database, noted } = noting(await world.stack.d1.database(), 'counted');
+    const source = new MemorySource({
+      name: 'counted',
+      columns: list,
+      key: ['id'],
+      rows: rows.map(([given]) => given.slice(0, list.length)),
+    });
+    const sink = world.binding('counted', { database, store: { ratio: { nan: 'text' } } });
+    await new ResumableMigrator({ source, sink }).run();
+    expect(noted.length).toBeGreaterThan(0);
+    for (const [statement, values] of noted) {
+      const [once, each] = await castsOf(database, statement, values);
+      expect(once).toBeGreaterThan(0);
+      // What the table of the rows is made from is asked for once as well, though not at the start.
+      expect(each).toBeLessThanOrEqual(1);
+    }
+    const [statement = '', values = []] = noted[0] ?? [];
+    const anew = statement.replaceAll(
+      'substr(CAST(?1 AS BLOB), batch.at',
+      "substr(CAST(batch.at || '' AS BLOB), batch.at",
+    );
+    expect((await castsOf(database, anew, values))[1]).toBeGreaterThan(1);
+  }
+});
