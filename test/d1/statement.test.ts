@@ -59,8 +59,8 @@ const rows: readonly (readonly [given: TextRow, stored: readonly unknown[]])[] =
     [7, 5e-324, '2026-01-02T03:04:05.5', '7', '37'],
   ],
   [
-    ['8', '8', '0.0000001', '2026-01-02', 'x'.repeat(300), 'ab'.repeat(300)],
-    [8, 1e-7, '2026-01-02', 'x'.repeat(300), 'AB'.repeat(300)],
+    ['8', '8', '1.2345678901234567e+18', '2026-01-02', 'x'.repeat(300), 'ab'.repeat(300)],
+    [8, Number('1.2345678901234567e+18'), '2026-01-02', 'x'.repeat(300), 'AB'.repeat(300)],
   ],
 ];
 

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ProcessOptions } from '../soak/kinds.ts';
 import { Random } from '../support/random.ts';
+import { rowsSent } from '../support/rows-text.ts';
 import { World } from '../support/world.ts';
 
 const script = fileURLToPath(new URL('../soak/process.ts', import.meta.url));
@@ -67,7 +68,7 @@ test('after a kill at any moment only the batches in flight are sent again, and 
   let sent = 0;
   world.stack.api.setFaults(({ queries }) => {
     for (const { sql, params } of queries) {
-      if (sql.startsWith('INSERT INTO "killed"')) sent += (JSON.parse(String(params[0])) as unknown[]).length;
+      if (sql.startsWith('INSERT INTO "killed"')) sent += rowsSent(sql, params);
     }
     return undefined;
   });

@@ -6,6 +6,7 @@ import pg from 'pg';
 import { type Fault, FAULTS } from '../../examples/local/faults.ts';
 import type { LocalStack } from '../../examples/local/stack.ts';
 import { Random } from '../support/random.ts';
+import { rowsSent } from '../support/rows-text.ts';
 import { d1TableOf, expectedOf, failed, type Kind, type ProcessOptions } from './kinds.ts';
 
 const script = fileURLToPath(new URL('./process.ts', import.meta.url));
@@ -101,7 +102,7 @@ class Migration {
     await this.#make();
     this.#stack.api.setFaults(({ queries }) => {
       for (const { sql, params } of queries) {
-        if (sql.startsWith(`INSERT INTO "${this.#table}"`)) this.#sent += rowsIn(params[0]);
+        if (sql.startsWith(`INSERT INTO "${this.#table}"`)) this.#sent += rowsSent(sql, params);
       }
       if (this.#random.fraction() >= this.#faultRate) return undefined;
       this.#report.faults += 1;
@@ -236,11 +237,6 @@ class Migration {
 }
 
 const largest = { concurrency: 4, batchSize: 400 };
-
-/** Rows in the JSON text that a batch is sent as. */
-function rowsIn(json: unknown): number {
-  return typeof json === 'string' ? (JSON.parse(json) as unknown[]).length : 0;
-}
 
 /** The first few rows that are there too often or too seldom. */
 export function differences(

@@ -19,10 +19,20 @@ export function rowsOf({ text, layout, nulls, listAt, rows }: D1Batch): (string 
     Array.from(layout.kinds, (kind, column) => {
       const own = field(begin, layout.fields[column] as number);
       if (nulls[column] && own.trim() === '') return null;
+      // What SQLite reckons.
+      if (kind === kinds.scaled) return String(Number(own) / Number(`1e${layout.scales[column]}`));
       if (!isBehind(kind)) return kind === kinds.short ? own.trimEnd() : own.trim();
       const startField = layout.startField(column);
       const start = begin + layout.bytes + (startField < 0 ? 0 : Number(field(begin, startField)));
       return textOf(bytes.subarray(start, start + Number(own)));
     }),
   );
+}
+
+/** How many rows a statement writes. */
+export function rowsSent(statement: string, [text, listAt]: readonly unknown[]): number {
+  const bytes = new TextEncoder().encode(String(text));
+  const rowBytes = /\(SELECT key \* (\d+) \+ 1 AS at/.exec(statement)?.[1];
+  if (rowBytes !== undefined) return bytes.length / Number(rowBytes);
+  return (JSON.parse(textOf(bytes.subarray(Number(listAt) - 1))) as unknown[]).length;
 }

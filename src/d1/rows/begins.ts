@@ -1,5 +1,5 @@
-import { space } from './characters.ts';
-import type { Layout } from './layout.ts';
+import { point, space, zero } from './characters.ts';
+import { kinds, type Layout } from './layout.ts';
 
 /** Where the rows of a batch begin in the memory, and how many escapes are before each. */
 export class Begins {
@@ -56,9 +56,29 @@ export class Begins {
         bytes.copyWithin(at, own, own + width);
         bytes.fill(space, at + width, at + (to.widths[field] as number));
       }
+      for (const [column, scale] of from.scales.entries()) {
+        const at = target + (to.offsets[to.fields[column] as number] as number);
+        // An empty field is a null, and stays empty.
+        if (from.kinds[column] === kinds.scaled && bytes[at] !== space)
+          setPoint(
+            bytes,
+            bytes.indexOf(space, at),
+            scale,
+            to.kinds[column] === kinds.scaled ? to.scales[column] : undefined,
+          );
+      }
       this.#at[row] = target;
       stop = source;
     }
+  }
+}
+
+/** Gives digits that end here another scale, or their point. There is room behind them. */
+function setPoint(bytes: Uint8Array, end: number, scale: number, next: number | undefined): void {
+  if (next !== undefined) bytes.fill(zero, end, end + next - scale);
+  else if (scale > 0) {
+    bytes.copyWithin(end - scale + 1, end - scale, end);
+    bytes[end - scale] = point;
   }
 }
 

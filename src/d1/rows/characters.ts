@@ -35,16 +35,6 @@ export function needsEscape(word: number): number {
   return ((word - 0x20202020) | (quote - 0x01010101) | (slash - 0x01010101)) & ~word & highBits;
 }
 
-/** How many of the bytes of a word are points, where the rest are digits; more than a number has where they are not. */
-export function pointsIn(word: number): number {
-  let points = 0;
-  for (let shift = 0; shift < 32; shift += 8) {
-    const byte = (word >> shift) & 0xff;
-    if (byte < zero || byte > nine) points += byte === point ? 1 : 2;
-  }
-  return points;
-}
-
 /**
  * Bytes of the character of UTF-8 that begins with a byte of 0x80 or more; 0: there is none. What is no UTF-8 becomes another
  * number of bytes on its way, and everything behind it would be taken for something else (RFC 3629, 4).

@@ -8,7 +8,6 @@ import {
   needsEscape,
   nine,
   point,
-  pointsIn,
   space,
   zero,
 } from './characters.ts';
@@ -28,45 +27,64 @@ export class Memory {
 const fourZeros = 0x30303030;
 const fourSixes = 0x06060606;
 
+/** Where the point of a number is; where it has none, its end. */
+export function pointOf({ bytes }: Memory, start: number, stop: number): number {
+  let index = start;
+  while (index < stop && bytes[index] !== point) index += 1;
+  return index;
+}
+
 /**
- * Copies the digits of a number with its sign, and with so many points at the most.
+ * Copies a number: its sign, and its digits.
  *
- * @returns what is behind the copy; -1: it is something else, or a negative zero.
+ * @param mark - where the point is, or the end.
+ * @param scale - digits behind the point that the copy has, which is without the point; -1: those that the number has, and the point.
+ * @returns what is behind the copy; -1: it is something else.
  */
-export function copyDigits(
+export function copyNumber(
   source: Memory,
   start: number,
+  mark: number,
   stop: number,
   target: Memory,
   at: number,
-  points: number,
+  scale: number,
 ): number {
+  const { bytes } = target;
+  const isNegative = source.bytes[start] === minus;
+  if (isNegative) bytes[at] = minus;
+  const whole = copyDigits(source, isNegative ? start + 1 : start, mark, target, isNegative ? at + 1 : at);
+  if (whole < 0) return -1;
+  const fraction = scale < 0 && mark < stop ? whole + 1 : whole;
+  if (fraction > whole) bytes[whole] = point;
+  let next = copyDigits(source, mark + 1, stop, target, fraction);
+  if (next < 0) return -1;
+  for (; next < whole + scale; next += 1) bytes[next] = zero;
+  return next;
+}
+
+/** Copies digits. Returns what is behind the copy; -1: it is something else. */
+function copyDigits(source: Memory, start: number, stop: number, target: Memory, at: number): number {
   const { bytes: from, words: fromWords } = source;
   const { bytes, words } = target;
+  let refused = 0;
   let index = start;
   let next = at;
-  if (from[index] === minus) {
-    if (isZero(from, index, stop)) return -1;
-    bytes[next] = minus;
-    next += 1;
-    index += 1;
-  }
-  let left = points;
   for (; index + 4 <= stop; index += 4) {
     const word = fromWords.getInt32(index);
     words.setInt32(next, word);
     next += 4;
     // Digits without what they have in common: up to nine, which six more do not carry over.
     const digits = word ^ fourZeros;
-    if (((digits | (digits + fourSixes)) & highNibbles) !== 0) left -= pointsIn(word);
+    refused |= (digits | (digits + fourSixes)) & highNibbles;
   }
   for (; index < stop; index += 1) {
     const byte = from[index] as number;
     bytes[next] = byte;
     next += 1;
-    if (byte < zero || byte > nine) left -= byte === point ? 1 : 2;
+    if (byte < zero || byte > nine) refused = 1;
   }
-  return left < 0 ? -1 : next;
+  return refused === 0 ? next : -1;
 }
 
 /**
@@ -146,7 +164,7 @@ export function copyText(
 }
 
 /** True where no digit stands for more than zero. */
-function isZero(digits: Uint8Array, start: number, end: number): boolean {
+export function isZero(digits: Uint8Array, start: number, end: number): boolean {
   for (let index = start; index < end; index += 1) if ((digits[index] as number) > zero) return false;
   return true;
 }

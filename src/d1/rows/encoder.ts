@@ -33,11 +33,10 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
   readonly #forms: readonly ColumnForm[];
   readonly #maxRows: number;
   readonly #writer: RowWriter;
-  /** How the values of each column stand in the text, and not 0 where their bytes can stand there as they are. */
-  readonly #kinds: Uint8Array;
+  /** Not 0 where the bytes of a column's values can stand in the text as they are. */
   readonly #asIs: Uint8Array;
-  /** True: a value asks for another of {@link #kinds}, which are those of the next batch. */
-  #hasOtherKinds = false;
+  /** The kinds of the columns in the next batch, where a value asks for others than they have. */
+  #asked: Uint8Array | null = null;
   /** True while rows that come from one are added to an empty batch: they may be more than {@link #maxRows}. */
   #isGroup = false;
   #rejects = '';
@@ -56,9 +55,9 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
   ) {
     this.#forms = forms;
     this.#maxRows = maxRows;
-    this.#kinds = Uint8Array.from(forms, ({ kind }) => kinds[kind]);
     this.#asIs = Uint8Array.from(forms, ({ asIs }) => Number(asIs));
-    this.#writer = new RowWriter(this.#kinds.slice(), maxBatchBytes, isEscaped, pool);
+    const kindsOf = Uint8Array.from(forms, ({ kind }) => kinds[kind]);
+    this.#writer = new RowWriter(kindsOf, maxBatchBytes, isEscaped, pool);
   }
 
   get rows(): number {
@@ -66,7 +65,7 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
   }
 
   add(row: TextRow): boolean {
-    return !this.#isClosed && (this.#write(bytesOf(row)) || (this.rows === 0 && this.#addLarge(row)));
+    return this.addBytes(bytesOf(row));
   }
 
   addBytes(row: ByteRow): boolean {
@@ -83,14 +82,11 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
   }
 
   addAll(rows: readonly TextRow[]): boolean {
-    const [first] = rows;
-    if (!first) return true;
-    if (rows.length === 1) return this.add(first);
     const before = this.rows;
     if (before > 0 && before + rows.length > this.#maxRows) return false;
     let isWhole = this.#addGroup(rows);
     // In an empty batch a value that asked for another kind has it now.
-    while (!isWhole && this.rows === 0 && this.#hasOtherKinds) isWhole = this.#addGroup(rows);
+    while (!isWhole && this.rows === 0 && this.#asked !== null) isWhole = this.#addGroup(rows);
     if (!isWhole && before === 0) throw groupTooLarge(maxBatchBytes);
     return isWhole;
   }
@@ -149,7 +145,11 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
     const writer = this.#writer;
     const { length } = this.#forms;
     for (;;) {
-      this.#begin();
+      if (this.#asked !== null && this.rows === 0) {
+        writer.use(this.#asked);
+        this.#asked = null;
+      }
+      writer.begin();
       let column = writer.values(row, this.#asIs, 0);
       while (column < length) {
         const value = textAt(row, column);
@@ -157,31 +157,18 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
         else if (!this.#writeText(column, value)) break;
         column = writer.values(row, this.#asIs, column + 1);
       }
-      const isTaken = this.#end();
-      if (isTaken !== null) return isTaken;
+      if (this.#asked === null) {
+        const outcome = writer.end();
+        if (outcome !== 'again') return outcome === 'taken';
+      } else if (this.rows > 0) return false;
     }
-  }
-
-  #begin(): void {
-    if (this.#hasOtherKinds && this.rows === 0) {
-      this.#writer.use(this.#kinds.slice());
-      this.#hasOtherKinds = false;
-    }
-    this.#writer.begin();
-  }
-
-  /** Whether the row is one of the batch; null: it has to be written again. */
-  #end(): boolean | null {
-    if (this.#hasOtherKinds) return this.rows === 0 ? null : false;
-    const outcome = this.#writer.end();
-    return outcome === 'again' ? null : outcome === 'taken';
   }
 
   /** Writes a value. False: it asks for another kind than its column has. */
   #writeText(column: number, value: string): boolean {
     const form = this.#forms[column] as ColumnForm;
     const writer = this.#writer;
-    const kind = this.#kinds[column] as number;
+    const kind = writer.kinds[column] as number;
     if (kind === kinds.text || (kind === kinds.hex && form.asIs)) writer.text(column, value);
     else if (kind === kinds.short) {
       if (!shortText.test(value)) return this.#ask(column, kinds.text);
@@ -191,16 +178,17 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
       if (json === 'null') writer.null(column);
       else if (kind === kinds.hex) writer.text(column, json.slice(1, -1));
       else if (kind === kinds.json) writer.text(column, json);
-      else if (isPlain(form, json)) writer.field(column, json);
-      else return this.#ask(column, kinds.json);
+      else if (!plainNumber.test(json)) return this.#ask(column, kinds.json);
+      else if (kind !== kinds.scaled) writer.field(column, json);
+      else if (!writer.scaled(column, json)) writer.unscale(column);
     }
     return true;
   }
 
   #ask(column: number, kind: number): false {
-    this.#kinds[column] = kind;
+    this.#asked ??= this.#writer.kinds.slice();
+    this.#asked[column] = kind;
     if (kind === kinds.json) this.#asIs[column] = 0;
-    this.#hasOtherKinds = true;
     return false;
   }
 
@@ -248,14 +236,7 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
 const shortText = /^[ !#-[\]-~]*[!#-[\]-~]$/;
 
 /** The numbers that a field takes. */
-const plain: Readonly<Partial<Record<ColumnForm['kind'], RegExp>>> = {
-  integer: /^-?\d+$/,
-  float: /^-?\d+(\.\d+)?(e[+-]?\d+)?$/,
-};
-
-function isPlain({ kind }: ColumnForm, json: string): boolean {
-  return plain[kind]?.test(json) ?? false;
-}
+const plainNumber = /^-?\d+(\.\d+)?(e[+-]?\d+)?$/;
 
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 

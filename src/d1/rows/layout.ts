@@ -1,20 +1,19 @@
-/**
- * How the values of a column stand in a row, and what the statement makes of them. A number, as the writer looks at it for every
- * value: that of a number is how many points its digits may have.
- */
+/** How the values of a column stand in a row, and what the statement makes of them: numbers, as the writer asks for every value. */
 export const kinds = {
   /** Digits of a whole number, in a field. */
   integer: 0,
   /** Digits of a double, in a field. */
   float: 1,
+  /** Digits of a double without the point, as many behind it in every row: a whole number of up to 15 digits, and a power of ten. */
+  scaled: 2,
   /** A text of nearly the same length in every row, in a field: ASCII without quotes, backslashes or a space at its end. */
-  short: 2,
+  short: 3,
   /** Any text, behind the fields. */
-  text: 3,
+  text: 4,
   /** Hexadecimal digits of bytes, behind the fields. */
-  hex: 4,
+  hex: 5,
   /** JSON of a number that no plain digits stand for, behind the fields. */
-  json: 5,
+  json: 6,
 } as const;
 
 /** True: the values stand behind the fields of their row. */
@@ -32,14 +31,21 @@ export class Layout {
   /** Bytes of each field, and where it begins. */
   readonly widths: Int32Array;
   readonly offsets: Int32Array;
+  /** Digits behind the point, of each column of {@link kinds.scaled}. */
+  readonly scales: Uint8Array;
   /** Bytes of all fields of a row. */
   readonly bytes: number;
   /** True: there are texts behind the fields, so that the rows are not of one length. */
   readonly hasTexts: boolean;
 
   /** @param widths - 1 each where left out. */
-  constructor(columnKinds: Uint8Array, widths?: Int32Array) {
+  constructor(
+    columnKinds: Uint8Array,
+    widths?: Int32Array,
+    scales: Uint8Array = new Uint8Array(columnKinds.length),
+  ) {
     this.kinds = columnKinds;
+    this.scales = scales;
     let fields = 0;
     let hasTexts = false;
     this.fields = Int32Array.from(columnKinds, (kind) => {
@@ -56,6 +62,11 @@ export class Layout {
       return bytes - width;
     });
     this.bytes = bytes;
+  }
+
+  /** The same, to be changed. */
+  copy(): Layout {
+    return new Layout(this.kinds.slice(), this.widths.slice(), this.scales.slice());
   }
 
   /** The field that says where the text of a column begins, or -1 where it is right behind the fields. */

@@ -1,15 +1,18 @@
 import type { ByteRow } from '../../contract/index.ts';
 import { Begins } from './begins.ts';
 import { BufferPool } from './buffer-pool.ts';
-import { escapedBytes, longestEscape, space, zero } from './characters.ts';
-import { copyDigits, copyPlain, copyText, Memory } from './copying.ts';
+import { escapedBytes, longestEscape, minus, space } from './characters.ts';
+import { copyNumber, copyPlain, copyText, isZero, Memory, pointOf } from './copying.ts';
 import { kinds, Layout } from './layout.ts';
 import { headroom, RowsText } from './rows-text.ts';
 
 const encoder = new TextEncoder();
 
-/** A constant of its own, which is asked for with every value. */
-const { short } = kinds;
+/** Constants of their own, which are asked for with every value. */
+const { integer, scaled, short } = kinds;
+
+/** Digits of a whole number that every double has: 2^53 has sixteen. */
+const mostDigits = 15;
 
 /** A text that fills less than this part of its buffer is copied out of it. */
 const smallPart = 1 / 4;
@@ -56,8 +59,8 @@ export class RowWriter {
   /** The same of the row that is being written. */
   #end = headroom;
   #rowEscapes = 0;
-  /** The widths that its fields need. */
-  #needed: Int32Array;
+  /** The kinds, widths and scales that it needs. */
+  #needed: Layout;
   #isNarrow = false;
 
   constructor(kindsOf: Uint8Array, limit: number, isEscaped: boolean, pool: BufferPool = new BufferPool()) {
@@ -65,7 +68,7 @@ export class RowWriter {
     this.#pool = pool;
     this.#isEscaped = isEscaped;
     this.#layout = new Layout(kindsOf);
-    this.#needed = this.#layout.widths.slice();
+    this.#needed = this.#layout.copy();
     this.#nulls = new Uint8Array(kindsOf.length);
   }
 
@@ -76,7 +79,7 @@ export class RowWriter {
   /** Has values stand otherwise from now on. Only before the first row. */
   use(kindsOf: Uint8Array): void {
     this.#layout = new Layout(kindsOf);
-    this.#needed = this.#layout.widths.slice();
+    this.#needed = this.#layout.copy();
   }
 
   /** Takes back all rows behind the first so many. */
@@ -99,6 +102,25 @@ export class RowWriter {
     this.field(column, '');
     const startField = this.#layout.startField(column);
     if (startField >= 0) this.#field(startField, '');
+  }
+
+  /** How the values of each column stand. */
+  get kinds(): Uint8Array {
+    return this.#layout.kinds;
+  }
+
+  /** Has the numbers of a column of {@link kinds.scaled} stand with their points: the row has to be written again. */
+  unscale(column: number): void {
+    const field = this.#layout.fields[column] as number;
+    this.#needed.kinds[column] = kinds.float;
+    this.#needed.scales[column] = 0;
+    this.#need(field, (this.#layout.widths[field] as number) + 1);
+  }
+
+  /** A number as it stands in a column of {@link kinds.scaled}. False: it does not. */
+  scaled(column: number, text: string): boolean {
+    const source = new Memory(encoder.encode(text));
+    return this.#scaled(source, 0, text.length, column, this.#layout.fields[column] as number);
   }
 
   /** A value in a field: ASCII that needs no escape. */
@@ -143,18 +165,32 @@ export class RowWriter {
         if (!this.#behind(from, start, stop, column)) break;
         continue;
       }
+      if (stop === start) break;
+      // A negative zero is no number of SQLite.
+      if (kind < short && source[start] === minus && isZero(source, start, stop)) break;
       const field = fields[column] as number;
-      const width = widths[field] as number;
-      if (stop - start > width) {
-        this.#isWide(field, stop - start);
+      if (kind === scaled) {
+        if (!this.#scaled(from, start, stop, column, field)) break;
         continue;
       }
-      if (stop === start) break;
+      const width = widths[field] as number;
+      if (stop - start > width) {
+        this.#need(field, stop - start);
+        continue;
+      }
       const at = this.#at + (offsets[field] as number);
       let next =
         kind === short
           ? copyPlain(from, start, stop, memory, at)
-          : copyDigits(from, start, stop, memory, at, kind);
+          : copyNumber(
+              from,
+              start,
+              kind === integer ? stop : pointOf(from, start, stop),
+              stop,
+              memory,
+              at,
+              -1,
+            );
       if (next < 0) break;
       for (; next < at + width; next += 1) bytes[next] = space;
     }
@@ -175,7 +211,7 @@ export class RowWriter {
   take(): WrittenRows {
     const layout = this.#layout;
     const { rows } = this;
-    const listAt = layout.hasTexts ? this.#at - this.#escapes - headroom + 1 : null;
+    const listAt = layout.hasTexts || rows === 0 ? this.#at - this.#escapes - headroom + 1 : null;
     if (listAt !== null) {
       const list = this.#begins.toList(headroom);
       this.#end = this.#at;
@@ -217,6 +253,33 @@ export class RowWriter {
       bytes[at + index] = index < text.length ? text.charCodeAt(index) : space;
   }
 
+  /** Digits without their point. False: they are something else. */
+  #scaled(source: Memory, start: number, stop: number, column: number, field: number): boolean {
+    const { widths, offsets, scales } = this.#layout;
+    const mark = pointOf(source, start, stop);
+    const whole = mark - start;
+    const fraction = Math.max(0, stop - mark - 1);
+    const width = widths[field] as number;
+    const scale = scales[column] as number;
+    if (fraction > scale || whole + scale > width) {
+      const wider = Math.max(scale, fraction);
+      const needed = Math.max(width - scale, whole) + wider;
+      if (needed > mostDigits) {
+        this.unscale(column);
+        return true;
+      }
+      const { scales: scalesNeeded } = this.#needed;
+      scalesNeeded[column] = Math.max(scalesNeeded[column] as number, wider);
+      this.#need(field, needed);
+      return true;
+    }
+    const at = this.#at + (offsets[field] as number);
+    let next = copyNumber(source, start, mark, stop, this.#memory, at, scale);
+    if (next < 0) return false;
+    for (; next < at + width; next += 1) this.#memory.bytes[next] = space;
+    return true;
+  }
+
   /** Bytes of a text behind the fields. False: they take another way, or there is no room. */
   #behind(source: Memory, start: number, stop: number, column: number): boolean {
     const layout = this.#layout;
@@ -224,52 +287,42 @@ export class RowWriter {
     const end = copyText(source, start, stop, this.#memory, begin, this.#isEscaped);
     if (end < 0) return false;
     this.#end = end;
-    this.#number(layout.fields[column] as number, stop - start);
+    this.#field(layout.fields[column] as number, String(stop - start));
     const startField = layout.startField(column);
-    if (startField >= 0) this.#number(startField, begin - this.#at - layout.bytes - this.#rowEscapes);
+    if (startField >= 0) this.#field(startField, String(begin - this.#at - layout.bytes - this.#rowEscapes));
     this.#rowEscapes += end - begin - (stop - start);
     return true;
-  }
-
-  /** A number of bytes in a field. */
-  #number(field: number, value: number): void {
-    const bytes = this.#memory.bytes;
-    const begin = this.#at + (this.#layout.offsets[field] as number);
-    let digits = 1;
-    for (let power = 10; value >= power; power *= 10) digits += 1;
-    if (!this.#isWide(field, digits)) return;
-    let rest = value;
-    for (let at = begin + (this.#layout.widths[field] as number) - 1; at >= begin; at -= 1) {
-      if (at >= begin + digits) bytes[at] = space;
-      else {
-        const higher = Math.trunc(rest / 10);
-        bytes[at] = zero + rest - higher * 10;
-        rest = higher;
-      }
-    }
   }
 
   /** False: the field is too narrow, which is noted. */
   #isWide(field: number, width: number): boolean {
     if (width <= (this.#layout.widths[field] as number)) return true;
-    this.#isNarrow = true;
-    this.#needed[field] = Math.max(this.#needed[field] as number, width);
+    this.#need(field, width);
     return false;
+  }
+
+  /** Notes that the row has to be written again, with a field of this width. */
+  #need(field: number, width: number): void {
+    const { widths } = this.#needed;
+    this.#isNarrow = true;
+    widths[field] = Math.max(widths[field] as number, width);
   }
 
   /** Gives the rows fields of the needed widths. False: there is no room. */
   #widen(): boolean {
     const { rows } = this;
-    const wider = new Layout(this.#layout.kinds, this.#needed.slice());
+    const { kinds: kindsOf, widths, scales } = this.#needed;
+    const wider = new Layout(kindsOf, widths, scales);
     const more = (wider.bytes - this.#layout.bytes) * rows;
     if (rows > 0 && this.#length(this.#at + more, this.#escapes, rows) > this.#limit) {
-      this.#needed = this.#layout.widths.slice();
+      this.#needed = this.#layout.copy();
       return false;
     }
     this.#end = this.#at;
     this.#makeRoom(more);
     this.#begins.moveApart(this.#memory.bytes, this.#at, this.#layout, wider);
     this.#layout = wider;
+    this.#needed = wider.copy();
     this.#at += more;
     return true;
   }

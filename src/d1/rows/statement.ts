@@ -33,19 +33,18 @@ export class RowsStatement {
    * `LIMIT -1` leaves nothing out. It keeps SQLite from merging this query with the one around it, where `at` would be made anew for
    * each of its columns.
    */
-  table({ rows, layout, text: rowsText, listAt }: D1Batch): RawBuilder<unknown> {
+  table({ layout, text: rowsText, listAt }: D1Batch): RawBuilder<unknown> {
     const [at, list] =
-      rows === 0
-        ? [sql`0`, sql`substr(${rowsText}, 1, 0) || '[]'`]
-        : listAt === null
-          ? [sql.raw(`key * ${layout.bytes} + 1`), zerosFor(sql`${rowsText}`, layout.bytes)]
-          : [sql`value`, sql`CAST(substr(CAST(${rowsText} AS BLOB), ${String(listAt)}) AS TEXT)`];
+      listAt === null
+        ? [sql.raw(`key * ${layout.bytes} + 1`), zerosFor(sql`${rowsText}`, layout.bytes)]
+        : [sql`value`, sql`CAST(substr(CAST(${rowsText} AS BLOB), ${String(listAt)}) AS TEXT)`];
     return sql`WITH ${this.#name} AS (SELECT ${at} AS at, key AS place FROM json_each(${list}) LIMIT -1)`;
   }
 
   /** The values of a row of that table, as they are stored. */
   values({ layout, nulls, large }: D1Batch): readonly RawBuilder<unknown>[] {
-    const dependsOn = `${layout.kinds.join()} ${layout.widths.join()} ${nulls.join()}`;
+    const { kinds: kindOf, widths, scales } = layout;
+    const dependsOn = [kindOf, widths, scales, nulls].join(' ');
     if (dependsOn !== this.#valuesOf) {
       this.#values = this.#forms.map(({ columnType }, column) =>
         sql.raw(valueAt(layout, column, columnType === 'REAL', nulls[column] !== 0)),
@@ -73,6 +72,8 @@ function valueAt(layout: Layout, column: number, isReal: boolean, hasNulls: bool
   const own = hasNulls ? filled(layout, field) : part(layout, field);
   if (!isBehind(kind)) {
     if (kind === kinds.short) return `rtrim(CAST(${own} AS TEXT))`;
+    // Both are exact, and a quotient is the double that is nearest to it, as the digits were.
+    if (kind === kinds.scaled) return `CAST(${own} AS INTEGER) / 1e${layout.scales[column] as number}`;
     // NUMERIC keeps whatever the digits say, where INTEGER would cut off what is no 64-bit integer.
     return `CAST(${own} AS ${isReal ? 'REAL' : 'NUMERIC'})`;
   }

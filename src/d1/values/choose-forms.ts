@@ -73,7 +73,7 @@ function kindOf(columnType: ColumnType, type: LogicalType, reading: FloatReading
   if (columnType === 'TEXT') return shortTypes.has(type) ? 'short' : 'text';
   if (columnType === 'BLOB') return 'hex';
   if (columnType === 'INTEGER') return 'integer';
-  return reading === 'none' ? 'json' : 'float';
+  return reading === 'none' ? 'json' : 'scaled';
 }
 
 /**

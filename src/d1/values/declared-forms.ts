@@ -137,9 +137,7 @@ function nearestDouble(exactly: ValueEncoder): ValueEncoder {
   return (value) => {
     const number = Number(value);
     if (!Number.isFinite(number)) throw valueRefused('a number that no double holds');
-    // Bare digits would be an integer, whose digits past 2^53 are not the double's.
-    const digits = String(number);
-    return exactly(/[.e]/.test(digits) ? digits : `${digits}.0`);
+    return exactly(String(number));
   };
 }
 

@@ -55,15 +55,20 @@ function words(text: string): string[] {
 
 /** Digits where the endpoint reads them without a mistake, mantissa and exponent elsewhere. */
 export function finiteFloat(reading: FloatReading): ValueEncoder {
-  if (reading === 'all') return (value) => value;
+  if (reading === 'all') return asReal;
   if (reading === 'none') return mantissaAndExponent;
   return (value) => {
     const [mantissa = '', exponent] = value.split('e');
-    if (exponent === undefined) return value;
+    if (exponent === undefined) return asReal(value);
     const power = Number(exponent);
     // As far from 1 as the doubles that the endpoint was asked about.
-    return power >= -9 && power <= 20 ? plainDigits(mantissa, power) : mantissaAndExponent(value);
+    return power >= -9 && power <= 20 ? asReal(plainDigits(mantissa, power)) : mantissaAndExponent(value);
   };
+}
+
+/** Bare digits would be an integer, whose digits past 2^53 are not the double's. */
+function asReal(digits: string): string {
+  return digits.length > 15 && !/[.e]/.test(digits) ? `${digits}.0` : digits;
 }
 
 const bits = new DataView(new ArrayBuffer(8));
