@@ -35,11 +35,12 @@ export function pointOf({ bytes }: Memory, start: number, stop: number): number 
 }
 
 /**
- * Copies a number: its sign, and its digits.
+ * Copies a number: its sign and its digits. Nothing here depends on which digits they are: what the processor cannot foresee costs
+ * it more than the copying.
  *
- * @param mark - where the point is, or the end.
+ * @param mark - where the point is, or the end; what is before `start` for a number that has none.
  * @param scale - digits behind the point that the copy has, which is without the point; -1: those that the number has, and the point.
- * @returns what is behind the copy; -1: it is something else.
+ * @returns what is behind the copy; -1: it is something else, or a negative zero, or does not fit into so many bytes.
  */
 export function copyNumber(
   source: Memory,
@@ -48,43 +49,54 @@ export function copyNumber(
   stop: number,
   target: Memory,
   at: number,
+  width: number,
   scale: number,
 ): number {
-  const { bytes } = target;
-  const isNegative = source.bytes[start] === minus;
-  if (isNegative) bytes[at] = minus;
-  const whole = copyDigits(source, isNegative ? start + 1 : start, mark, target, isNegative ? at + 1 : at);
-  if (whole < 0) return -1;
-  const fraction = scale < 0 && mark < stop ? whole + 1 : whole;
-  if (fraction > whole) bytes[whole] = point;
-  let next = copyDigits(source, mark + 1, stop, target, fraction);
-  if (next < 0) return -1;
-  for (; next < whole + scale; next += 1) bytes[next] = zero;
-  return next;
-}
-
-/** Copies digits. Returns what is behind the copy; -1: it is something else. */
-function copyDigits(source: Memory, start: number, stop: number, target: Memory, at: number): number {
   const { bytes: from, words: fromWords } = source;
   const { bytes, words } = target;
-  let refused = 0;
-  let index = start;
+  let missing = scale - Math.max(0, stop - mark - 1);
+  if (scale >= 0 && (missing < 0 || mark - start + scale > width)) return -1;
   let next = at;
+  let index = start;
+  let refused = 0;
+  if (from[start] === minus) {
+    if (isZero(from, start, stop)) return -1;
+    bytes[next] = minus;
+    next += 1;
+    index += 1;
+  }
+  for (; index < mark; index += 1) {
+    const byte = from[index] as number;
+    refused |= (byte - zero) | (nine - byte);
+    bytes[next] = byte;
+    next += 1;
+  }
+  if (index === mark) {
+    index += 1;
+    if (scale < 0 && mark < stop) {
+      bytes[next] = point;
+      next += 1;
+    }
+  }
   for (; index + 4 <= stop; index += 4) {
     const word = fromWords.getInt32(index);
-    words.setInt32(next, word);
-    next += 4;
     // Digits without what they have in common: up to nine, which six more do not carry over.
     const digits = word ^ fourZeros;
-    refused |= (digits | (digits + fourSixes)) & highNibbles;
+    refused |= ((digits | (digits + fourSixes)) & highNibbles) === 0 ? 0 : -1;
+    words.setInt32(next, word);
+    next += 4;
   }
   for (; index < stop; index += 1) {
     const byte = from[index] as number;
+    refused |= (byte - zero) | (nine - byte);
     bytes[next] = byte;
     next += 1;
-    if (byte < zero || byte > nine) refused = 1;
   }
-  return refused === 0 ? next : -1;
+  for (; missing > 0; missing -= 1) {
+    bytes[next] = zero;
+    next += 1;
+  }
+  return refused < 0 ? -1 : next;
 }
 
 /**
@@ -164,7 +176,7 @@ export function copyText(
 }
 
 /** True where no digit stands for more than zero. */
-export function isZero(digits: Uint8Array, start: number, end: number): boolean {
+function isZero(digits: Uint8Array, start: number, end: number): boolean {
   for (let index = start; index < end; index += 1) if ((digits[index] as number) > zero) return false;
   return true;
 }

@@ -179,8 +179,8 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
       else if (kind === kinds.hex) writer.text(column, json.slice(1, -1));
       else if (kind === kinds.json) writer.text(column, json);
       else if (!plainNumber.test(json)) return this.#ask(column, kinds.json);
-      else if (kind !== kinds.scaled) writer.field(column, json);
-      else if (!writer.scaled(column, json)) writer.unscale(column);
+      else if (kind === kinds.scaled) writer.scaled(column, json);
+      else writer.field(column, json);
     }
     return true;
   }

@@ -33,6 +33,8 @@ export class Layout {
   readonly offsets: Int32Array;
   /** Digits behind the point, of each column of {@link kinds.scaled}. */
   readonly scales: Uint8Array;
+  /** For each column its kind, where its first field begins, how wide that is, and its scale: what is asked for with every value. */
+  readonly plan: Int32Array;
   /** Bytes of all fields of a row. */
   readonly bytes: number;
   /** True: there are texts behind the fields, so that the rows are not of one length. */
@@ -62,6 +64,12 @@ export class Layout {
       return bytes - width;
     });
     this.bytes = bytes;
+    this.plan = new Int32Array(columnKinds.length * 4);
+    for (const [column, field] of this.fields.entries())
+      this.plan.set(
+        [columnKinds[column], this.offsets[field], this.widths[field], scales[column]] as number[],
+        column * 4,
+      );
   }
 
   /** The same, to be changed. */

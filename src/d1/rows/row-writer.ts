@@ -1,8 +1,8 @@
 import type { ByteRow } from '../../contract/index.ts';
 import { Begins } from './begins.ts';
 import { BufferPool } from './buffer-pool.ts';
-import { escapedBytes, longestEscape, minus, space } from './characters.ts';
-import { copyNumber, copyPlain, copyText, isZero, Memory, pointOf } from './copying.ts';
+import { escapedBytes, longestEscape, space } from './characters.ts';
+import { copyNumber, copyPlain, copyText, Memory, pointOf } from './copying.ts';
 import { kinds, Layout } from './layout.ts';
 import { headroom, RowsText } from './rows-text.ts';
 
@@ -109,18 +109,22 @@ export class RowWriter {
     return this.#layout.kinds;
   }
 
-  /** Has the numbers of a column of {@link kinds.scaled} stand with their points: the row has to be written again. */
-  unscale(column: number): void {
-    const field = this.#layout.fields[column] as number;
-    this.#needed.kinds[column] = kinds.float;
-    this.#needed.scales[column] = 0;
-    this.#need(field, (this.#layout.widths[field] as number) + 1);
-  }
-
-  /** A number as it stands in a column of {@link kinds.scaled}. False: it does not. */
-  scaled(column: number, text: string): boolean {
-    const source = new Memory(encoder.encode(text));
-    return this.#scaled(source, 0, text.length, column, this.#layout.fields[column] as number);
+  /** A number in a column of {@link kinds.scaled}, which may not be one any more for it. */
+  scaled(column: number, text: string): void {
+    const { fields, widths, scales } = this.#layout;
+    const field = fields[column] as number;
+    const [whole = '', fraction = ''] = text.split('.');
+    const scale = Math.max(scales[column] as number, fraction.length);
+    const needed = scale + Math.max((widths[field] as number) - (scales[column] as number), whole.length);
+    if (text.includes('e') || needed > mostDigits) {
+      // With their points from now on.
+      this.#needed.kinds[column] = kinds.float;
+      this.#needed.scales[column] = 0;
+      this.#need(field, (widths[field] as number) + 1);
+    } else if (scale > (scales[column] as number)) {
+      this.#needed.scales[column] = Math.max(this.#needed.scales[column] as number, scale);
+      this.#need(field, needed);
+    } else this.#field(field, whole + fraction.padEnd(scale, '0'));
   }
 
   /** A value in a field: ASCII that needs no escape. */
@@ -143,8 +147,8 @@ export class RowWriter {
    * @returns the column at which it stopped: this value takes another way, or there is no room; or the number of columns.
    */
   values({ source, starts, ends }: ByteRow, asIs: Uint8Array, first: number): number {
-    const { kinds: kindOf, fields, widths, offsets } = this.#layout;
-    const columns = kindOf.length;
+    const { plan } = this.#layout;
+    const columns = asIs.length;
     const memory = this.#memory;
     const { bytes } = memory;
     // The same for all rows of a chunk.
@@ -160,36 +164,35 @@ export class RowWriter {
         continue;
       }
       if (asIs[column] === 0) break;
-      const kind = kindOf[column] as number;
+      const place = column * 4;
+      const kind = plan[place] as number;
       if (kind > short) {
         if (!this.#behind(from, start, stop, column)) break;
         continue;
       }
+      // An empty field is a null.
       if (stop === start) break;
-      // A negative zero is no number of SQLite.
-      if (kind < short && source[start] === minus && isZero(source, start, stop)) break;
-      const field = fields[column] as number;
-      if (kind === scaled) {
-        if (!this.#scaled(from, start, stop, column, field)) break;
+      const at = this.#at + (plan[place + 1] as number);
+      const width = plan[place + 2] as number;
+      const length = stop - start;
+      // With its point, which is left out. What needs more takes the longer way.
+      if (kind === scaled && length > width + 1) break;
+      if (kind !== scaled && length > width) {
+        this.#need(this.#layout.fields[column] as number, length);
         continue;
       }
-      const width = widths[field] as number;
-      if (stop - start > width) {
-        this.#need(field, stop - start);
-        continue;
-      }
-      const at = this.#at + (offsets[field] as number);
       let next =
         kind === short
           ? copyPlain(from, start, stop, memory, at)
           : copyNumber(
               from,
               start,
-              kind === integer ? stop : pointOf(from, start, stop),
+              kind === integer ? start - 1 : pointOf(from, start, stop),
               stop,
               memory,
               at,
-              -1,
+              width,
+              kind === scaled ? (plan[place + 3] as number) : -1,
             );
       if (next < 0) break;
       for (; next < at + width; next += 1) bytes[next] = space;
@@ -251,33 +254,6 @@ export class RowWriter {
     const width = this.#layout.widths[field] as number;
     for (let index = 0; index < width; index += 1)
       bytes[at + index] = index < text.length ? text.charCodeAt(index) : space;
-  }
-
-  /** Digits without their point. False: they are something else. */
-  #scaled(source: Memory, start: number, stop: number, column: number, field: number): boolean {
-    const { widths, offsets, scales } = this.#layout;
-    const mark = pointOf(source, start, stop);
-    const whole = mark - start;
-    const fraction = Math.max(0, stop - mark - 1);
-    const width = widths[field] as number;
-    const scale = scales[column] as number;
-    if (fraction > scale || whole + scale > width) {
-      const wider = Math.max(scale, fraction);
-      const needed = Math.max(width - scale, whole) + wider;
-      if (needed > mostDigits) {
-        this.unscale(column);
-        return true;
-      }
-      const { scales: scalesNeeded } = this.#needed;
-      scalesNeeded[column] = Math.max(scalesNeeded[column] as number, wider);
-      this.#need(field, needed);
-      return true;
-    }
-    const at = this.#at + (offsets[field] as number);
-    let next = copyNumber(source, start, mark, stop, this.#memory, at, scale);
-    if (next < 0) return false;
-    for (; next < at + width; next += 1) this.#memory.bytes[next] = space;
-    return true;
   }
 
   /** Bytes of a text behind the fields. False: they take another way, or there is no room. */
