@@ -192,3 +192,31 @@ test('SQLite makes bytes of a batch once, and not for every value', async () => 
     expect((await castsOf(database, anew, values))[1]).toBeGreaterThan(1);
   }
 });
+
+test('a statement is shorter than D1 allows, with as many columns as it takes and whatever is in them', async () => {
+  const list = Array.from({ length: 99 }, (_, index) =>
+    column(`${'x'.repeat(60)}${index}`, index % 2 === 0 ? 'float' : 'text'),
+  );
+  const given = list.map((_, index) => (index % 2 === 0 ? 'NaN' : `${'y'.repeat(120)}"`));
+  const store = Object.fromEntries(
+    list.filter(({ type }) => type === 'float').map(({ name }) => [name, { nan: 'text' }] as const),
+  );
+  await world.d1('DROP TABLE IF EXISTS migration_checkpoints');
+  const source = new MemorySource({
+    name: 'longest',
+    columns: [column('id', 'integer'), ...list],
+    key: ['id'],
+    rows: [
+      ['1', ...given],
+      ['2', ...given.map(() => null)],
+      ['3', ...given],
+    ],
+  });
+  const migrator = new ResumableMigrator({ source, sink: world.binding('longest', { store }) });
+  expect(await migrator.run()).toMatchObject({ status: 'completed', rows: 3 });
+  expect(await migrator.verify({ mode: 'full' })).toMatchObject({ equal: true });
+  await world.d1(`UPDATE longest SET "${list[98]?.name}" = 0 WHERE id = 3`);
+  expect(await migrator.verify({ mode: 'full' })).toMatchObject({
+    different: [{ key: ['3'], columns: [list[98]?.name] }],
+  });
+});

@@ -84,7 +84,7 @@ function valueAt(layout: Layout, column: number, isReal: boolean, hasNulls: bool
   const value = `CAST(${bytes} AS TEXT)`;
   if (kind === kinds.text) return value;
   // A number, a text, or mantissa and exponent of a double. What is no array has no parts: the product is null then.
-  return `coalesce((${value}->>'$[0]') * pow(2.0, ${value}->>'$[1]'), ${value}->>'$')`;
+  return `(SELECT coalesce((j->>'$[0]') * pow(2.0, j->>'$[1]'), j->>'$') FROM (SELECT ${value} AS j))`;
 }
 
 /** The bytes of a field. */
