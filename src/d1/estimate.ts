@@ -141,14 +141,22 @@ function averageRow(
   let stored = 0;
   let count = 0;
   for (const row of sample) {
-    const size = sizesOf(facts, encoder, row);
-    if (size === null) continue;
+    try {
+      if (!encoder.add(row)) {
+        sent += encoder.take().bytes;
+        encoder.add(row);
+      }
+    } catch (error) {
+      // One that D1 refuses.
+      if (!isMigratorError(error)) throw error;
+      continue;
+    }
     count += 1;
     text += row.reduce((sum, value) => sum + (value === null ? 0 : utf8Bytes(value)), 0);
-    sent += size.sent;
-    stored += size.stored;
+    stored += storedRowBytes(facts, row);
   }
-  // Without a row to look at: quotes and commas on the way, a byte a column in the table.
+  sent += encoder.take().bytes;
+  // Without a row to look at: lengths and spaces on the way, a byte a column in the table.
   if (count === 0) {
     const { length } = facts.forms;
     return { sentBytes: textBytes + length * 3 + 2, storedBytes: textBytes + length + 6 };
@@ -159,23 +167,6 @@ function averageRow(
     sentBytes: Math.max(2, sent / count + beyond),
     storedBytes: Math.max(2, stored / count + beyond),
   };
-}
-
-/** Null where the row is one that D1 refuses. */
-function sizesOf(
-  facts: EstimateFacts,
-  encoder: D1Encoder,
-  row: TextRow,
-): { readonly sent: number; readonly stored: number } | null {
-  try {
-    encoder.add(row);
-    // Its comma or bracket included, but not the brackets around all rows.
-    const sent = encoder.take().bytes - 2;
-    return { sent, stored: storedRowBytes(facts, row) };
-  } catch (error) {
-    if (!isMigratorError(error)) throw error;
-    return null;
-  }
 }
 
 /** Pages are filled to about this part, by rows that come in the table's own order. */
