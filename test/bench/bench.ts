@@ -51,7 +51,7 @@ export interface TableReport {
   readonly name: 'narrow' | 'wide';
   readonly rows: number;
   readonly columns: number;
-  /** Bytes of the recorded requests: the rows as JSON, with the statements around them. */
+  /** Bytes of the recorded requests: the texts of the rows, with the statements around them. */
   readonly bytes: number;
   readonly lines: readonly LineFigures[];
 }

@@ -224,6 +224,13 @@ describe.each([
     }
   });
 
+  test('takes no more rows than the statement can count in as many bytes', async () => {
+    const encoder = new D1Encoder(await formsFor(['integer']), Infinity, isEscaped);
+    const row = byteRowOf(['1']);
+    while (encoder.addBytes(row));
+    expect([encoder.rows, encoder.take().bytes]).toEqual([maxBatchBytes / 2, maxBatchBytes / 2]);
+  });
+
   test('gives wider fields to the rows that are there only where they still fit', async () => {
     const encoder = new D1Encoder(await formsFor(['integer', 'integer']), Infinity, isEscaped);
     const row = byteRowOf(['1', '2']);

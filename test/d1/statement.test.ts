@@ -1,8 +1,14 @@
+import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ColumnDescriptor, LogicalType, TextRow } from 'resumable-migrator';
 import { ResumableMigrator } from 'resumable-migrator';
 import { MemorySource } from 'resumable-migrator/memory';
 import type { D1DatabaseLike } from 'resumable-migrator/d1';
+import { D1Connection } from '../../src/d1/connection.ts';
+import { D1Encoder } from '../../src/d1/rows/encoder.ts';
+import { RowsStatement } from '../../src/d1/rows/statement.ts';
+import { formsOf } from '../../src/d1/values/choose-forms.ts';
+import { byteRowOf } from '../support/byte-row.ts';
 import { World } from '../support/world.ts';
 
 let world: World;
@@ -219,4 +225,16 @@ test('a statement is shorter than D1 allows, with as many columns as it takes an
   expect(await migrator.verify({ mode: 'full' })).toMatchObject({
     different: [{ key: ['3'], columns: [list[98]?.name] }],
   });
+});
+
+test('as many rows as fit into a batch are counted by D1, however short they are', async () => {
+  const forms = await formsOf({ migration: 'm', columns: [column('bit', 'integer')], key: [] }, {}, 'all');
+  const encoder = new D1Encoder(forms);
+  const row = byteRowOf(['1']);
+  while (encoder.addBytes(row));
+  const batch = encoder.take();
+  const statement = new RowsStatement(forms, 'any');
+  const connection = new D1Connection(await world.stack.d1.database());
+  const counted = sql`${statement.table(batch)} SELECT count(*) AS rows, sum(${statement.values(batch)[0]}) AS ones FROM ${statement.from}`;
+  expect(await connection.rows(counted)).toEqual([{ rows: batch.rows, ones: batch.rows }]);
 });

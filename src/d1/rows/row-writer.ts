@@ -242,9 +242,13 @@ export class RowWriter {
     };
   }
 
-  /** Bytes of a text that ends here, with an array of so many beginnings of up to seven digits. */
+  /**
+   * Bytes of a text that ends here, with an array of so many beginnings of up to seven digits; or of the array that the statement makes
+   * instead of it, where that is longer.
+   */
   #length(end: number, escapes: number, rows: number): number {
-    return end - escapes - headroom + (this.#layout.hasTexts ? rows * 8 + 2 : 0);
+    const bytes = end - escapes - headroom;
+    return this.#layout.hasTexts ? bytes + rows * 8 + 2 : Math.max(bytes, rows * 2);
   }
 
   #field(field: number, text: string): void {
