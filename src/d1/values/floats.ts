@@ -4,7 +4,7 @@ import type { D1Connection } from '../connection.ts';
 import type { ValueEncoder } from './value-encoders.ts';
 
 /**
- * Which floats an endpoint reads from JSON without a mistake. Runtimes before mid-2026 misread one in six doubles of
+ * Which floats an endpoint reads from JSON, and from a text, without a mistake. Runtimes before mid-2026 misread one in six doubles of
  * random bits by the last bit, all of them far from 1.
  *
  * - `all`: every double

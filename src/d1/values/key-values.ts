@@ -1,13 +1,13 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Key } from '../../contract/index.ts';
 import type { Row } from '../connection.ts';
-import { type ColumnForm, valueExpression } from './types.ts';
+import type { ColumnForm } from './types.ts';
 import { decoderOf } from './value-decoders.ts';
 
 /** A key as the values that are stored. */
 export function keyTuple(forms: readonly ColumnForm[], key: Key): RawBuilder<unknown> {
   const values = forms.map((form, index) =>
-    valueExpression(form, 0, form.read === 'float', sql`${`[${form.encode(key[index] ?? '')}]`}`),
+    storedValue(form, 0, sql`${`[${form.encode(key[index] ?? '')}]`}`),
   );
   return tuple(values);
 }
@@ -15,7 +15,7 @@ export function keyTuple(forms: readonly ColumnForm[], key: Key): RawBuilder<unk
 /** Keys as a query of the values that are stored. */
 export function keyRows(forms: readonly ColumnForm[], keys: readonly Key[]): RawBuilder<unknown> {
   const rows = keys.map((key) => `[${forms.map((form, index) => form.encode(key[index] ?? '')).join(',')}]`);
-  const values = forms.map((form, index) => valueExpression(form, index, form.read === 'float'));
+  const values = forms.map((form, index) => storedValue(form, index, sql`value`));
   return sql`SELECT ${sql.join(values)} FROM json_each(${`[${rows.join(',')}]`})`;
 }
 
@@ -49,4 +49,14 @@ export function keysOf(forms: readonly ColumnForm[], rows: readonly Row[]): Key[
 
 export function tuple(parts: readonly RawBuilder<unknown>[]): RawBuilder<unknown> {
   return parts.length === 1 && parts[0] ? parts[0] : sql`(${sql.join(parts)})`;
+}
+
+/** The value of one column of a JSON array, as it is stored. */
+function storedValue({ read }: ColumnForm, index: number, row: RawBuilder<unknown>): RawBuilder<unknown> {
+  const value = sql`(${row}->>${sql.lit(index)})`;
+  if (read === 'unhex') return sql`unhex(${value})`;
+  if (read === 'value') return value;
+  const part = (place: number): RawBuilder<unknown> => sql`(${row}->>${sql.lit(`$[${index}][${place}]`)})`;
+  // A plain number has no parts: the product is null then.
+  return sql`coalesce(${part(0)} * pow(2.0, ${part(1)}), ${value})`;
 }

@@ -20,32 +20,12 @@ export interface ColumnForm {
   readonly kind: keyof typeof kinds;
   /** True: the bytes of most values can travel as they are. */
   readonly asIs: boolean;
-  /** What the statement makes of the JSON value. A float may be a mantissa and an exponent. */
+  /** What a statement makes of the JSON value of a key. A float may be a mantissa and an exponent. */
   readonly read: 'value' | 'unhex' | 'float';
-  /** How a value too large for the JSON travels: as the text that is stored, as hexadecimal digits, or not at all. */
+  /** How a value too large for a batch's text travels: as the text that is stored, as hexadecimal digits, or not at all. */
   readonly large: 'text' | 'hex' | null;
   /** True: SQLite orders the stored values as PostgreSQL orders its own. */
   readonly ordered: boolean;
-}
-
-/**
- * The value of one column of a JSON row, as it is stored.
- *
- * @param pairs - floats of this column may stand as mantissa and exponent.
- * @param row - the JSON text; by default the column `value` of `json_each`.
- */
-export function valueExpression(
-  { read }: ColumnForm,
-  index: number,
-  pairs: boolean,
-  row: RawBuilder<unknown> = sql`value`,
-): RawBuilder<unknown> {
-  const value = sql`(${row}->>${sql.lit(index)})`;
-  if (read === 'unhex') return sql`unhex(${value})`;
-  if (!pairs) return value;
-  const part = (place: number): RawBuilder<unknown> => sql`(${row}->>${sql.lit(`$[${index}][${place}]`)})`;
-  // A plain number has no parts: the product is null then.
-  return sql`coalesce(${part(0)} * pow(2.0, ${part(1)}), ${value})`;
 }
 
 /** The forms of the key's columns, in key order. Columns that do not travel have none. */
