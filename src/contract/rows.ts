@@ -58,11 +58,18 @@ export type TextRow = readonly (string | null)[];
  */
 export interface ByteRow {
   readonly source: Uint8Array;
-  /** Where the value of each column begins in {@link source}; -1: it is null; -2: it stands in {@link texts}. */
+  /**
+   * Where the value of each column begins in {@link source}; -1: it is null; any other negative number: it does not stand there, and
+   * {@link text} has it. Of these, -3: it is a decimal number, {@link digits} and {@link places} as well.
+   */
   readonly starts: Int32Array;
   readonly ends: Int32Array;
-  /** Values that had to be put into canonical text first. */
-  readonly texts: readonly string[];
+  /** The digits of each decimal number as a whole number of up to 15, with its sign, and never a negative zero. */
+  readonly digits: Float64Array;
+  /** How many of them stand behind the point. The last may be zeros, which the canonical text is without. */
+  readonly places: Uint8Array;
+  /** The value of a column in canonical text, wherever it stands. */
+  text(column: number): string | null;
 }
 
 /** The values of the key columns, in canonical text and in key order. Never null. */

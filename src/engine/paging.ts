@@ -16,6 +16,9 @@ import { type RetryNotice, type RetryPolicy, withRetries } from './retry.ts';
 /** Text of a page that is handed over as it arrives: what it becomes is about one batch. */
 const streamedPageBytes = 2_000_000;
 
+/** About as much as the text of a decimal number has, which nobody makes to count it. */
+const digitBytes = 8;
+
 /** What reading a range needs. */
 export interface PageReader {
   readonly source: Source<object>;
@@ -204,13 +207,15 @@ export class RowSizes {
     this.#add(characters);
   }
 
-  seeBytes({ starts, ends, texts }: ByteRow): void {
+  seeBytes(row: ByteRow): void {
     if (!this.#isSampled()) return;
+    const { starts, ends } = row;
     let bytes = 0;
     for (let column = 0; column < starts.length; column += 1) {
       const start = starts[column] as number;
-      bytes +=
-        start >= 0 ? (ends[column] as number) - start : start === -1 ? 1 : (texts[column]?.length ?? 0);
+      if (start >= 0) bytes += (ends[column] as number) - start;
+      else if (start === -1) bytes += 1;
+      else bytes += start === -3 ? digitBytes : (row.text(column) ?? '').length;
     }
     this.#add(bytes);
   }

@@ -9,7 +9,7 @@ import type {
   SourceDescription,
   TextRow,
 } from '../contract/index.ts';
-import { ok, present } from './check.ts';
+import { equal, ok, present } from './check.ts';
 
 /** A source as the suite reads it: with its own key order, which the suite does not know. */
 export interface Reader {
@@ -106,11 +106,23 @@ export async function handedOver(
 
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true });
 
-function textsOf({ source, starts, ends, texts }: ByteRow): TextRow {
+/** A row as texts, of which each form of a value says the same. */
+function textsOf(row: ByteRow): TextRow {
+  const { source, starts, ends, digits, places } = row;
   return Array.from(starts, (start, column) => {
-    if (start === -1) return null;
-    return start === -2
-      ? present(texts[column], `there is no text of column ${column}`)
-      : decoder.decode(source.subarray(start, ends[column]));
+    const text = row.text(column);
+    ok((text === null) === (start === -1), `column ${column} is a null in one way, and none in another`);
+    if (text === null) return null;
+    if (start >= 0)
+      equal(decoder.decode(source.subarray(start, ends[column])), text, `column ${column} as bytes`);
+    if (start === -3) {
+      const number = digits[column];
+      equal(Number(`${number}e-${places[column]}`), Number(text), `column ${column} as digits`);
+      ok(
+        !Object.is(number, -0) && Math.abs(number ?? NaN) < 1e15,
+        `column ${column} is no whole number of up to 15 digits`,
+      );
+    }
+    return text;
   });
 }

@@ -434,7 +434,8 @@ describe.each([
     for (const value of values) {
       const source = Uint8Array.from([...value, 0x7a]);
       const [starts, ends] = [Int32Array.of(0, value.length), Int32Array.of(value.length, value.length + 1)];
-      expect(encoder.addBytes({ source, starts, ends, texts: [] })).toBe(true);
+      const text = (column: number): string => read(source.subarray(starts[column], ends[column]));
+      expect(encoder.addBytes({ ...byteRowOf(['', '']), source, starts, ends, text })).toBe(true);
     }
     expect(rowsOf(encoder.take())).toEqual(values.map((value) => [read(value), 'z']));
     // That the broken ones are, and the others are not.

@@ -18,6 +18,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'error-codes': [],
   errors: ['contract', 'error-codes'],
   redactor: [],
+  digits: [],
   engine: ['contract', 'errors', 'error-codes'],
   migrator: ['contract', 'engine', 'errors'],
   group: ['contract', 'engine', 'errors', 'migrator'],
@@ -25,7 +26,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   report: ['contract', 'engine', 'errors', 'error-codes'],
   index: ['contract', 'engine', 'errors', 'group', 'migrator'],
   testing: ['contract', 'errors'],
-  ...Object.fromEntries(adapters.map((adapter) => [adapter, ['contract', 'errors', 'redactor']])),
+  ...Object.fromEntries(adapters.map((adapter) => [adapter, ['contract', 'errors', 'redactor', 'digits']])),
 };
 
 /** The packages that each room may import. */

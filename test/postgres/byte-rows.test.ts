@@ -71,14 +71,16 @@ async function collect(
     found.all.push(row);
   };
   const onBytes = (row: ByteRow): void => {
-    const { starts, ends, texts } = row;
-    found.all.push(textRowOf(row));
+    const texts = textRowOf(row);
+    found.all.push(texts);
     // The object is used again for the next row.
     found.bytes.push({
       source: row.source,
-      starts: starts.slice(),
-      ends: ends.slice(),
-      texts: texts.slice(),
+      starts: row.starts.slice(),
+      ends: row.ends.slice(),
+      digits: row.digits.slice(),
+      places: row.places.slice(),
+      text: (column) => texts[column] ?? null,
     });
   };
   let lower: PageRequest['lower'] = null;

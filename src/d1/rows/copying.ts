@@ -78,7 +78,12 @@ export function copyNumber(
       next += 1;
     }
   }
-  for (; index + 4 <= stop; index += 4) {
+  const isLong = stop - index >= 4;
+  for (; isLong && index < stop; index += 4) {
+    // The last four may have been copied in part: once more costs less than one by one.
+    const again = Math.max(0, index + 4 - stop);
+    index -= again;
+    next -= again;
     const word = fromWords.getInt32(index);
     // Digits without what they have in common: up to nine, which six more do not carry over.
     const digits = word ^ fourZeros;
@@ -110,7 +115,11 @@ export function copyPlain(source: Memory, start: number, stop: number, target: M
   let refused = from[stop - 1] === space ? highBits : 0;
   let index = start;
   let next = at;
-  for (; index + 4 <= stop; index += 4) {
+  const isLong = stop - start >= 4;
+  for (; isLong && index < stop; index += 4) {
+    const again = Math.max(0, index + 4 - stop);
+    index -= again;
+    next -= again;
     const word = fromWords.getInt32(index);
     refused |= needsEscape(word) | word;
     words.setInt32(next, word);

@@ -72,7 +72,7 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
     return (
       !this.#isClosed &&
       (this.#write(row) ||
-        (this.rows === 0 && this.#addLarge(Array.from(row.starts, (_start, column) => textAt(row, column)))))
+        (this.rows === 0 && this.#addLarge(Array.from(row.starts, (_start, column) => row.text(column)))))
     );
   }
 
@@ -152,7 +152,7 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
       writer.begin();
       let column = writer.values(row, this.#asIs, 0);
       while (column < length) {
-        const value = textAt(row, column);
+        const value = row.text(column);
         if (value === null) writer.null(column);
         else if (!this.#writeText(column, value)) break;
         column = writer.values(row, this.#asIs, column + 1);
@@ -238,14 +238,8 @@ const shortText = /^[ !#-[\]-~]*[!#-[\]-~]$/;
 /** The numbers that a field takes. */
 const plainNumber = /^-?\d+(\.\d+)?(e[+-]?\d+)?$/;
 
-const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
-
-/** The value of a column as a text. */
-function textAt({ source, starts, ends, texts }: ByteRow, column: number): string | null {
-  const start = starts[column] as number;
-  if (start < 0) return start === -1 ? null : (texts[column] as string);
-  return decoder.decode(source.subarray(start, ends[column]));
-}
+const noDigits = new Float64Array();
+const noPlaces = new Uint8Array();
 
 /** Memory for the row that is written from texts, unless it is larger. */
 const scratch = new Uint8Array(64_000);
@@ -262,7 +256,7 @@ function bytesOf(row: TextRow): ByteRow {
     if (value !== null) at += isAscii ? value.length : encoder.encodeInto(value, source.subarray(at)).written;
     ends[column] = at;
   }
-  return { source, starts, ends, texts: [] };
+  return { source, starts, ends, digits: noDigits, places: noPlaces, text: (column) => row[column] ?? null };
 }
 
 function cut(text: string, size: number): string[] {

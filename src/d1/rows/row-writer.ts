@@ -3,16 +3,14 @@ import { Begins } from './begins.ts';
 import { BufferPool } from './buffer-pool.ts';
 import { escapedBytes, longestEscape, space } from './characters.ts';
 import { copyNumber, copyPlain, copyText, Memory, pointOf } from './copying.ts';
+import { mostDigits, powersOfTen, writeDecimal, writeWhole } from './decimals.ts';
 import { kinds, Layout } from './layout.ts';
 import { headroom, RowsText } from './rows-text.ts';
 
 const encoder = new TextEncoder();
 
 /** Constants of their own, which are asked for with every value. */
-const { integer, scaled, short } = kinds;
-
-/** Digits of a whole number that every double has: 2^53 has sixteen. */
-const mostDigits = 15;
+const { integer, float, scaled, short } = kinds;
 
 /** A text that fills less than this part of its buffer is copied out of it. */
 const smallPart = 1 / 4;
@@ -146,7 +144,7 @@ export class RowWriter {
    * @param asIs - not 0 for columns of which that may be so.
    * @returns the column at which it stopped: this value takes another way, or there is no room; or the number of columns.
    */
-  values({ source, starts, ends }: ByteRow, asIs: Uint8Array, first: number): number {
+  values({ source, starts, ends, digits, places }: ByteRow, asIs: Uint8Array, first: number): number {
     const { plan } = this.#layout;
     const columns = asIs.length;
     const memory = this.#memory;
@@ -159,8 +157,9 @@ export class RowWriter {
       const start = starts[column] as number;
       const stop = ends[column] as number;
       if (start < 0) {
-        if (start !== -1) break;
-        this.null(column);
+        if (start === -1) this.null(column);
+        else if (start !== -3 || asIs[column] === 0) break;
+        else if (!this.#decimal(digits[column] as number, places[column] as number, column)) break;
         continue;
       }
       if (asIs[column] === 0) break;
@@ -249,6 +248,27 @@ export class RowWriter {
   #length(end: number, escapes: number, rows: number): number {
     const bytes = end - escapes - headroom;
     return this.#layout.hasTexts ? bytes + rows * 8 + 2 : Math.max(bytes, rows * 2);
+  }
+
+  /** A decimal number in its field. False: it takes another way. */
+  #decimal(digits: number, places: number, column: number): boolean {
+    const { plan } = this.#layout;
+    const place = column * 4;
+    const kind = plan[place] as number;
+    const memory = this.#memory;
+    const at = this.#at + (plan[place + 1] as number);
+    const width = plan[place + 2] as number;
+    let needed: number;
+    if (kind === scaled) {
+      const more = (plan[place + 3] as number) - places;
+      if (more < 0) return false;
+      needed = writeWhole(memory, at, width, digits * (powersOfTen[more] as number));
+      if (needed > mostDigits) return false;
+    } else if (kind === float && places < powersOfTen.length)
+      needed = writeDecimal(memory, at, width, digits, places);
+    else return false;
+    if (needed > width) this.#need(this.#layout.fields[column] as number, needed);
+    return true;
   }
 
   #field(field: number, text: string): void {

@@ -2,16 +2,9 @@ import type { ByteRow, Key, SourceDescription, TextRow } from '../../contract/in
 
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
-/** The value of a column as a text. */
-function textAt({ source, starts, ends, texts }: ByteRow, column: number): string | null {
-  const start = starts[column] as number;
-  if (start === -1) return null;
-  return start === -2 ? (texts[column] as string) : decoder.decode(source.subarray(start, ends[column]));
-}
-
 /** The whole row as texts. */
 export function textRowOf(row: ByteRow): TextRow {
-  return Array.from(row.starts, (_start, column) => textAt(row, column));
+  return Array.from(row.starts, (_start, column) => row.text(column));
 }
 
 /** Remembers the key of a row, whose texts are made where someone asks for them. */
@@ -34,15 +27,16 @@ export class NotedKey {
     this.#row = row;
   }
 
-  noteBytes({ source, starts, ends, texts }: ByteRow): void {
+  noteBytes(row: ByteRow): void {
+    const { source, starts, ends } = row;
     const bytes = this.#bytes;
     this.#row = null;
     bytes.length = 0;
     for (let part = 0; part < this.#indexes.length; part += 1) {
       const index = this.#indexes[part] as number;
       const start = starts[index] as number;
-      if (start === -2) {
-        this.#texts[part] = texts[index] as string;
+      if (start < 0) {
+        this.#texts[part] = row.text(index) as string;
         this.#ends[part] = -1;
       } else {
         bytes.add(source, start, ends[index] as number);

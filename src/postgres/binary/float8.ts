@@ -1,8 +1,5 @@
+import { countDigits, writeAscii } from '../../digits.ts';
 import type { BinaryReader } from './readers.ts';
-import { countDigits, writeAscii, writeDigits } from './digits.ts';
-
-const minus = 0x2d;
-const point = 0x2e;
 
 /** Powers of ten that a double holds exactly: 10^0 to 10^22. */
 const powers: Float64Array = Float64Array.from({ length: 23 }, (_, exponent) => Number(`1e${exponent}`));
@@ -15,7 +12,7 @@ const smallestPlain = 1e-4;
 const plainEnd = 1e15;
 
 /**
- * A float8, eight bytes of IEEE 754, as PostgreSQL's own text: the shortest digits that give it back.
+ * A float8, eight bytes of IEEE 754, as the digits of PostgreSQL's own text: the shortest that give it back.
  *
  * Most values that are stored were decimals of a few digits once. Such a one, `d / 10^k`, is found by a multiplication and
  * proved by a division, since both `d` and `10^k` are exact: far less than what PostgreSQL, or a JavaScript engine, needs for
@@ -28,52 +25,65 @@ export class Float8Reader implements BinaryReader {
   /** Digits behind the point that are tried first. */
   #places = 0;
 
-  write(from: DataView, start: number, to: Uint8Array, at: number): number {
+  /**
+   * Finds the decimal number that a value is, and puts it into the place of its column.
+   *
+   * @returns false: it is none of up to 15 digits, and has to be written.
+   */
+  decimal(from: DataView, start: number, digits: Float64Array, places: Uint8Array, column: number): boolean {
     const value = from.getFloat64(start);
     this.values += 1;
-    let size = value;
-    let next = at;
-    if (value < 0) {
-      size = -value;
-      to[next] = minus;
-      next += 1;
+    const known = this.#places;
+    const power = powers[known] as number;
+    const shifted = value * power;
+    // The nearest whole number of a value of either sign: it is proved below, so that a half may become any of its two.
+    const found = Math.floor(shifted + 0.5);
+    const size = Math.abs(value);
+    if (size >= smallestPlain && found / power === value && Math.abs(found) < plainEnd) {
+      digits[column] = found;
+      places[column] = known;
+      return true;
     }
-    if (size >= smallestPlain && size < plainEnd) {
-      const whole = Math.floor(size);
-      let places = this.#places;
-      let power = powers[places] as number;
-      let digits = Math.round(size * power);
-      if (digits / power !== size || digits >= plainEnd) {
-        // As many as there can be: zeros at the end are taken off again.
-        places = mostPlaces(size, whole);
-        power = powers[places] as number;
-        digits = Math.round(size * power);
-        if (digits / power !== size || digits >= plainEnd) return this.#slowly(to, at, value);
-        this.#places = withoutZeros(digits, places);
-      }
-      next = writeDigits(to, next, whole, countDigits(whole));
-      let rest = digits - whole * power;
-      if (rest === 0) return next;
-      for (let tenth = Math.floor(rest / 10); tenth * 10 === rest; tenth = Math.floor(rest / 10)) {
-        rest = tenth;
-        places -= 1;
-      }
-      to[next] = point;
-      return writeDigits(to, next + 1, rest, places);
-    }
-    // Zero, in a comparison of fractions, which the first small one does not make the engine compile anew.
-    if (size < Number.MIN_VALUE) return writeAscii(to, at, 1 / value < 0 ? '-0' : '0');
-    return this.#slowly(to, at, value);
+    return this.#search(value, size, digits, places, column);
   }
 
-  #slowly(to: Uint8Array, at: number, value: number): number {
+  #search(value: number, size: number, digits: Float64Array, places: Uint8Array, column: number): boolean {
+    if (size >= smallestPlain && size < plainEnd) {
+      // As many as there can be: zeros at the end are taken off again.
+      const most = mostPlaces(size);
+      const power = powers[most] as number;
+      const found = Math.round(size * power);
+      if (found / power === size && found < plainEnd) {
+        this.#places = withoutZeros(found, most);
+        places[column] = this.#places;
+        digits[column] = (Math.sign(value) * found) / (powers[most - this.#places] as number);
+        return true;
+      }
+    } else if (Object.is(value, 0)) {
+      digits[column] = 0;
+      places[column] = 0;
+      return true;
+    }
     this.slow += 1;
-    return writeAscii(to, at, float8Text(value));
+    return false;
+  }
+
+  write(from: DataView, start: number, to: DataView, at: number): number {
+    return writeAscii(to, at, float8Text(from.getFloat64(start)));
   }
 }
 
+/** The text of a decimal number, without zeros at the end. */
+export function decimalText(digits: number, places: number): string {
+  const left = withoutZeros(digits, places);
+  const all = String(Math.abs(digits) / (powers[places - left] as number)).padStart(left + 1, '0');
+  const text = left === 0 ? all : `${all.slice(0, -left)}.${all.slice(-left)}`;
+  return digits < 0 ? `-${text}` : text;
+}
+
 /** How many digits may stand behind the point, of {@link exactDigits} in all. */
-function mostPlaces(size: number, whole: number): number {
+function mostPlaces(size: number): number {
+  const whole = Math.floor(size);
   if (whole > 0) return exactDigits - countDigits(whole);
   let places = exactDigits;
   // Zeros behind the point are none of them.

@@ -1,5 +1,5 @@
 import type { BinaryReader } from './readers.ts';
-import { writeAscii, writeDigits } from './digits.ts';
+import { twoDigits, writeAscii, writeDigits } from '../../digits.ts';
 
 /** PostgreSQL counts from 2000-01-01. */
 const daysTo1970 = 10_957;
@@ -24,30 +24,34 @@ const exactHigh = 0x1fffff;
 class DateText {
   /** None at first: the lowest integer is no day. */
   #day = lowest;
-  readonly #text: Uint8Array = new Uint8Array(16);
+  readonly #text: DataView = new DataView(new ArrayBuffer(16));
   #length = 0;
 
   /** @param day - counted from 2000-01-01. */
-  write(to: Uint8Array, at: number, day: number): number {
+  write(to: DataView, at: number, day: number): number {
     if (day !== this.#day) {
       this.#day = day;
       this.#length = writeDate(this.#text, day);
     }
     const text = this.#text;
     const length = this.#length;
-    for (let index = 0; index < length; index += 1) to[at + index] = text[index] as number;
+    // As long as nearly all of them are; the others have more, up to fourteen bytes.
+    to.setInt32(at, text.getInt32(0));
+    to.setInt32(at + 4, text.getInt32(4));
+    to.setInt16(at + 8, text.getInt16(8));
+    if (length > 10) to.setInt32(at + 10, text.getInt32(10));
     return at + length;
   }
 }
 
 /** `2026-01-02`; years outside 0000 to 9999 with a sign. Returns the length. */
-function writeDate(to: Uint8Array, day: number): number {
+function writeDate(to: DataView, day: number): number {
   const { year, month, date } = civil(day + daysTo1970);
   const sign = year < 0 ? '-' : year > 9999 ? '+' : '';
   let next = writeAscii(to, 0, `${sign}${String(Math.abs(year)).padStart(4, '0')}`);
-  to[next] = dash;
+  to.setUint8(next, dash);
   next = writeDigits(to, next + 1, month, 2);
-  to[next] = dash;
+  to.setUint8(next, dash);
   return writeDigits(to, next + 1, date, 2);
 }
 
@@ -74,7 +78,7 @@ export class DateReader implements BinaryReader {
   readonly bytes: number = 4;
   readonly #dates = new DateText();
 
-  write(from: DataView, start: number, to: Uint8Array, at: number): number {
+  write(from: DataView, start: number, to: DataView, at: number): number {
     const day = from.getInt32(start);
     if (day === highest) return writeAscii(to, at, 'infinity');
     if (day === lowest) return writeAscii(to, at, '-infinity');
@@ -93,7 +97,7 @@ export class TimestampReader implements BinaryReader {
     this.#isZoned = isZoned;
   }
 
-  write(from: DataView, start: number, to: Uint8Array, at: number): number {
+  write(from: DataView, start: number, to: DataView, at: number): number {
     const high = from.getInt32(start);
     const low = from.getUint32(start + 4);
     let seconds: number;
@@ -114,25 +118,22 @@ export class TimestampReader implements BinaryReader {
     let next = this.#dates.write(to, at, day);
     next = writeTime(to, next, (seconds - day * secondsOfDay) | 0, micros | 0);
     if (!this.#isZoned) return next;
-    to[next] = letterZ;
+    to.setUint8(next, letterZ);
     return next + 1;
   }
 }
 
 /** `T03:04:05.5` */
-function writeTime(to: Uint8Array, at: number, seconds: number, micros: number): number {
+function writeTime(to: DataView, at: number, seconds: number, micros: number): number {
   const minutes = (seconds / 60) | 0;
   const hours = (minutes / 60) | 0;
-  to[at] = letterT;
-  writeDigits(to, at + 1, hours, 2);
-  to[at + 3] = colon;
-  writeDigits(to, at + 4, minutes - hours * 60, 2);
-  to[at + 6] = colon;
-  writeDigits(to, at + 7, seconds - minutes * 60, 2);
+  to.setInt32(at, letterT | (twoDigits(hours) << 8) | (colon << 24), true);
+  to.setInt32(at + 4, twoDigits(minutes - hours * 60) | (colon << 16), true);
+  to.setInt16(at + 7, twoDigits(seconds - minutes * 60), true);
   let next = at + 9;
   if (micros === 0) return next;
-  to[next] = point;
+  to.setUint8(next, point);
   next = writeDigits(to, next + 1, micros, 6);
-  while (to[next - 1] === zero) next -= 1;
+  while (to.getUint8(next - 1) === zero) next -= 1;
   return next;
 }

@@ -1,4 +1,4 @@
-import { writeAscii } from './digits.ts';
+import { writeAscii } from '../../digits.ts';
 import { Float8Reader } from './float8.ts';
 import { DateReader, TimestampReader } from './moments.ts';
 
@@ -16,7 +16,7 @@ export interface BinaryReader {
   readonly values?: number;
   readonly slow?: number;
   /** Writes the text of the value at `start`: {@link longestText} bytes at the most. Returns where it ends. */
-  write(from: DataView, start: number, to: Uint8Array, at: number): number;
+  write(from: DataView, start: number, to: DataView, at: number): number;
 }
 
 /** `+294276-12-31T23:59:59.999999Z` is the longest, with 30 bytes. */
@@ -35,6 +35,6 @@ export function readerOf(form: BinaryForm): BinaryReader {
   }
 }
 
-function writeBoolean(from: DataView, start: number, to: Uint8Array, at: number): number {
+function writeBoolean(from: DataView, start: number, to: DataView, at: number): number {
   return writeAscii(to, at, from.getUint8(start) === 0 ? 'false' : 'true');
 }
