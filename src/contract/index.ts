@@ -18,7 +18,7 @@
  * @module
  */
 export type {
-  ByteRow,
+  ByteRows,
   CallContext,
   ColumnDescriptor,
   Key,

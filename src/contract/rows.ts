@@ -52,15 +52,21 @@ export interface ColumnDescriptor {
 export type TextRow = readonly (string | null)[];
 
 /**
- * A row in transit as the bytes in which it came: the same canonical text, in UTF-8. A source hands over one object again and
- * again, and bytes in memory that it uses again, so that nothing is made for a row: what is wanted of it is read, or copied, before
+ * Rows in transit as the bytes in which they came: the same canonical text, in UTF-8. A source hands over one object again and
+ * again, and bytes in memory that it uses again, so that nothing is made for a row: what is wanted of them is read, or copied, before
  * the call returns.
+ *
+ * What is known of the value of a row's column, both counted from 0, stands at `row * columns + column`.
  */
-export interface ByteRow {
+export interface ByteRows {
+  /** How many they are: one at least. The lists may be longer. */
+  readonly rows: number;
+  /** Columns of a row: those that travel, and others behind them where the key has some. */
+  readonly columns: number;
   readonly source: Uint8Array;
   /**
-   * Where the value of each column begins in {@link source}; -1: it is null; any other negative number: it does not stand there, and
-   * {@link text} has it. Of these, -3: it is a decimal number, {@link digits} and {@link places} as well.
+   * Where each value begins in {@link source}; -1: it is null; any other negative number: it does not stand there, and {@link text}
+   * has it. Of these, -3: it is a decimal number, in {@link digits} and {@link places} as well.
    */
   readonly starts: Int32Array;
   readonly ends: Int32Array;
@@ -68,8 +74,8 @@ export interface ByteRow {
   readonly digits: Float64Array;
   /** How many of them stand behind the point. The last may be zeros, which the canonical text is without. */
   readonly places: Uint8Array;
-  /** The value of a column in canonical text, wherever it stands. */
-  text(column: number): string | null;
+  /** A value in canonical text, wherever it stands. */
+  text(row: number, column: number): string | null;
 }
 
 /** The values of the key columns, in canonical text and in key order. Never null. */

@@ -1,5 +1,5 @@
 import type { Advance, CheckpointStore } from './checkpoint-store.ts';
-import type { ByteRow, CallContext, ColumnDescriptor, Key, KeyRange, TextRow } from './rows.ts';
+import type { ByteRows, CallContext, ColumnDescriptor, Key, KeyRange, TextRow } from './rows.ts';
 import type { Finding } from './findings.ts';
 import type { RejectedRow, RejectStore } from './rejects.ts';
 import type { TableSchema } from './schema.ts';
@@ -53,8 +53,11 @@ export interface BatchEncoder<Batch extends EncodedBatch = EncodedBatch> {
    * no form for a value. The engine adds the row's key to the error.
    */
   add(row: TextRow): boolean;
-  /** The same for a row that came as bytes. Left out: the engine makes texts of them. */
-  addBytes?(row: ByteRow): boolean;
+  /**
+   * The same for rows that came as bytes: adds those from `first` on and before `end`, as many as fit beside the others, and returns how
+   * many these are. Into an empty batch it takes one at least, or throws. Left out: the engine makes texts of them.
+   */
+  addBytes?(rows: ByteRows, first: number, end: number): number;
   /**
    * Adds all of the rows or none of them: they come from one row of the source. They may be more than the rows asked
    * for a batch where they stand alone. False and errors as of {@link add}; no rows always fit.

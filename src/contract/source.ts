@@ -1,5 +1,5 @@
 import type { Finding } from './findings.ts';
-import type { ByteRow, CallContext, ColumnDescriptor, Key, KeyBound, KeyRange, TextRow } from './rows.ts';
+import type { ByteRows, CallContext, ColumnDescriptor, Key, KeyBound, KeyRange, TextRow } from './rows.ts';
 import type { TableSchema } from './schema.ts';
 
 /** What a source says of itself before anything is read. */
@@ -59,7 +59,7 @@ export interface PageRequest {
    */
   readonly onRow?: ((row: TextRow) => void) | undefined;
   /** Takes rows as {@link onRow} does, from a source that has them as bytes. It may use both, and the order of all is that of the key. */
-  readonly onBytes?: ((row: ByteRow) => void) | undefined;
+  readonly onBytes?: ((rows: ByteRows) => void) | undefined;
   /**
    * True: nobody waits for this page, since writes are ready beside those in flight. A source may do what spares the machine and takes
    * some milliseconds longer.

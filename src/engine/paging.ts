@@ -1,5 +1,5 @@
 import type {
-  ByteRow,
+  ByteRows,
   CallContext,
   Key,
   KeyRange,
@@ -10,7 +10,7 @@ import type {
   TextRow,
 } from '../contract/index.ts';
 import { MigratorError } from '../errors.ts';
-import type { NotedKey } from './rows/byte-row.ts';
+import type { NotedKey } from './rows/byte-rows.ts';
 import { type RetryNotice, type RetryPolicy, withRetries } from './retry.ts';
 
 /** Text of a page that is handed over as it arrives: what it becomes is about one batch. */
@@ -38,7 +38,8 @@ export interface PageReader {
 /** Takes the rows of a range, in the form in which the source has them. What it throws ends the reading. */
 export interface RangeTaker {
   row(row: TextRow): void;
-  bytes(row: ByteRow): void;
+  /** Notes the key of the row before in the reading's own {@link NotedKey}, where it hands over what came before one of them. */
+  bytes(rows: ByteRows): void;
 }
 
 /**
@@ -111,16 +112,16 @@ class RangeReading {
     this.#sizes.see(row);
   };
 
-  readonly #onBytes = (row: ByteRow): void => {
+  readonly #onBytes = (rows: ByteRows): void => {
     if (this.#failure) return;
     try {
-      this.#taker.bytes(row);
+      this.#taker.bytes(rows);
     } catch (error) {
       this.#failure = { error };
     }
-    this.#last.noteBytes(row);
+    this.#last.noteBytes(rows, rows.rows - 1);
     this.#isBegun = true;
-    this.#sizes.seeBytes(row);
+    this.#sizes.seeBytes(rows);
   };
 
   #check(): void {
@@ -207,17 +208,20 @@ export class RowSizes {
     this.#add(characters);
   }
 
-  seeBytes(row: ByteRow): void {
-    if (!this.#isSampled()) return;
-    const { starts, ends } = row;
-    let bytes = 0;
-    for (let column = 0; column < starts.length; column += 1) {
-      const start = starts[column] as number;
-      if (start >= 0) bytes += (ends[column] as number) - start;
-      else if (start === -1) bytes += 1;
-      else bytes += start === -3 ? digitBytes : (row.text(column) ?? '').length;
+  seeBytes(rows: ByteRows): void {
+    const { columns, starts, ends } = rows;
+    for (let row = 0; row < rows.rows; row += 1) {
+      if (!this.#isSampled()) continue;
+      let bytes = 0;
+      for (let column = 0; column < columns; column += 1) {
+        const place = row * columns + column;
+        const start = starts[place] as number;
+        if (start >= 0) bytes += (ends[place] as number) - start;
+        else if (start === -1) bytes += 1;
+        else bytes += start === -3 ? digitBytes : (rows.text(row, column) ?? '').length;
+      }
+      this.#add(bytes);
     }
-    this.#add(bytes);
   }
 
   #isSampled(): boolean {

@@ -1,6 +1,6 @@
-import type { ByteRow, Page, PageRequest, TextRow } from '../contract/index.ts';
+import type { ByteRows, Page, PageRequest, TextRow } from '../contract/index.ts';
 import type { TableDescription } from './describe.ts';
-import { ChunkMemory, PageRow } from './page-row.ts';
+import { ChunkMemory, PageRows, type RowCount } from './page-rows.ts';
 import type { ByteTaker, RowTaker } from './row-stream.ts';
 import type { PostgresColumn } from './types/types.ts';
 
@@ -117,7 +117,7 @@ export class PageTaker implements RowTaker {
 }
 
 /** What a page holds so far. */
-class PageCount {
+class PageCount implements RowCount {
   taken = 0;
   characters = 0;
   more = false;
@@ -148,38 +148,31 @@ class PageCount {
 class PageBytes implements ByteTaker {
   readonly isBinary: readonly boolean[] | null;
   readonly missed: () => void;
-  readonly #row: PageRow;
+  readonly #rows: PageRows;
   readonly #count: PageCount;
-  readonly #onBytes: (row: ByteRow) => void;
+  readonly #onBytes: (rows: ByteRows) => void;
 
   constructor(
     table: TableDescription,
     { binary, asText, memory }: SeenRows,
     count: PageCount,
-    onBytes: (row: ByteRow) => void,
+    onBytes: (rows: ByteRows) => void,
     missed: () => void,
   ) {
     const columns = travellingColumns(table);
     const isBinary = columns.map((column) => binary && column.codec.binary !== null && !asText.has(column));
     this.isBinary = isBinary.includes(true) ? isBinary : null;
     this.missed = missed;
-    this.#row = new PageRow(columns, isBinary, memory);
+    this.#rows = new PageRows(columns, isBinary, memory);
     this.#count = count;
     this.#onBytes = onBytes;
   }
 
-  begin(chunk: Uint8Array): void {
-    this.#row.begin(chunk);
-  }
-
-  row(start: number): void {
-    const count = this.#count;
-    if (!count.admit()) return;
-    count.characters += this.#row.read(start);
-    this.#onBytes(this.#row);
+  take(chunk: Uint8Array, from: number): number {
+    return this.#rows.take(chunk, from, this.#count, this.#onBytes);
   }
 
   slowColumns(): readonly PostgresColumn[] {
-    return this.#row.slowColumns();
+    return this.#rows.slowColumns();
   }
 }

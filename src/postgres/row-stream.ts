@@ -1,5 +1,5 @@
 import { bindMessage } from './bind-message.ts';
-import { type TappedSocket, WireTap, type WireRows } from './wire-tap.ts';
+import { skipRows, type TappedSocket, WireTap, type WireRows } from './wire-tap.ts';
 
 /**
  * How long an answer that nobody waits for gathers in the socket: about what a server needs for a page of small rows. Milliseconds.
@@ -144,23 +144,14 @@ export class RowStream implements WireRows {
   // What the taker throws is kept: inside the socket's event it would end the process.
 
   /** @internal */
-  begin(chunk: Uint8Array): void {
-    if (this.#failure) return;
+  take(chunk: Uint8Array, from: number): number {
+    const { bytes } = this.#taker;
     try {
-      this.#taker.bytes?.begin(chunk);
+      if (bytes && !this.#failure) return bytes.take(chunk, from);
     } catch (error) {
       this.#failure = { error };
     }
-  }
-
-  /** @internal */
-  row(start: number): void {
-    if (this.#failure) return;
-    try {
-      this.#taker.bytes?.row(start);
-    } catch (error) {
-      this.#failure = { error };
-    }
+    return skipRows(chunk, from);
   }
 
   handleRowDescription(): void {}

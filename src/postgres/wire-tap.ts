@@ -25,10 +25,33 @@ const parseComplete: readonly number[] = [0x31, 0, 0, 0, 4];
 
 /** Takes rows out of the stream. */
 export interface WireRows {
-  /** What the next rows stand in. It is somebody else's, who uses it again once the last of them was handed over. */
-  begin(chunk: Uint8Array): void;
-  /** A row: its values begin at `start`, each behind four bytes of its length (-1 for null). */
-  row(start: number): void;
+  /**
+   * Takes the rows that stand whole in a chunk from a place on ({@link rowEnd}), and returns where something else begins. The chunk is
+   * somebody else's, who uses it again afterwards.
+   */
+  take(chunk: Uint8Array, from: number): number;
+}
+
+/** Where the values of a row begin, behind its header and two bytes that say how many they are: each behind four bytes of its length, -1 for null. */
+export const valuesAt: number = headerBytes + 2;
+
+/**
+ * Where the row ends that begins at a place; 0: none stands there whole.
+ *
+ * @param end - of the chunk.
+ */
+export function rowEnd(chunk: DataView, at: number, end: number): number {
+  if (at + headerBytes > end || chunk.getUint8(at) !== dataRow) return 0;
+  const next = at + 1 + chunk.getInt32(at + 1);
+  return next > end ? 0 : next;
+}
+
+/** Takes rows as {@link WireRows.take} does, and does nothing with them. */
+export function skipRows(chunk: Uint8Array, from: number): number {
+  const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+  let at = from;
+  for (let end = rowEnd(view, at, chunk.length); end > 0; end = rowEnd(view, at, chunk.length)) at = end;
+  return at;
 }
 
 /**
@@ -106,7 +129,6 @@ export class WireTap {
     let at = start;
     /** Where what goes to pg begins. */
     let from = start;
-    let isBegun = false;
     while (at < chunk.length) {
       if (this.#passing > 0) {
         const step = Math.min(this.#passing, chunk.length - at);
@@ -126,9 +148,7 @@ export class WireTap {
       }
       if (!this.#pass(chunk, from, at)) return;
       if (left < size) return this.#hold(chunk, at, chunk.length, size);
-      if (!isBegun) this.#rows.begin(chunk);
-      isBegun = true;
-      at = handOver(chunk, at, this.#rows);
+      at = this.#rows.take(chunk, at);
       from = at;
     }
     this.#pass(chunk, from, at);
@@ -167,22 +187,6 @@ export class WireTap {
   #kept(bytes: Uint8Array): Uint8Array {
     return this.#isShared ? Buffer.from(bytes) : bytes;
   }
-}
-
-/**
- * Hands over the rows that stand whole in a chunk from a place on, and returns where something else begins. A function of its own:
- * with all else in one loop the engine would throw its machine code away whenever a chunk ends in another way than those before.
- */
-function handOver(chunk: Uint8Array, from: number, rows: WireRows): number {
-  let at = from;
-  while (at + headerBytes <= chunk.length && chunk[at] === dataRow) {
-    const next = at + 1 + int32(chunk, at + 1);
-    if (next > chunk.length) break;
-    // Behind the header two bytes say how many values there are.
-    rows.row(at + headerBytes + 2);
-    at = next;
-  }
-  return at;
 }
 
 /** A signed integer, most significant byte first. */

@@ -1,5 +1,5 @@
 import type {
-  ByteRow,
+  ByteRows,
   Key,
   KeyBound,
   KeyRange,
@@ -99,7 +99,9 @@ export async function handedOver(
 ): Promise<Page> {
   const rows: TextRow[] = [];
   const onRow = (row: TextRow): void => void rows.push([...row]);
-  const onBytes = (row: ByteRow): void => void rows.push(textsOf(row));
+  const onBytes = (some: ByteRows): void => {
+    for (let row = 0; row < some.rows; row += 1) rows.push(textsOf(some, row));
+  };
   const page = await source.readPage({ ...request, onRow, ...(asBytes && { onBytes }) });
   return { rows: [...rows, ...page.rows], done: page.done };
 }
@@ -107,17 +109,19 @@ export async function handedOver(
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true });
 
 /** A row as texts, of which each form of a value says the same. */
-function textsOf(row: ByteRow): TextRow {
-  const { source, starts, ends, digits, places } = row;
-  return Array.from(starts, (start, column) => {
-    const text = row.text(column);
+function textsOf(rows: ByteRows, row: number): TextRow {
+  const { columns, source, starts, ends, digits, places } = rows;
+  return Array.from({ length: columns }, (_, column) => {
+    const place = row * columns + column;
+    const start = starts[place] as number;
+    const text = rows.text(row, column);
     ok((text === null) === (start === -1), `column ${column} is a null in one way, and none in another`);
     if (text === null) return null;
     if (start >= 0)
-      equal(decoder.decode(source.subarray(start, ends[column])), text, `column ${column} as bytes`);
+      equal(decoder.decode(source.subarray(start, ends[place])), text, `column ${column} as bytes`);
     if (start === -3) {
-      const number = digits[column];
-      equal(Number(`${number}e-${places[column]}`), Number(text), `column ${column} as digits`);
+      const number = digits[place];
+      equal(Number(`${number}e-${places[place]}`), Number(text), `column ${column} as digits`);
       ok(
         !Object.is(number, -0) && Math.abs(number ?? NaN) < 1e15,
         `column ${column} is no whole number of up to 15 digits`,

@@ -10,7 +10,7 @@ import { requestBody } from '../../src/d1/rest/request-body.ts';
 import { formsOf } from '../../src/d1/values/choose-forms.ts';
 import type { ColumnForm } from '../../src/d1/values/types.ts';
 import type { StoreOptions } from '../../src/d1/values/forms.ts';
-import { byteRowOf } from '../support/byte-row.ts';
+import { addBytes, type Aside, byteRowOf, byteRowsOf } from '../support/byte-rows.ts';
 import { Random } from '../support/random.ts';
 import { rowsOf } from '../support/rows-text.ts';
 import { anyJson, anyText, generator, seed } from '../values/random.ts';
@@ -79,6 +79,10 @@ function anyRow(random: () => number, length: number): readonly [row: TextRow, v
   return [given, read];
 }
 
+/** How values stand in a row of bytes: any of the ways. */
+const anyAside = (random: () => number): Aside =>
+  (['text', 'decimal', 'decimal', null] as const)[Math.floor(random() * 4)] ?? null;
+
 /** Everything that travels of a batch. */
 const travelling = ({ text, layout, nulls, listAt, rows, bytes }: D1Batch): unknown => ({
   text: [...text.bytes],
@@ -119,7 +123,12 @@ describe.each([
       ];
       for (const [row] of rows) {
         expect(byTexts.add(row)).toBe(true);
-        expect(byBytes.addBytes(byteRowOf(row, () => random() < 0.3))).toBe(true);
+        expect(
+          addBytes(
+            byBytes,
+            byteRowOf(row, () => (random() < 0.3 ? 'text' : null)),
+          ),
+        ).toBe(true);
       }
       const [one, other] = [byTexts.take(), byBytes.take()];
       expect(travelling(other)).toEqual(travelling(one));
@@ -141,7 +150,7 @@ describe.each([
       const first = rowsOf(encoder.take());
       expect(first).toEqual(rows.map(([, values]) => values));
       // The next batch begins with the widths of this one.
-      for (const [row] of rows) expect(encoder.addBytes(byteRowOf(row))).toBe(true);
+      for (const [row] of rows) expect(addBytes(encoder, byteRowOf(row))).toBe(true);
       expect(rowsOf(encoder.take())).toEqual(first);
     }
   });
@@ -153,7 +162,7 @@ describe.each([
       ['200', null, '-12.5'],
       ['-3', '2026-01-02T03:04:05.125', null],
     ];
-    for (const row of rows) expect(encoder.addBytes(byteRowOf(row))).toBe(true);
+    for (const row of rows) expect(addBytes(encoder, byteRowOf(row))).toBe(true);
     const batch = encoder.take();
     expect(rowsOf(batch)).toEqual(rows);
     expect(batch.text.toString()).toBe(
@@ -180,7 +189,7 @@ describe.each([
     let added: TextRow[] = [];
     while (limited.length < 2) {
       const row = ['1', '0.5', unit.repeat(random.whole(0, 2_000)), null, null, 'false', null];
-      const isIn = random.pick([() => encoder.add(row), () => encoder.addBytes(byteRowOf(row))])();
+      const isIn = random.pick([() => encoder.add(row), () => addBytes(encoder, byteRowOf(row))])();
       if (isIn) {
         added.push(row);
         continue;
@@ -210,7 +219,7 @@ describe.each([
         const encoder = new D1Encoder(await formsFor([type]), Infinity, isEscaped);
         const add = (length: number): boolean => {
           const row = ['7'.repeat(length)];
-          return how === 'texts' ? encoder.add(row) : encoder.addBytes(byteRowOf(row));
+          return how === 'texts' ? encoder.add(row) : addBytes(encoder, byteRowOf(row));
         };
         const half = (maxBatchBytes - kept) / 2 - (type === 'text' ? 6 : 0);
         expect([add(half), add(half)]).toEqual([true, true]);
@@ -227,14 +236,14 @@ describe.each([
   test('takes no more rows than the statement can count in as many bytes', async () => {
     const encoder = new D1Encoder(await formsFor(['integer']), Infinity, isEscaped);
     const row = byteRowOf(['1']);
-    while (encoder.addBytes(row));
+    while (addBytes(encoder, row));
     expect([encoder.rows, encoder.take().bytes]).toEqual([maxBatchBytes / 2, maxBatchBytes / 2]);
   });
 
   test('gives wider fields to the rows that are there only where they still fit', async () => {
     const encoder = new D1Encoder(await formsFor(['integer', 'integer']), Infinity, isEscaped);
     const row = byteRowOf(['1', '2']);
-    while (encoder.addBytes(row)) if (encoder.rows === 200_000) break;
+    while (addBytes(encoder, row)) if (encoder.rows === 200_000) break;
     const wider = ['1', '2'.repeat(18)];
     expect(encoder.add(wider)).toBe(false);
     const batch = encoder.take();
@@ -333,7 +342,7 @@ describe.each([
       for (const how of ['texts', 'bytes']) {
         const encoder = new D1Encoder(await formsFor(list, store), Infinity, isEscaped);
         const add = (one: TextRow): boolean =>
-          how === 'texts' ? encoder.add(one) : encoder.addBytes(byteRowOf(one));
+          how === 'texts' ? encoder.add(one) : addBytes(encoder, byteRowOf(one));
         const batches = batchesOf(encoder, [plain, row, plain], add);
         expect(batches.flatMap((batch) => rowsOf(batch))).toEqual([plain, read, plain]);
         const ordinary: readonly number[] = [kinds.integer, kinds.scaled, kinds.short];
@@ -371,7 +380,13 @@ describe.each([
         anyNumber(digits, scales[1] ?? 0),
         anyNumber(digits, scales[2] ?? 0),
       ]);
-      for (const row of rows) expect(encoder.addBytes(byteRowOf(row, () => random() < 0.2))).toBe(true);
+      for (const row of rows)
+        expect(
+          addBytes(
+            encoder,
+            byteRowOf(row, () => anyAside(random)),
+          ),
+        ).toBe(true);
       const batch = encoder.take();
       expect(rowsOf(batch).map((row) => row.map((value) => value && Number(value)))).toEqual(
         rows.map((row) => row.map((value) => value && Number(value))),
@@ -384,10 +399,63 @@ describe.each([
     }
   });
 
+  test.each([
+    ['fields alone', ['integer', 'float', 'timestamp', 'float', 'integer']],
+    ['a text behind the fields', ['integer', 'float', 'text', 'float']],
+  ] as const)(
+    `makes the same of rows that come together, whatever is among them: %s (seed ${seed})`,
+    async (_what, list) => {
+      const random = generator(isEscaped ? 77 : 78);
+      const whole = (most: number): number => Math.floor(random() * (most + 1));
+      const columns = await formsFor(list, { 'a float': { nan: 'text' } });
+      const anyValue = (type: LogicalType, odd: number): string | null => {
+        if (random() < odd) return type === 'float' ? 'NaN' : null;
+        if (type === 'timestamp') return `2026-01-02T03:04:05${random() < 0.9 ? '' : `.${whole(9_998) + 1}`}`;
+        if (type === 'text') return anyText(random, 10);
+        const number = (whole(2_000) - 1_000) * (random() < 0.95 ? 1 : 10 ** whole(10));
+        return String(type === 'integer' ? number : number / 10 ** (random() < 0.95 ? 2 : whole(4)) || 0);
+      };
+      for (let round = 0; round < 40; round += 1) {
+        const odd = [0, 0.002, 0.05, 0.5][round % 4] ?? 0;
+        const rows = Array.from({ length: 1 + whole(300) }, () => list.map((type) => anyValue(type, odd)));
+        const encoder = new D1Encoder(columns, 1 + whole(400), isEscaped);
+        const batches: D1Batch[] = [];
+        const sizes: number[] = [];
+        for (let from = 0; from < rows.length;) {
+          const some = byteRowsOf(rows.slice(from, from + 1 + whole(100)), () => anyAside(random));
+          for (let next = 0; next < some.rows;) {
+            // As much as is wanted of them, and the rest with the next call.
+            const taken = encoder.addBytes(some, next, Math.min(some.rows, next + 1 + whole(200)));
+            next += taken;
+            if (next === some.rows || taken > 0) continue;
+            sizes.push(encoder.rows);
+            batches.push(encoder.take());
+          }
+          from += some.rows;
+        }
+        batches.push(encoder.take());
+        const read = batches.flatMap((batch) => rowsOf(batch));
+        const plain = (value: string | null, column: number): unknown =>
+          value === null || ['timestamp', 'text'].includes(list[column] ?? '') || value.includes('NaN')
+            ? value?.replaceAll('"', '')
+            : Number(value);
+        const where = `round ${round}`;
+        expect(
+          read.map((row) => row.map(plain)),
+          where,
+        ).toEqual(rows.map((row) => row.map(plain)));
+        expect(
+          sizes.every((size) => size > 0),
+          where,
+        ).toBe(true);
+      }
+    },
+  );
+
   test('sends a double as mantissa and exponent where the endpoint would misread its digits', async () => {
     const sentAs = async (reading: 'plain' | 'none', value: string): Promise<unknown> => {
       const encoder = new D1Encoder(await formsFor(['float'], {}, reading), Infinity, isEscaped);
-      expect(encoder.addBytes(byteRowOf([value]))).toBe(true);
+      expect(addBytes(encoder, byteRowOf([value]))).toBe(true);
       return rowsOf(encoder.take())[0]?.[0];
     };
     expect(await sentAs('plain', '0.5')).toBe('0.5');
@@ -434,8 +502,9 @@ describe.each([
     for (const value of values) {
       const source = Uint8Array.from([...value, 0x7a]);
       const [starts, ends] = [Int32Array.of(0, value.length), Int32Array.of(value.length, value.length + 1)];
-      const text = (column: number): string => read(source.subarray(starts[column], ends[column]));
-      expect(encoder.addBytes({ ...byteRowOf(['', '']), source, starts, ends, text })).toBe(true);
+      const text = (_row: number, column: number): string =>
+        read(source.subarray(starts[column], ends[column]));
+      expect(addBytes(encoder, { ...byteRowOf(['', '']), source, starts, ends, text })).toBe(true);
     }
     expect(rowsOf(encoder.take())).toEqual(values.map((value) => [read(value), 'z']));
     // That the broken ones are, and the others are not.
@@ -465,11 +534,11 @@ describe.each([
           place: expect.objectContaining({ column: 'a float' }) as unknown,
         }),
       );
-      expect(() => encoder.addBytes(byteRowOf([refused, 'two']))).toThrow(
+      expect(() => addBytes(encoder, byteRowOf([refused, 'two']))).toThrow(
         expect.objectContaining({ code: 'VALUE_REFUSED' }),
       );
     }
-    expect(encoder.addBytes(byteRowOf(['3', 'three']))).toBe(true);
+    expect(addBytes(encoder, byteRowOf(['3', 'three']))).toBe(true);
     expect(rowsOf(encoder.take())).toEqual([
       ['1', 'one'],
       ['3', 'three'],
@@ -480,7 +549,7 @@ describe.each([
     const store: StoreOptions = { 'a float': { nan: 'null', negativeZero: 'zero' } };
     const encoder = new D1Encoder(await formsFor(['float'], store), Infinity, isEscaped);
     for (const value of ['12.5', 'NaN', '-0.0', '-0'])
-      expect(encoder.addBytes(byteRowOf([value]))).toBe(true);
+      expect(addBytes(encoder, byteRowOf([value]))).toBe(true);
     expect(rowsOf(encoder.take())).toEqual([['12.5'], [null], ['0'], ['0']]);
   });
 });

@@ -8,7 +8,7 @@ import { D1Connection } from '../../src/d1/connection.ts';
 import { D1Encoder } from '../../src/d1/rows/encoder.ts';
 import { RowsStatement } from '../../src/d1/rows/statement.ts';
 import { formsOf } from '../../src/d1/values/choose-forms.ts';
-import { byteRowOf } from '../support/byte-row.ts';
+import { addBytes, byteRowOf } from '../support/byte-rows.ts';
 import { World } from '../support/world.ts';
 
 let world: World;
@@ -94,6 +94,25 @@ test.each([
     missing: [{ key: ['2'] }],
     different: [{ key: ['5'], columns: ['note'] }, { key: ['8'] }],
   });
+});
+
+test('whole numbers of any size stand in D1, and digits that a source should not have sent as well', async () => {
+  const values = ['7', '-999999999999999', '1.5', '9223372036854775807', '-9223372036854775808', '-2.25'];
+  for (const some of [values.slice(0, 2), values.slice(0, 3), values.slice(3, 5), values]) {
+    await world.d1('DROP TABLE IF EXISTS migration_checkpoints');
+    await world.d1('DROP TABLE IF EXISTS numbers');
+    const source = new MemorySource({
+      name: 'numbers',
+      columns: [column('id', 'integer'), column('n', 'integer')],
+      key: ['id'],
+      rows: some.map((value, index) => [String(index), value]),
+    });
+    const migrator = new ResumableMigrator({ source, sink: world.binding('numbers') });
+    expect(await migrator.run()).toMatchObject({ status: 'completed' });
+    const found = await world.d1('SELECT CAST(n AS TEXT) AS n FROM numbers ORDER BY id');
+    expect(found.map(({ n }) => n)).toEqual(some);
+    expect(await migrator.verify({ mode: 'full' })).toMatchObject({ equal: true });
+  }
 });
 
 test('no name of a table or a column is taken for what the statement calls its own', async () => {
@@ -231,7 +250,7 @@ test('as many rows as fit into a batch are counted by D1, however short they are
   const forms = await formsOf({ migration: 'm', columns: [column('bit', 'integer')], key: [] }, {}, 'all');
   const encoder = new D1Encoder(forms);
   const row = byteRowOf(['1']);
-  while (encoder.addBytes(row));
+  while (addBytes(encoder, row));
   const batch = encoder.take();
   const statement = new RowsStatement(forms, 'any');
   const connection = new D1Connection(await world.stack.d1.database());

@@ -8,7 +8,7 @@ import {
 } from 'resumable-migrator';
 import type { MemorySource } from 'resumable-migrator/memory';
 import { CrashPoints } from 'resumable-migrator/testing';
-import { byteRowOf } from '../support/byte-row.ts';
+import { byteRowsOf } from '../support/byte-rows.ts';
 import { Random } from '../support/random.ts';
 import { heldWrites, settled } from './held-writes.ts';
 import { rejection, World, type WorldOptions } from './world.ts';
@@ -36,14 +36,14 @@ class StreamingWorld extends World {
   }
 }
 
-/** Hands a row over in one of the ways, as a text in a page where nobody takes it as it comes. */
-function handOver(request: PageRequest, row: TextRow, as: 'texts' | 'bytes'): void {
+/** Hands rows over in one of the ways. */
+function handOver(request: PageRequest, rows: readonly TextRow[], as: 'texts' | 'bytes'): void {
   if (as === 'bytes' && request.onBytes) {
-    const bytes = byteRowOf(row, (column) => column === 1);
+    const bytes = byteRowsOf(rows, (column) => (column === 1 ? 'text' : null));
     request.onBytes(bytes);
     // Its memory is used again: whoever has kept something of it has nothing now.
     bytes.source.fill(0x39);
-  } else request.onRow?.(row);
+  } else for (const row of rows) request.onRow?.(row);
 }
 
 const unreachable = new MigratorError('SOURCE_UNREACHABLE', 'The connection broke.', {
@@ -51,16 +51,26 @@ const unreachable = new MigratorError('SOURCE_UNREACHABLE', 'The connection brok
   retryable: true,
 });
 
-/** A source that hands rows over as they come, and now and then breaks before the page ends. */
-function breaking(as: (nth: number) => 'texts' | 'bytes', breaks: (nth: number) => boolean) {
+/**
+ * A source that hands rows over as they come, and now and then breaks before the page ends.
+ *
+ * @param together - how many rows come at a time.
+ */
+function breaking(
+  as: (nth: number) => 'texts' | 'bytes',
+  breaks: (nth: number) => boolean,
+  together: () => number,
+) {
   let nth = 0;
   return (readPage: ReadPage, handed: string[]): ReadPage =>
     async (request, context) => {
       const page = await readPage(request, context);
-      for (const row of page.rows) {
+      for (let next = 0; next < page.rows.length;) {
+        const rows = page.rows.slice(next, next + together());
+        next += rows.length;
         nth += 1;
-        handed.push(row[0] ?? '');
-        handOver(request, row, as(nth));
+        handed.push(...rows.map(([id]) => id ?? ''));
+        handOver(request, rows, as(nth));
         if (breaks(nth)) throw unreachable;
       }
       return { rows: [], done: page.done };
@@ -77,6 +87,7 @@ describe('a source that hands rows over and breaks half-way through its pages', 
     const random = new Random(seed);
     for (let round = 0; round < 40; round += 1) {
       const part = random.pick([0.02, 0.2, 0.5, 1]);
+      const together = random.pick([1, 3, 25]);
       const options = {
         checkpointSize: random.whole(1, 30),
         batchSize: random.whole(1, 9),
@@ -86,9 +97,13 @@ describe('a source that hands rows over and breaks half-way through its pages', 
       };
       const world = new StreamingWorld(
         { rows: 60, mode: 'insert' },
-        breaking(as, () => random.fraction() < part),
+        breaking(
+          as,
+          () => random.fraction() < part,
+          () => random.whole(1, together),
+        ),
       );
-      const where = `seed ${seed}, round ${round}, ${JSON.stringify({ part, ...options })}`;
+      const where = `seed ${seed}, round ${round}, ${JSON.stringify({ part, together, ...options })}`;
       expect(await world.migrator(options).run(), where).toMatchObject({ status: 'completed', rows: 60 });
       expect(world.differences(), where).toEqual({});
       // What was handed over before a failure is not asked for again.
@@ -96,30 +111,39 @@ describe('a source that hands rows over and breaks half-way through its pages', 
     }
   });
 
-  test('fails its checkpoint where it breaks for good, and the next run goes on behind what is in', async () => {
-    let nth = 0;
-    let isWhole = false;
-    const world = new StreamingWorld(
-      { rows: 35, mode: 'insert' },
-      (readPage, handed) => async (request, context) => {
-        const page = await readPage(request, context);
-        for (const row of page.rows) {
-          nth += 1;
-          if (!isWhole && nth > 16) throw unreachable;
-          handed.push(row[0] ?? '');
-          handOver(request, row, 'bytes');
-        }
-        return { rows: [], done: page.done };
-      },
-    );
-    const error = await rejection(world.migrator({ retry: { retries: 2, baseMs: 0, maxMs: 0 } }).run());
-    expect(error).toMatchObject({ code: 'CHECKPOINTS_FAILED', cause: { code: 'SOURCE_UNREACHABLE' } });
-    // The first checkpoint, and the batch of the second that was whole.
-    expect(world.recorded()).toBe(14);
-    isWhole = true;
-    expect(await world.migrator().run()).toMatchObject({ status: 'completed', rows: 21 });
-    expect(world.differences()).toEqual({});
-  });
+  test.each([
+    ['one by one', 1],
+    ['together', 5],
+  ])(
+    'fails its checkpoint where it breaks for good, and the next run goes on behind what is in: rows that come %s',
+    async (_how, together) => {
+      let nth = 0;
+      let isWhole = false;
+      const world = new StreamingWorld(
+        { rows: 35, mode: 'insert' },
+        (readPage, handed) => async (request, context) => {
+          const page = await readPage(request, context);
+          for (let next = 0; next < page.rows.length;) {
+            const left = isWhole ? Infinity : 16 - nth;
+            if (left === 0) throw unreachable;
+            const rows = page.rows.slice(next, next + Math.min(together, left));
+            nth += rows.length;
+            next += rows.length;
+            handed.push(...rows.map(([id]) => id ?? ''));
+            handOver(request, rows, 'bytes');
+          }
+          return { rows: [], done: page.done };
+        },
+      );
+      const error = await rejection(world.migrator({ retry: { retries: 2, baseMs: 0, maxMs: 0 } }).run());
+      expect(error).toMatchObject({ code: 'CHECKPOINTS_FAILED', cause: { code: 'SOURCE_UNREACHABLE' } });
+      // The first checkpoint, and the batch of the second that was whole.
+      expect(world.recorded()).toBe(14);
+      isWhole = true;
+      expect(await world.migrator().run()).toMatchObject({ status: 'completed', rows: 21 });
+      expect(world.differences()).toEqual({});
+    },
+  );
 
   test('would be noticed if it gave a row twice, or none', async () => {
     const change =
@@ -127,7 +151,7 @@ describe('a source that hands rows over and breaks half-way through its pages', 
       (readPage: ReadPage): ReadPage =>
       async (request, context) => {
         const page = await readPage(request, context);
-        for (const row of rows(page)) handOver(request, row, 'bytes');
+        for (const row of rows(page)) handOver(request, [row], 'bytes');
         return { rows: [], done: page.done };
       };
     const twice = new StreamingWorld(
@@ -155,7 +179,7 @@ describe('a page without rows', () => {
         if (pages === nth) return { rows: [], done };
         const page = await readPage(request, context);
         if (!isStreaming) return page;
-        for (const row of page.rows) handOver(request, row, 'bytes');
+        for (const row of page.rows) handOver(request, [row], 'bytes');
         return { rows: [], done: page.done };
       };
   };
@@ -208,6 +232,7 @@ describe('a sink that does not answer', () => {
       breaking(
         () => 'bytes',
         () => false,
+        () => 1,
       ),
     );
     if ('transform' in tuning) {

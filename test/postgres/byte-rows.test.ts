@@ -1,16 +1,22 @@
 import { Kysely, PostgresDialect, sql } from 'kysely';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type ByteRow, MigratorError, type PageRequest, type Source, type TextRow } from 'resumable-migrator';
+import {
+  type ByteRows,
+  MigratorError,
+  type PageRequest,
+  type Source,
+  type TextRow,
+} from 'resumable-migrator';
 import {
   type PgClientLike,
   PostgresKeysetSource,
   type PostgresTableOptions,
 } from 'resumable-migrator/postgres';
 import { type PageReader, type RangeTaker, readRange } from '../../src/engine/paging.ts';
-import { NotedKey } from '../../src/engine/rows/byte-row.ts';
-import { textRowOf } from '../../src/engine/rows/byte-row.ts';
+import { NotedKey, textRowOf } from '../../src/engine/rows/byte-rows.ts';
 import { type ByteTaker, RowStream } from '../../src/postgres/row-stream.ts';
+import { oneByOne } from '../support/wire-rows.ts';
 import { World } from '../support/world.ts';
 import { scalars, scalarTypes } from '../values/scalars.ts';
 import { fill } from '../values/table.ts';
@@ -53,7 +59,7 @@ const ways: Readonly<Record<string, (table: string, options?: Options) => Postgr
 interface Collected {
   /** In the order in which they came, whichever way. */
   readonly all: TextRow[];
-  readonly bytes: ByteRow[];
+  readonly bytes: Pick<ByteRows, 'source' | 'starts'>[];
   readonly texts: TextRow[];
 }
 
@@ -70,18 +76,13 @@ async function collect(
     found.texts.push(row);
     found.all.push(row);
   };
-  const onBytes = (row: ByteRow): void => {
-    const texts = textRowOf(row);
-    found.all.push(texts);
-    // The object is used again for the next row.
-    found.bytes.push({
-      source: row.source,
-      starts: row.starts.slice(),
-      ends: row.ends.slice(),
-      digits: row.digits.slice(),
-      places: row.places.slice(),
-      text: (column) => texts[column] ?? null,
-    });
+  const onBytes = (rows: ByteRows): void => {
+    for (let row = 0; row < rows.rows; row += 1) {
+      found.all.push(textRowOf(rows, row));
+      const first = row * rows.columns;
+      // The object is used again for the next rows.
+      found.bytes.push({ source: rows.source, starts: rows.starts.slice(first, first + rows.columns) });
+    }
   };
   let lower: PageRequest['lower'] = null;
   for (;;) {
@@ -102,10 +103,17 @@ async function collect(
   }
 }
 
-/** Takes rows out of the stream, as texts. */
+/** Takes rows out of the stream, one by one. */
 function byteTaker(row: () => void): ByteTaker {
-  return { isBinary: null, begin: () => undefined, row, missed: () => undefined };
+  return { isBinary: null, take: oneByOne(row), missed: () => undefined };
 }
+
+/** Takes rows that come together one by one. */
+const each =
+  (take: (row: TextRow) => void) =>
+  (rows: ByteRows): void => {
+    for (let row = 0; row < rows.rows; row += 1) take(textRowOf(rows, row));
+  };
 
 /** Nobody takes rows as they come: the page has them. */
 const noWay = { onRow: false, onBytes: false };
@@ -208,15 +216,18 @@ async function readWhole(
     stop: new AbortController().signal,
     retried: () => undefined,
   };
-  const count = (take: () => void): void => {
-    handed += 1;
+  const count = (rows: number, take: () => void): void => {
+    handed += rows;
     take();
   };
   await readRange(
     reader,
     { lower: null, upper: [upper] },
     null,
-    { row: (row) => count(() => taker.row(row)), bytes: (row) => count(() => taker.bytes(row)) },
+    {
+      row: (row) => count(1, () => taker.row(row)),
+      bytes: (rows) => count(rows.rows, () => taker.bytes(rows)),
+    },
     () => Promise.resolve(),
     new NotedKey(description),
   );
@@ -270,7 +281,7 @@ describe('a connection that ends while rows come', () => {
       };
       const pages = await readWhole(source, String(rows), {
         row: take,
-        bytes: (row) => take(textRowOf(row)),
+        bytes: each(take),
       });
       expect(ids).toEqual(Array.from({ length: rows }, (_, index) => String(index + 1)));
       const failed = pages.filter(({ error }) => error !== null);
@@ -316,7 +327,7 @@ describe('rows that are larger than the statistics say', () => {
     const { done } = await source.readPage({
       ...request,
       onRow: (row) => void rows.push(row),
-      onBytes: (row) => void rows.push(textRowOf(row)),
+      onBytes: each((row) => void rows.push(row)),
     });
     const sent = stream.bytesRead - before;
     await pool.end();
@@ -355,7 +366,7 @@ describe('rows that are larger than the statistics say', () => {
       characters += row[1]?.length ?? 0;
     };
     const source = world.source('later_large');
-    const pages = await readWhole(source, '712', { row: take, bytes: (row) => take(textRowOf(row)) });
+    const pages = await readWhole(source, '712', { row: take, bytes: each(take) });
     expect(ids).toEqual(Array.from({ length: 712 }, (_, index) => String(index + 1)));
     expect(characters).toBe(700 + 12 * 1_500_000);
     // A page has 2,000,000 bytes: the small rows leave room for two large ones, of which the second ends it.
@@ -444,7 +455,7 @@ describe('a taker that throws', () => {
     };
     const reading = readWhole(world.source('taken'), '3000', {
       row: take,
-      bytes: (row) => take(textRowOf(row)),
+      bytes: each(take),
     });
     await expect(reading).rejects.toBe(error);
     expect(ids).toHaveLength(1_499);

@@ -2,8 +2,10 @@ import { EventEmitter } from 'node:events';
 import { type AddressInfo, createServer, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import type { ByteRows } from 'resumable-migrator';
 import { PostgresKeysetSource } from 'resumable-migrator/postgres';
 import { RowStream } from '../../src/postgres/row-stream.ts';
+import { oneByOne } from '../support/wire-rows.ts';
 import { World } from '../support/world.ts';
 import { poolOf } from '../support/pool.ts';
 
@@ -49,7 +51,7 @@ test('a query that pg gives up in the middle of a row hides the rest of it from 
   let rows = 0;
   const stream = new RowStream('SELECT', [], {
     row: nothing,
-    bytes: { isBinary: null, begin: nothing, row: () => void (rows += 1), missed: nothing },
+    bytes: { isBinary: null, take: oneByOne(() => void (rows += 1)), missed: nothing },
     portion: () => 0,
   });
   stream.submit(wire);
@@ -96,7 +98,7 @@ describe('the answer to a query whose rows nobody waits for', () => {
     };
     const stream = new RowStream('SELECT', [], {
       row: nothing,
-      bytes: { isBinary: null, begin: nothing, row: nothing, missed: nothing },
+      bytes: { isBinary: null, take: oneByOne(nothing), missed: nothing },
       unhurried,
       portion: () => 0,
     });
@@ -138,7 +140,7 @@ test.each([
   await source.describe();
   const pause = vi.spyOn(Socket.prototype, 'pause');
   let rows = 0;
-  const onBytes = (): void => void (rows += 1);
+  const onBytes = (some: ByteRows): void => void (rows += some.rows);
   await source.readPage({ lower: null, upper: ['500'], limit: 1_000, onBytes, unhurried });
   expect(pause).toHaveBeenCalledTimes(times);
   expect(rows).toBe(500);
@@ -151,7 +153,7 @@ test('pg hears of the end of each query, so that nothing of its query_timeout ru
   const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
   const read = async (): Promise<number> => {
     let rows = 0;
-    const onBytes = (): void => void (rows += 1);
+    const onBytes = (some: ByteRows): void => void (rows += some.rows);
     await source.readPage({ lower: null, upper: ['500'], limit: 1_000, onBytes });
     return rows;
   };
@@ -170,7 +172,7 @@ test('a page that takes longer than the query_timeout fails, and the next one re
   const slow = new PostgresKeysetSource({ pool, table: 'slow', key: ['id'] });
   const plain = new PostgresKeysetSource({ pool, table: 'plain' });
   let handed = 0;
-  const onBytes = (): void => void (handed += 1);
+  const onBytes = (some: ByteRows): void => void (handed += some.rows);
   await expect(slow.readPage({ lower: null, upper: ['500'], limit: 500, onBytes })).rejects.toMatchObject({
     code: expect.stringMatching(/^SOURCE_/) as string,
   });

@@ -1,7 +1,8 @@
 import { EventEmitter } from 'node:events';
 import { describe, expect, test } from 'vitest';
-import { int32, type TappedSocket, WireTap } from '../../src/postgres/wire-tap.ts';
+import { int32, skipRows, type TappedSocket, WireTap } from '../../src/postgres/wire-tap.ts';
 import { Random } from '../support/random.ts';
+import { oneByOne } from '../support/wire-rows.ts';
 
 const seed = Number(process.env['TEST_SEED'] ?? Date.now() % 2 ** 31);
 console.log(`wire-tap.test.ts: TEST_SEED=${seed}`);
@@ -101,11 +102,8 @@ function heard(pieces: readonly Uint8Array[], ends: string = 'Z', isShared: bool
     }
   };
   socket.on('data', pg);
-  let bytes: Buffer = Buffer.alloc(0);
-  const begin = ({ buffer, byteOffset, byteLength }: Uint8Array): void => {
-    bytes = Buffer.from(buffer, byteOffset, byteLength);
-  };
-  const takeRow = (start: number): void => {
+  const takeRow = ({ buffer, byteOffset, byteLength }: Uint8Array, start: number): void => {
+    const bytes = Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength);
     let at = start;
     const row = Array.from({ length: bytes.readInt16BE(start - 2) }, () => {
       const length = bytes.readInt32BE(at);
@@ -117,7 +115,7 @@ function heard(pieces: readonly Uint8Array[], ends: string = 'Z', isShared: bool
     found.push(row);
     order.push(`row ${found.length}`);
   };
-  const tap = new WireTap(socket, { begin, row: takeRow });
+  const tap = new WireTap(socket, { take: oneByOne(takeRow) });
   expect(socket.listeners('data')).not.toContain(pg);
   const memory = Buffer.alloc(isShared ? Math.max(0, ...pieces.map(({ length }) => length)) : 0);
   for (const piece of pieces) {
@@ -244,7 +242,7 @@ describe('a stream that does not begin as it should', () => {
     const socket = new EventEmitter();
     const chunks: Uint8Array[] = [];
     socket.on('data', (chunk: Uint8Array) => chunks.push(chunk));
-    const tap = new WireTap(socket, { begin: () => undefined, row: () => undefined });
+    const tap = new WireTap(socket, { take: skipRows });
     socket.emit('data', Buffer.from([0x31, 0, 0]));
     expect(chunks).toEqual([]);
     socket.emit('data', Buffer.from([0, 4, 0x32]));
@@ -259,7 +257,7 @@ describe('a socket', () => {
     const told: string[] = [];
     const listeners = ['a', 'b', 'c'].map((name) => (): void => void told.push(name));
     for (const listener of listeners) socket.on('data', listener);
-    const tap = new WireTap(socket, { begin: () => undefined, row: () => undefined });
+    const tap = new WireTap(socket, { take: skipRows });
     socket.emit('data', Buffer.concat([parsed, bound, dataRow(['x'])]));
     expect(told).toEqual(['a', 'b', 'c']);
     tap.close();
@@ -274,7 +272,7 @@ describe('a socket', () => {
     const pg = (): void => undefined;
     socket.on('data', pg);
     let found = 0;
-    const tap = new WireTap(socket, { begin: () => undefined, row: () => void (found += 1) });
+    const tap = new WireTap(socket, { take: oneByOne(() => void (found += 1)) });
     socket.emit('data', Buffer.concat([parsed, dataRow(['x']), dataRow(['y'.repeat(50)]).subarray(0, 30)]));
     tap.close();
     expect(found).toBe(1);

@@ -5,7 +5,7 @@ const textOf = (bytes: Uint8Array): string =>
   new TextDecoder('utf-8', { ignoreBOM: true, fatal: true }).decode(bytes);
 
 /** The rows of a batch, read out of its text as the statement does in SQL. */
-export function rowsOf({ text, layout, nulls, listAt, rows }: D1Batch): (string | null)[][] {
+export function rowsOf({ text, layout, nulls, uneven, listAt, rows }: D1Batch): (string | null)[][] {
   const bytes = new TextEncoder().encode(text.toString());
   const begins =
     listAt === null
@@ -21,7 +21,8 @@ export function rowsOf({ text, layout, nulls, listAt, rows }: D1Batch): (string 
       if (nulls[column] && own.trim() === '') return null;
       // What SQLite reckons.
       if (kind === kinds.scaled) return String(Number(own) / Number(`1e${layout.scales[column]}`));
-      if (!isBehind(kind)) return kind === kinds.short ? own.trimEnd() : own.trim();
+      if (kind === kinds.short) return uneven[column] ? own.trimEnd() : own;
+      if (!isBehind(kind)) return own.trim();
       const startField = layout.startField(column);
       const start = begin + layout.bytes + (startField < 0 ? 0 : Number(field(begin, startField)));
       return textOf(bytes.subarray(start, start + Number(own)));

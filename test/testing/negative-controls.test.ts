@@ -10,7 +10,7 @@ import type {
 } from 'resumable-migrator';
 import { MemoryCheckpointStore, MemoryDatabase, MemorySink, MemorySource } from 'resumable-migrator/memory';
 import { checkpointStoreSuite, type SinkFixture, sinkSuite, sourceSuite } from 'resumable-migrator/testing';
-import { byteRowOf } from '../support/byte-row.ts';
+import { byteRowOf } from '../support/byte-rows.ts';
 
 // A suite that everything passes proves nothing: each broken adapter here must fail in the named place.
 
@@ -167,7 +167,7 @@ describe('a source that hands rows over', () => {
         if (!request.onRow) return page;
         for (const [nth, row] of change(page.rows).entries()) {
           if (as(nth) === 'bytes' && request.onBytes)
-            request.onBytes(byteRowOf(row, (column) => column === 1));
+            request.onBytes(byteRowOf(row, (column) => (column === 1 ? 'text' : null)));
           else request.onRow(row);
         }
         return { rows: [], done: page.done };

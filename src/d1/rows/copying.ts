@@ -78,8 +78,8 @@ export function copyNumber(
       next += 1;
     }
   }
-  const isLong = stop - index >= 4;
-  for (; isLong && index < stop; index += 4) {
+  const longStop = stop - index >= 4 ? stop : index;
+  for (; index < longStop; index += 4) {
     // The last four may have been copied in part: once more costs less than one by one.
     const again = Math.max(0, index + 4 - stop);
     index -= again;
@@ -115,8 +115,8 @@ export function copyPlain(source: Memory, start: number, stop: number, target: M
   let refused = from[stop - 1] === space ? highBits : 0;
   let index = start;
   let next = at;
-  const isLong = stop - start >= 4;
-  for (; isLong && index < stop; index += 4) {
+  const longStop = stop - start >= 4 ? stop : start;
+  for (; index < longStop; index += 4) {
     const again = Math.max(0, index + 4 - stop);
     index -= again;
     next -= again;

@@ -1,4 +1,4 @@
-import type { BatchEncoder, ByteRow, EncodedBatch, RejectedRow, TextRow } from '../../contract/index.ts';
+import type { BatchEncoder, ByteRows, EncodedBatch, RejectedRow, TextRow } from '../../contract/index.ts';
 import { groupTooLarge, isMigratorError, rowTooLarge } from '../../errors.ts';
 import type { ColumnForm } from '../values/types.ts';
 import type { BufferPool } from './buffer-pool.ts';
@@ -13,6 +13,13 @@ export const maxBatchBytes = 1_900_000;
 
 /** A value of more bytes than this travels in a parameter of its own when its row does not fit into a batch. */
 const largeValueBytes = 100_000;
+
+/** Rows that are written together, at first and at the most. */
+const fewRows = 16;
+const manyRows = 4_096;
+
+/** Rows that are written one by one where the first of some could not be written with the others. */
+const rowsAlone = 8;
 
 /** A value that travels beside the batch's text, in pieces that each fit into a parameter. */
 export interface LargeValue {
@@ -37,6 +44,9 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
   readonly #asIs: Uint8Array;
   /** The kinds of the columns in the next batch, where a value asks for others than they have. */
   #asked: Uint8Array | null = null;
+  /** Rows that are tried to be written together, and those that go by themselves before that is tried again. */
+  #together = fewRows;
+  #alone = 0;
   /** True while rows that come from one are added to an empty batch: they may be more than {@link #maxRows}. */
   #isGroup = false;
   #rejects = '';
@@ -65,20 +75,34 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
   }
 
   add(row: TextRow): boolean {
-    return this.addBytes(bytesOf(row));
+    return this.addBytes(bytesOf(row), 0, 1) === 1;
   }
 
-  addBytes(row: ByteRow): boolean {
-    return (
-      !this.#isClosed &&
-      (this.#write(row) ||
-        (this.rows === 0 && this.#addLarge(Array.from(row.starts, (_start, column) => row.text(column)))))
-    );
+  addBytes(rows: ByteRows, first: number, end: number): number {
+    let next = first;
+    while (next < end) {
+      const left = this.#left;
+      if (left <= 0) break;
+      if (this.#alone > 0) this.#alone -= 1;
+      else {
+        const from = next;
+        const most = Math.min(end, from + left, from + this.#together);
+        if (this.#asked === null) next = this.#writer.fill(rows, from, most, this.#asIs);
+        // Where one is in the way, the next ones may be as well: what is written of them is written in vain.
+        this.#together = next === most ? Math.min(this.#together * 2, manyRows) : Math.max(1, next - from);
+        if (next === from) this.#alone = rowsAlone;
+        if (next === most) continue;
+      }
+      if (!this.#write(rows, next) && !(this.rows === 0 && this.#addLarge(rows, next))) break;
+      next += 1;
+    }
+    return next - first;
   }
 
-  /** True: no row may join those that are there. */
-  get #isClosed(): boolean {
-    return (this.rows >= this.#maxRows && !this.#isGroup) || this.#large.length > 0;
+  /** How many rows may join those that are there. */
+  get #left(): number {
+    if (this.#large.length > 0) return 0;
+    return this.#isGroup ? Infinity : this.#maxRows - this.rows;
   }
 
   addAll(rows: readonly TextRow[]): boolean {
@@ -141,7 +165,7 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
   }
 
   /** Adds a row. False: it does not fit, or not beside those that are there. */
-  #write(row: ByteRow): boolean {
+  #write(rows: ByteRows, row: number): boolean {
     const writer = this.#writer;
     const { length } = this.#forms;
     for (;;) {
@@ -150,12 +174,12 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
         this.#asked = null;
       }
       writer.begin();
-      let column = writer.values(row, this.#asIs, 0);
+      let column = writer.values(rows, row, this.#asIs, 0);
       while (column < length) {
-        const value = row.text(column);
+        const value = rows.text(row, column);
         if (value === null) writer.null(column);
         else if (!this.#writeText(column, value)) break;
-        column = writer.values(row, this.#asIs, column + 1);
+        column = writer.values(rows, row, this.#asIs, column + 1);
       }
       if (this.#asked === null) {
         const outcome = writer.end();
@@ -208,7 +232,8 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
    *
    * @returns true, or throws where it fits nowhere.
    */
-  #addLarge(row: TextRow): boolean {
+  #addLarge(rows: ByteRows, index: number): boolean {
+    const row = this.#forms.map((_form, column) => rows.text(index, column));
     let stored = 0;
     const large: LargeValue[] = [];
     for (const [column, form] of this.#forms.entries()) {
@@ -223,7 +248,7 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
     const travelling = row.map((value, column) =>
       large.some((one) => one.column === column) ? null : value,
     );
-    if (stored > maxRowBytes || !this.#write(bytesOf(travelling))) {
+    if (stored > maxRowBytes || !this.#write(bytesOf(travelling), 0)) {
       this.#writer.truncate(0);
       throw rowTooLarge(maxRowBytes);
     }
@@ -245,7 +270,7 @@ const noPlaces = new Uint8Array();
 const scratch = new Uint8Array(64_000);
 
 /** A row of texts as bytes. */
-function bytesOf(row: TextRow): ByteRow {
+function bytesOf(row: TextRow): ByteRows {
   const all = row.join('');
   const source = all.length * 3 > scratch.length ? new Uint8Array(all.length * 3) : scratch;
   const isAscii = encoder.encodeInto(all, source).written === all.length;
@@ -256,7 +281,16 @@ function bytesOf(row: TextRow): ByteRow {
     if (value !== null) at += isAscii ? value.length : encoder.encodeInto(value, source.subarray(at)).written;
     ends[column] = at;
   }
-  return { source, starts, ends, digits: noDigits, places: noPlaces, text: (column) => row[column] ?? null };
+  return {
+    rows: 1,
+    columns: row.length,
+    source,
+    starts,
+    ends,
+    digits: noDigits,
+    places: noPlaces,
+    text: (_row, column) => row[column] ?? null,
+  };
 }
 
 function cut(text: string, size: number): string[] {

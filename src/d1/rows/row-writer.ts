@@ -1,19 +1,19 @@
-import type { ByteRow } from '../../contract/index.ts';
+import type { ByteRows } from '../../contract/index.ts';
 import { Begins } from './begins.ts';
 import { BufferPool } from './buffer-pool.ts';
 import { escapedBytes, longestEscape, space } from './characters.ts';
-import { copyNumber, copyPlain, copyText, Memory, pointOf } from './copying.ts';
-import { mostDigits, powersOfTen, writeDecimal, writeWhole } from './decimals.ts';
-import { kinds, Layout } from './layout.ts';
+import { copyText, Memory } from './copying.ts';
+import { mostDigits } from './decimals.ts';
+import { fillColumn } from './columns.ts';
+import { isBehind, kinds, Layout } from './layout.ts';
 import { headroom, RowsText } from './rows-text.ts';
 
 const encoder = new TextEncoder();
 
-/** Constants of their own, which are asked for with every value. */
-const { integer, float, scaled, short } = kinds;
-
 /** A text that fills less than this part of its buffer is copied out of it. */
 const smallPart = 1 / 4;
+
+const wholeNumber = /^-?\d+$/;
 
 const nothing = new Memory(new Uint8Array());
 
@@ -29,6 +29,8 @@ export interface WrittenRows {
   readonly layout: Layout;
   /** Columns that have a null, or may have. */
   readonly nulls: Uint8Array;
+  /** Columns of fields with a text that does not fill its own, or digits in one of whole numbers that are none; or that may have. */
+  readonly uneven: Uint8Array;
   /** Where the array of the rows' beginnings stands in the text, from 1 on; null: the rows are of one length. */
   readonly listAt: number | null;
   /** Gives the memory back, once nobody reads the text any more. */
@@ -48,6 +50,7 @@ export class RowWriter {
   readonly #begins = new Begins();
   #layout: Layout;
   #nulls: Uint8Array;
+  #uneven: Uint8Array;
   #memory = nothing;
   /** Where the row that was written last came from. */
   #source = nothing;
@@ -68,6 +71,7 @@ export class RowWriter {
     this.#layout = new Layout(kindsOf);
     this.#needed = this.#layout.copy();
     this.#nulls = new Uint8Array(kindsOf.length);
+    this.#uneven = new Uint8Array(kindsOf.length);
   }
 
   get rows(): number {
@@ -97,7 +101,7 @@ export class RowWriter {
   /** A value that is null. */
   null(column: number): void {
     this.#nulls[column] = 1;
-    this.field(column, '');
+    this.#field(this.#layout.fields[column] as number, '');
     const startField = this.#layout.startField(column);
     if (startField >= 0) this.#field(startField, '');
   }
@@ -127,7 +131,11 @@ export class RowWriter {
 
   /** A value in a field: ASCII that needs no escape. */
   field(column: number, text: string): void {
-    this.#field(this.#layout.fields[column] as number, text);
+    const { kinds: kindOf, fields, widths } = this.#layout;
+    const field = fields[column] as number;
+    const isEven = kindOf[column] === kinds.integer ? wholeNumber.test(text) : text.length === widths[field];
+    if (!isEven) this.#uneven[column] = 1;
+    this.#field(field, text);
   }
 
   /** A text behind the fields. */
@@ -144,59 +152,62 @@ export class RowWriter {
    * @param asIs - not 0 for columns of which that may be so.
    * @returns the column at which it stopped: this value takes another way, or there is no room; or the number of columns.
    */
-  values({ source, starts, ends, digits, places }: ByteRow, asIs: Uint8Array, first: number): number {
+  values(rows: ByteRows, row: number, asIs: Uint8Array, first: number): number {
+    const { starts, ends } = rows;
     const { plan } = this.#layout;
-    const columns = asIs.length;
-    const memory = this.#memory;
-    const { bytes } = memory;
-    // The same for all rows of a chunk.
-    if (source !== this.#source.bytes) this.#source = new Memory(source);
-    const from = this.#source;
+    const from = this.#from(rows);
     let column = first;
-    for (; column < columns; column += 1) {
-      const start = starts[column] as number;
-      const stop = ends[column] as number;
-      if (start < 0) {
+    for (; column < asIs.length; column += 1) {
+      const place = row * rows.columns + column;
+      const start = starts[place] as number;
+      if (asIs[column] === 0 && start !== -1) break;
+      if (isBehind(plan[column * 4] as number)) {
         if (start === -1) this.null(column);
-        else if (start !== -3 || asIs[column] === 0) break;
-        else if (!this.#decimal(digits[column] as number, places[column] as number, column)) break;
+        else if (start < 0 || !this.#behind(from, start, ends[place] as number, column)) break;
         continue;
       }
-      if (asIs[column] === 0) break;
-      const place = column * 4;
-      const kind = plan[place] as number;
-      if (kind > short) {
-        if (!this.#behind(from, start, stop, column)) break;
-        continue;
-      }
-      // An empty field is a null.
-      if (stop === start) break;
-      const at = this.#at + (plan[place + 1] as number);
-      const width = plan[place + 2] as number;
-      const length = stop - start;
-      // With its point, which is left out. What needs more takes the longer way.
-      if (kind === scaled && length > width + 1) break;
-      if (kind !== scaled && length > width) {
-        this.#need(this.#layout.fields[column] as number, length);
-        continue;
-      }
-      let next =
-        kind === short
-          ? copyPlain(from, start, stop, memory, at)
-          : copyNumber(
-              from,
-              start,
-              kind === integer ? start - 1 : pointOf(from, start, stop),
-              stop,
-              memory,
-              at,
-              width,
-              kind === scaled ? (plan[place + 3] as number) : -1,
-            );
-      if (next < 0) break;
-      for (; next < at + width; next += 1) bytes[next] = space;
+      if (this.#column(rows, column, row, row + 1, from) === row) break;
     }
     return column;
+  }
+
+  /**
+   * Writes rows column by column, as long as their bytes can stand as they are and their fields are wide enough: in loops that ask for
+   * nothing twice, which costs half as much as row by row. Only where no texts are behind the fields.
+   *
+   * @returns the first that is not written.
+   */
+  fill(rows: ByteRows, first: number, end: number, asIs: Uint8Array): number {
+    const layout = this.#layout;
+    if (layout.hasTexts || asIs.includes(0)) return first;
+    const { bytes: rowBytes } = layout;
+    const at = this.#at;
+    const room = Math.floor((this.#limit + headroom - at) / rowBytes);
+    let stop = Math.min(end, first + room, first + Math.floor(this.#limit / 2) - this.rows);
+    if (stop <= first) return first;
+    this.#end = at + (stop - first) * rowBytes;
+    this.#makeRoom(0);
+    const source = this.#from(rows);
+    for (let column = 0; column < asIs.length; column += 1)
+      stop = this.#column(rows, column, first, stop, source);
+    for (let row = first; row < stop; row += 1)
+      this.#begins.add(at + (row - first) * rowBytes, this.#escapes);
+    this.#at = at + (stop - first) * rowBytes;
+    return stop;
+  }
+
+  /** Writes the values of a column from a row on. Returns the first that is not written. */
+  #column(rows: ByteRows, column: number, first: number, stop: number, source: Memory): number {
+    const layout = this.#layout;
+    const [nulls, uneven] = [this.#nulls, this.#uneven];
+    return fillColumn(rows, column, first, stop, source, this.#memory, this.#at, layout, nulls, uneven);
+  }
+
+  /** What the bytes of rows stand in. */
+  #from({ source }: ByteRows): Memory {
+    // The same for all rows of a chunk.
+    if (source !== this.#source.bytes) this.#source = new Memory(source);
+    return this.#source;
   }
 
   /** Ends the row: it is one of the batch where it was `taken`, and otherwise as if it had not been begun. */
@@ -220,13 +231,14 @@ export class RowWriter {
       this.#makeRoom(list.length);
       this.#at += encoder.encodeInto(list, this.#memory.bytes.subarray(this.#at)).written;
     }
-    const [bytes, end, nulls] = [this.#memory.bytes, this.#at, this.#nulls];
+    const [bytes, end, nulls, uneven] = [this.#memory.bytes, this.#at, this.#nulls, this.#uneven];
     const length = end - this.#escapes - headroom;
     const isSmall = end < bytes.length * smallPart;
     this.#begins.truncate(0);
     this.#at = headroom;
     this.#escapes = 0;
     this.#nulls = new Uint8Array(nulls.length);
+    this.#uneven = new Uint8Array(nulls.length);
     if (!isSmall) this.#memory = nothing;
     return {
       rows,
@@ -234,6 +246,7 @@ export class RowWriter {
       text: new RowsText(isSmall ? bytes.slice(0, end) : bytes, headroom, end, this.#isEscaped),
       layout,
       nulls,
+      uneven,
       listAt,
       release: () => {
         if (!isSmall) this.#pool.give(bytes);
@@ -248,27 +261,6 @@ export class RowWriter {
   #length(end: number, escapes: number, rows: number): number {
     const bytes = end - escapes - headroom;
     return this.#layout.hasTexts ? bytes + rows * 8 + 2 : Math.max(bytes, rows * 2);
-  }
-
-  /** A decimal number in its field. False: it takes another way. */
-  #decimal(digits: number, places: number, column: number): boolean {
-    const { plan } = this.#layout;
-    const place = column * 4;
-    const kind = plan[place] as number;
-    const memory = this.#memory;
-    const at = this.#at + (plan[place + 1] as number);
-    const width = plan[place + 2] as number;
-    let needed: number;
-    if (kind === scaled) {
-      const more = (plan[place + 3] as number) - places;
-      if (more < 0) return false;
-      needed = writeWhole(memory, at, width, digits * (powersOfTen[more] as number));
-      if (needed > mostDigits) return false;
-    } else if (kind === float && places < powersOfTen.length)
-      needed = writeDecimal(memory, at, width, digits, places);
-    else return false;
-    if (needed > width) this.#need(this.#layout.fields[column] as number, needed);
-    return true;
   }
 
   #field(field: number, text: string): void {
@@ -320,6 +312,9 @@ export class RowWriter {
     }
     this.#end = this.#at;
     this.#makeRoom(more);
+    // A text of those that are there does not fill its field any more.
+    for (const [column, kind] of kindsOf.entries())
+      if (kind === kinds.short && rows > 0) this.#uneven[column] = 1;
     this.#begins.moveApart(this.#memory.bytes, this.#at, this.#layout, wider);
     this.#layout = wider;
     this.#needed = wider.copy();

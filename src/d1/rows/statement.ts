@@ -42,12 +42,12 @@ export class RowsStatement {
   }
 
   /** The values of a row of that table, as they are stored. */
-  values({ layout, nulls, large }: D1Batch): readonly RawBuilder<unknown>[] {
+  values({ layout, nulls, uneven, large }: D1Batch): readonly RawBuilder<unknown>[] {
     const { kinds: kindOf, widths, scales } = layout;
-    const dependsOn = [kindOf, widths, scales, nulls].join(' ');
+    const dependsOn = [kindOf, widths, scales, nulls, uneven].join(' ');
     if (dependsOn !== this.#valuesOf) {
       this.#values = this.#forms.map(({ columnType }, column) =>
-        sql.raw(valueAt(layout, column, columnType === 'REAL', nulls[column] !== 0)),
+        sql.raw(valueAt(layout, column, columnType === 'REAL', nulls[column] !== 0, uneven[column] !== 0)),
       );
       this.#valuesOf = dependsOn;
     }
@@ -65,17 +65,28 @@ function zerosFor(rowsText: RawBuilder<unknown>, rowBytes: number): RawBuilder<u
   return sql`'[' || replace(hex(zeroblob(${others})), '00', '0,') || '0]'`;
 }
 
+/** A sign and digits, or digits alone, that are a 64-bit integer in any case. */
+const integerDigits = 18;
+
 /** The value of a column, as it is stored. */
-function valueAt(layout: Layout, column: number, isReal: boolean, hasNulls: boolean): string {
+function valueAt(
+  layout: Layout,
+  column: number,
+  isReal: boolean,
+  hasNulls: boolean,
+  isUneven: boolean,
+): string {
   const kind = layout.kinds[column] as number;
   const field = layout.fields[column] as number;
   const own = hasNulls ? filled(layout, field) : part(layout, field);
   if (!isBehind(kind)) {
-    if (kind === kinds.short) return `rtrim(CAST(${own} AS TEXT))`;
+    if (kind === kinds.short) return isUneven ? `rtrim(CAST(${own} AS TEXT))` : `CAST(${own} AS TEXT)`;
     // Both are exact, and a quotient is the double that is nearest to it, as the digits were.
     if (kind === kinds.scaled) return `CAST(${own} AS INTEGER) / 1e${layout.scales[column] as number}`;
-    // NUMERIC keeps whatever the digits say, where INTEGER would cut off what is no 64-bit integer.
-    return `CAST(${own} AS ${isReal ? 'REAL' : 'NUMERIC'})`;
+    // NUMERIC keeps whatever the digits say, where INTEGER, which costs half, would cut off what is no 64-bit integer.
+    const isInteger =
+      kind === kinds.integer && !isUneven && (layout.widths[field] as number) <= integerDigits;
+    return `CAST(${own} AS ${isReal ? 'REAL' : isInteger ? 'INTEGER' : 'NUMERIC'})`;
   }
   const startField = layout.startField(column);
   const start = startField < 0 ? '' : ` + CAST(${part(layout, startField)} AS INTEGER)`;

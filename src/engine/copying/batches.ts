@@ -1,7 +1,7 @@
 import type {
   BatchEnd,
   BatchEncoder,
-  ByteRow,
+  ByteRows,
   EncodedBatch,
   Key,
   KeyRange,
@@ -9,9 +9,9 @@ import type {
   SinkTarget,
   TextRow,
 } from '../../contract/index.ts';
-import { isMigratorError } from '../../errors.ts';
+import { isMigratorError, MigratorError } from '../../errors.ts';
 import { keyOf, type PageReader, type RangeTaker, readRange } from '../paging.ts';
-import { NotedKey, textRowOf } from '../rows/byte-row.ts';
+import { NotedKey, textRowOf } from '../rows/byte-rows.ts';
 import type { NotedKeys } from '../rows/noted-keys.ts';
 
 /** A batch, and what of the source it deals with. */
@@ -78,17 +78,20 @@ export class PlainBatches implements Batches, RangeTaker {
     this.#keys?.note(values);
   }
 
-  bytes(values: ByteRow): void {
-    try {
-      const isLimit = this.#isLimit;
-      if (isLimit || !this.#addBytes(values)) {
-        this.#full(isLimit);
-        this.#addBytes(values);
-      }
-    } catch (error) {
-      throw this.#placed(error, textRowOf(values));
+  bytes(rows: ByteRows): void {
+    for (let next = 0; next < rows.rows;) {
+      const before = this.#encoder.rows;
+      const left = this.#job.batchLimit.rows - before;
+      const most = Math.min(rows.rows, next + left);
+      const taken = left > 0 ? this.#addBytes(rows, next, most) : 0;
+      for (let row = next; this.#keys && row < next + taken; row += 1) this.#keys.noteBytes(rows, row);
+      next += taken;
+      if (next === rows.rows) return;
+      if (this.#encoder.rows === 0) throw nothingTaken();
+      // Of the rows before these, where none of these is in the batch.
+      if (next > 0) this.#last.noteBytes(rows, next - 1);
+      this.#full(this.#isLimit);
     }
-    this.#keys?.noteBytes(values);
   }
 
   /** True: the batch has as many rows as it may have. */
@@ -96,9 +99,18 @@ export class PlainBatches implements Batches, RangeTaker {
     return this.#encoder.rows >= this.#job.batchLimit.rows;
   }
 
-  #addBytes(row: ByteRow): boolean {
+  /** Adds as many of these rows as fit. Returns how many. */
+  #addBytes(rows: ByteRows, first: number, end: number): number {
     const encoder = this.#encoder;
-    return encoder.addBytes ? encoder.addBytes(row) : encoder.add(textRowOf(row));
+    const before = encoder.rows;
+    try {
+      if (encoder.addBytes) return encoder.addBytes(rows, first, end);
+      let next = first;
+      while (next < end && encoder.add(textRowOf(rows, next))) next += 1;
+      return next - first;
+    } catch (error) {
+      throw this.#placed(error, textRowOf(rows, first + encoder.rows - before));
+    }
   }
 
   #full(isLimit: boolean): void {
@@ -127,4 +139,10 @@ export class PlainBatches implements Batches, RangeTaker {
     const batch = this.#encoder.take();
     return { batch, rows: batch.rows, rejects: [], last: this.#last.key, end };
   }
+}
+
+function nothingTaken(): MigratorError {
+  return new MigratorError('INTERNAL', 'The sink took no row into an empty batch.', {
+    help: 'This is a fault of the sink: its encoder takes a row that stands alone, or throws.',
+  });
 }

@@ -1,5 +1,5 @@
-import type { ByteRow, Key, SourceDescription, TextRow } from '../../contract/index.ts';
-import { KeyBytes, textRowOf } from './byte-row.ts';
+import type { ByteRows, Key, SourceDescription, TextRow } from '../../contract/index.ts';
+import { KeyBytes, textRowOf } from './byte-rows.ts';
 
 /** The keys of the rows of a batch, in their order. */
 export interface KeyList {
@@ -26,17 +26,18 @@ export class NotedKeys {
     this.#keys.push(this.#indexes.map((index) => row[index] as string));
   }
 
-  noteBytes(row: ByteRow): void {
-    const { source, starts, ends } = row;
+  noteBytes(rows: ByteRows, row: number): void {
+    const { source, starts, ends } = rows;
+    const first = row * rows.columns;
     for (const index of this.#indexes) {
       // Not in the bytes: made now, as the row is gone later.
-      if ((starts[index] as number) < 0) return this.note(textRowOf(row));
+      if ((starts[first + index] as number) < 0) return this.note(textRowOf(rows, row));
     }
     this.#length += 1;
     const bytes = this.#bytes;
     for (const index of this.#indexes) {
       const start = bytes.length;
-      bytes.add(source, starts[index] as number, ends[index] as number);
+      bytes.add(source, starts[first + index] as number, ends[first + index] as number);
       this.#places.push(start, bytes.length);
     }
   }

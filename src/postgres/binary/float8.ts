@@ -1,5 +1,5 @@
 import { countDigits, writeAscii } from '../../digits.ts';
-import type { BinaryReader } from './readers.ts';
+import { type BinaryReader, type BinaryRows, valueAt } from './rows.ts';
 
 /** Powers of ten that a double holds exactly: 10^0 to 10^22. */
 const powers: Float64Array = Float64Array.from({ length: 23 }, (_, exponent) => Number(`1e${exponent}`));
@@ -19,57 +19,56 @@ const plainEnd = 1e15;
  * any double. The others take the engine's way.
  */
 export class Float8Reader implements BinaryReader {
-  readonly bytes: number = 8;
   values = 0;
   slow = 0;
   /** Digits behind the point that are tried first. */
   #places = 0;
+  #digits = 0;
 
-  /**
-   * Finds the decimal number that a value is, and puts it into the place of its column.
-   *
-   * @returns false: it is none of up to 15 digits, and has to be written.
-   */
-  decimal(from: DataView, start: number, digits: Float64Array, places: Uint8Array, column: number): boolean {
-    const value = from.getFloat64(start);
-    this.values += 1;
-    const known = this.#places;
-    const power = powers[known] as number;
-    const shifted = value * power;
-    // The nearest whole number of a value of either sign: it is proved below, so that a half may become any of its two.
-    const found = Math.floor(shifted + 0.5);
-    const size = Math.abs(value);
-    if (size >= smallestPlain && found / power === value && Math.abs(found) < plainEnd) {
-      digits[column] = found;
-      places[column] = known;
-      return true;
+  read(rows: BinaryRows, column: number): void {
+    const { view, starts, ends, digits, places, columns } = rows;
+    for (let row = 0; row < rows.rows; row += 1) {
+      const place = row * columns + column;
+      const start = valueAt(rows, place, 8);
+      if (start < 0) continue;
+      this.values += 1;
+      const value = view.getFloat64(start);
+      const known = this.#places;
+      const power = powers[known] as number;
+      // The nearest whole number, which is proved next.
+      const found = Math.floor(value * power + 0.5);
+      const size = Math.abs(value);
+      if (size >= smallestPlain && found / power === value && Math.abs(found) < plainEnd) {
+        starts[place] = -3;
+        digits[place] = found;
+        places[place] = known;
+      } else if (this.#search(value, size)) {
+        starts[place] = -3;
+        digits[place] = this.#digits;
+        places[place] = value === 0 ? 0 : this.#places;
+      } else {
+        this.slow += 1;
+        starts[place] = rows.free;
+        rows.free = writeAscii(view, rows.free, float8Text(value));
+        ends[place] = rows.free;
+      }
     }
-    return this.#search(value, size, digits, places, column);
   }
 
-  #search(value: number, size: number, digits: Float64Array, places: Uint8Array, column: number): boolean {
+  /** Looks for the {@link #digits} and {@link #places} of a value. False: it is no decimal number of so many. */
+  #search(value: number, size: number): boolean {
+    this.#digits = 0;
     if (size >= smallestPlain && size < plainEnd) {
       // As many as there can be: zeros at the end are taken off again.
       const most = mostPlaces(size);
       const power = powers[most] as number;
       const found = Math.round(size * power);
-      if (found / power === size && found < plainEnd) {
-        this.#places = withoutZeros(found, most);
-        places[column] = this.#places;
-        digits[column] = (Math.sign(value) * found) / (powers[most - this.#places] as number);
-        return true;
-      }
-    } else if (Object.is(value, 0)) {
-      digits[column] = 0;
-      places[column] = 0;
+      if (found / power !== size || found >= plainEnd) return false;
+      this.#places = withoutZeros(found, most);
+      this.#digits = (Math.sign(value) * found) / (powers[most - this.#places] as number);
       return true;
     }
-    this.slow += 1;
-    return false;
-  }
-
-  write(from: DataView, start: number, to: DataView, at: number): number {
-    return writeAscii(to, at, float8Text(from.getFloat64(start)));
+    return Object.is(value, 0);
   }
 }
 

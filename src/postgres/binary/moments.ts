@@ -1,5 +1,5 @@
-import type { BinaryReader } from './readers.ts';
 import { twoDigits, writeAscii, writeDigits } from '../../digits.ts';
+import { TextReader } from './text-reader.ts';
 
 /** PostgreSQL counts from 2000-01-01. */
 const daysTo1970 = 10_957;
@@ -74,32 +74,33 @@ function civil(day: number): { readonly year: number; readonly month: number; re
 }
 
 /** A date: days in four bytes. */
-export class DateReader implements BinaryReader {
+export class DateReader extends TextReader {
   readonly bytes: number = 4;
   readonly #dates = new DateText();
 
-  write(from: DataView, start: number, to: DataView, at: number): number {
-    const day = from.getInt32(start);
-    if (day === highest) return writeAscii(to, at, 'infinity');
-    if (day === lowest) return writeAscii(to, at, '-infinity');
-    return this.#dates.write(to, at, day);
+  write(memory: DataView, start: number, at: number): number {
+    const day = memory.getInt32(start);
+    if (day === highest) return writeAscii(memory, at, 'infinity');
+    if (day === lowest) return writeAscii(memory, at, '-infinity');
+    return this.#dates.write(memory, at, day);
   }
 }
 
 /** A timestamp: microseconds in eight bytes. */
-export class TimestampReader implements BinaryReader {
+export class TimestampReader extends TextReader {
   readonly bytes: number = 8;
   readonly #dates = new DateText();
   readonly #isZoned: boolean;
 
   /** @param isZoned - a timestamptz, which is in UTC and says so. */
   constructor(isZoned: boolean) {
+    super();
     this.#isZoned = isZoned;
   }
 
-  write(from: DataView, start: number, to: DataView, at: number): number {
-    const high = from.getInt32(start);
-    const low = from.getUint32(start + 4);
+  write(memory: DataView, start: number, at: number): number {
+    const high = memory.getInt32(start);
+    const low = memory.getUint32(start + 4);
     let seconds: number;
     let micros: number;
     if (high >= -exactHigh && high <= exactHigh) {
@@ -108,17 +109,17 @@ export class TimestampReader implements BinaryReader {
       seconds = Math.floor(all / 1e6);
       micros = all - seconds * 1e6;
     } else {
-      if (high === highest && low === 0xffffffff) return writeAscii(to, at, 'infinity');
-      if (high === lowest && low === 0) return writeAscii(to, at, '-infinity');
-      const all = from.getBigInt64(start);
+      if (high === highest && low === 0xffffffff) return writeAscii(memory, at, 'infinity');
+      if (high === lowest && low === 0) return writeAscii(memory, at, '-infinity');
+      const all = memory.getBigInt64(start);
       micros = Number(((all % 1_000_000n) + 1_000_000n) % 1_000_000n);
       seconds = Number((all - BigInt(micros)) / 1_000_000n);
     }
     const day = Math.floor(seconds / secondsOfDay);
-    let next = this.#dates.write(to, at, day);
-    next = writeTime(to, next, (seconds - day * secondsOfDay) | 0, micros | 0);
+    let next = this.#dates.write(memory, at, day);
+    next = writeTime(memory, next, (seconds - day * secondsOfDay) | 0, micros | 0);
     if (!this.#isZoned) return next;
-    to.setUint8(next, letterZ);
+    memory.setUint8(next, letterZ);
     return next + 1;
   }
 }

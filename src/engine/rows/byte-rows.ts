@@ -1,10 +1,10 @@
-import type { ByteRow, Key, SourceDescription, TextRow } from '../../contract/index.ts';
+import type { ByteRows, Key, SourceDescription, TextRow } from '../../contract/index.ts';
 
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
-/** The whole row as texts. */
-export function textRowOf(row: ByteRow): TextRow {
-  return Array.from(row.starts, (_start, column) => row.text(column));
+/** One of the rows as texts. */
+export function textRowOf(rows: ByteRows, row: number): TextRow {
+  return Array.from({ length: rows.columns }, (_, column) => rows.text(row, column));
 }
 
 /** Remembers the key of a row, whose texts are made where someone asks for them. */
@@ -27,19 +27,20 @@ export class NotedKey {
     this.#row = row;
   }
 
-  noteBytes(row: ByteRow): void {
-    const { source, starts, ends } = row;
+  noteBytes(rows: ByteRows, row: number): void {
+    const { source, starts, ends } = rows;
     const bytes = this.#bytes;
     this.#row = null;
     bytes.length = 0;
     for (let part = 0; part < this.#indexes.length; part += 1) {
       const index = this.#indexes[part] as number;
-      const start = starts[index] as number;
+      const place = row * rows.columns + index;
+      const start = starts[place] as number;
       if (start < 0) {
-        this.#texts[part] = row.text(index) as string;
+        this.#texts[part] = rows.text(row, index) as string;
         this.#ends[part] = -1;
       } else {
-        bytes.add(source, start, ends[index] as number);
+        bytes.add(source, start, ends[place] as number);
         this.#ends[part] = bytes.length;
       }
     }

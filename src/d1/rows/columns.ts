@@ -1,0 +1,67 @@
+import type { ByteRows } from '../../contract/index.ts';
+import { space } from './characters.ts';
+import { copyNumber, copyPlain, type Memory, pointOf } from './copying.ts';
+import { powersOfTen, writeDecimal, writeWhole } from './decimals.ts';
+import { kinds, type Layout } from './layout.ts';
+
+const { integer, float, scaled, short } = kinds;
+
+/**
+ * Writes the values of a column of fields, row after row, as long as they can stand as they are and the field is wide enough.
+ *
+ * @param at - where the first of the rows stands.
+ * @param nulls - is told where there is one.
+ * @param uneven - is told where a text does not fill its field.
+ * @returns the first row whose value is not written.
+ */
+export function fillColumn(
+  rows: ByteRows,
+  column: number,
+  first: number,
+  stop: number,
+  source: Memory,
+  target: Memory,
+  at: number,
+  { plan, bytes: rowBytes }: Layout,
+  nulls: Uint8Array,
+  uneven: Uint8Array,
+): number {
+  const { starts, ends, digits, places, columns } = rows;
+  const { bytes } = target;
+  const kind = plan[column * 4] as number;
+  const width = plan[column * 4 + 2] as number;
+  const scale = kind === scaled ? (plan[column * 4 + 3] as number) : -1;
+  let field = at + (plan[column * 4 + 1] as number);
+  for (let row = first; row < stop; row += 1) {
+    const place = row * columns + column;
+    const start = starts[place] as number;
+    let next = field;
+    if (start >= 0) {
+      const end = ends[place] as number;
+      const length = end - start;
+      // With its point, which is left out where there is a scale.
+      if (length === 0 || length > (kind === scaled ? width + 1 : width)) return row;
+      if (kind === short) next = copyPlain(source, start, end, target, field);
+      else {
+        const mark = kind === integer ? start - 1 : pointOf(source, start, end);
+        next = copyNumber(source, start, mark, end, target, field, width, scale);
+      }
+      if (next < 0) return row;
+      if (kind === short && next < field + width) uneven[column] = 1;
+    } else if (start === -1) nulls[column] = 1;
+    else if (start !== -3) return row;
+    else {
+      const value = digits[place] as number;
+      const given = places[place] as number;
+      if (kind === scaled) {
+        if (given > scale) return row;
+        const needed = writeWhole(target, field, width, value * (powersOfTen[scale - given] as number));
+        if (needed > width) return row;
+      } else if (kind !== float || writeDecimal(target, field, width, value, given) > width) return row;
+      next = field + width;
+    }
+    for (; next < field + width; next += 1) bytes[next] = space;
+    field += rowBytes;
+  }
+  return stop;
+}

@@ -1,0 +1,61 @@
+import { countDigits, writeDigits } from '../../digits.ts';
+import { minus, point, space } from './characters.ts';
+import type { Memory } from './copying.ts';
+
+/** Digits of a whole number that every double has: 2^53 has sixteen. */
+export const mostDigits = 15;
+
+/** 10^0 to 10^22, all that a double holds exactly. */
+export const powersOfTen: Float64Array = Float64Array.from({ length: 23 }, (_, exponent) =>
+  Number(`1e${exponent}`),
+);
+
+/** No number of so many digits is written. */
+const tooManyDigits = 1e15;
+
+/**
+ * Writes a whole number with zeros in front, so that it fills its field: nothing here depends on how many digits it has.
+ *
+ * @returns the bytes that it needs, at least the field's: where they are more than that, it is not written; Infinity: more than
+ *   {@link mostDigits}.
+ */
+export function writeWhole({ bytes, words }: Memory, at: number, width: number, value: number): number {
+  const size = Math.abs(value);
+  const sign = value < 0 ? 1 : 0;
+  if (size >= (powersOfTen[width - sign] as number))
+    return size < tooManyDigits ? countDigits(size) + sign : Infinity;
+  if (sign === 1) bytes[at] = minus;
+  writeDigits(words, at + sign, size, width - sign);
+  return width;
+}
+
+/**
+ * Writes a decimal number with its point.
+ *
+ * @param digits - less than 10^15.
+ * @returns the bytes that it needs; where they are more than `width`, it is not written, and neither where it has more than 22 places.
+ */
+export function writeDecimal(
+  { bytes, words }: Memory,
+  at: number,
+  width: number,
+  digits: number,
+  places: number,
+): number {
+  if (places >= powersOfTen.length) return Infinity;
+  const size = Math.abs(digits);
+  const sign = digits < 0 ? 1 : 0;
+  const power = powersOfTen[places] as number;
+  const whole = Math.floor(size / power);
+  const wholeDigits = countDigits(whole);
+  const needed = sign + wholeDigits + (places === 0 ? 0 : 1 + places);
+  if (needed > width) return needed;
+  if (sign === 1) bytes[at] = minus;
+  let next = writeDigits(words, at + sign, whole, wholeDigits);
+  if (places > 0) {
+    bytes[next] = point;
+    next = writeDigits(words, next + 1, size - whole * power, places);
+  }
+  bytes.fill(space, next, at + width);
+  return needed;
+}

@@ -1,0 +1,188 @@
+import type { ByteRows } from '../contract/index.ts';
+import { decimalText } from './binary/float8.ts';
+import { readerOf } from './binary/readers.ts';
+import { type BinaryReader, type BinaryRows, longestText } from './binary/rows.ts';
+import type { PostgresColumn, TypeCodec } from './types/types.ts';
+import { rowEnd, valuesAt } from './wire-tap.ts';
+
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+
+/** Bytes of a socket's chunk at the most, as a rule. */
+const usualChunk = 65_536;
+
+/** What one large row needed beyond this is not kept for those that follow. Bytes. */
+const mostKept = 1_000_000;
+
+/** Values that a column has at least, before it is judged by them. */
+const judgedValues = 100;
+
+/** Values of the rows that are handed over at a time: what is known of them fits into a processor's nearest memory but one. */
+const mostValues = 4_096;
+
+/**
+ * Where chunks are copied to whose rows need room behind them, and what is known of the values of these rows. One serves all pages of a source, also those that are read at the
+ * same time: the rows of a chunk are handed over before the next one comes. One for each page would be garbage of some size.
+ */
+export class ChunkMemory {
+  bytes: Uint8Array<ArrayBuffer> = new Uint8Array();
+  view: DataView = new DataView(this.bytes.buffer);
+  readonly starts: Int32Array = new Int32Array(mostValues);
+  readonly ends: Int32Array = new Int32Array(mostValues);
+  readonly digits: Float64Array = new Float64Array(mostValues);
+  readonly places: Uint8Array = new Uint8Array(mostValues);
+
+  /** Copies a chunk, with so many bytes of room behind it. */
+  take(chunk: Uint8Array, room: number): void {
+    const needed = chunk.length + room;
+    const isTooLarge = this.bytes.length > mostKept && needed <= mostKept;
+    if (needed > this.bytes.length || isTooLarge) {
+      this.bytes = new Uint8Array(Math.max(needed, usualChunk + room));
+      this.view = new DataView(this.bytes.buffer);
+    }
+    this.bytes.set(chunk);
+  }
+}
+
+/** Says of each row whether it belongs to the page, and is told of its size. */
+export interface RowCount {
+  /** Bytes, or characters, of all rows that belong to it. */
+  characters: number;
+  admit(): boolean;
+}
+
+/** Rows of a page at which its reader stands, as the server sent them. */
+export class PageRows implements ByteRows, BinaryRows {
+  rows = 0;
+  readonly columns: number;
+  source: Uint8Array = new Uint8Array();
+  /** The same memory. */
+  view: DataView = new DataView(new ArrayBuffer());
+  readonly starts: Int32Array;
+  readonly ends: Int32Array;
+  readonly digits: Float64Array;
+  readonly places: Uint8Array;
+  /** Where the next text is written: behind the chunk that the rows came in. */
+  free = 0;
+  /** How the text of a column becomes canonical; null: it is so already. */
+  readonly #conversions: readonly (Pick<TypeCodec, 'canonical' | 'prefix'> | null)[];
+  /** What reads the columns that come in the server's own form. */
+  readonly #readers: readonly (BinaryReader | null)[];
+  readonly #mostRows: number;
+  /** Bytes that the texts of so many rows need at the most. */
+  readonly #room: number;
+  readonly #memory: ChunkMemory;
+  readonly #described: readonly PostgresColumn[];
+
+  /** @param isBinary - for each column, whether it comes in the server's own form. */
+  constructor(
+    columns: readonly PostgresColumn[],
+    isBinary: readonly boolean[],
+    memory: ChunkMemory = new ChunkMemory(),
+  ) {
+    this.#memory = memory;
+    this.#described = columns;
+    this.columns = columns.length;
+    // A table has 1,600 columns at the most (PostgreSQL's documentation, appendix K).
+    this.#mostRows = Math.floor(mostValues / columns.length);
+    ({ starts: this.starts, ends: this.ends, digits: this.digits, places: this.places } = memory);
+    this.#conversions = columns.map(({ codec }) => codec.canonical && codec);
+    this.#readers = columns.map(({ codec: { binary } }, index) =>
+      binary !== null && isBinary[index] === true ? readerOf(binary) : null,
+    );
+    const read = this.#readers.filter((reader) => reader !== null).length;
+    this.#room = this.#mostRows * read * longestText;
+  }
+
+  /** Takes the rows that stand whole in a chunk from a place on, and hands those over that belong to the page. Returns where something else begins. */
+  take(chunk: Uint8Array, from: number, count: RowCount, onRows: (rows: ByteRows) => void): number {
+    this.#begin(chunk);
+    const { view } = this;
+    const { length } = chunk;
+    let at = from;
+    let rows = 0;
+    for (let end = rowEnd(view, at, length); end > 0; end = rowEnd(view, at, length)) {
+      if (count.admit()) {
+        this.#place(at + valuesAt, rows);
+        count.characters += end - at - valuesAt;
+        rows += 1;
+      }
+      at = end;
+      if (rows < this.#mostRows) continue;
+      this.#handOver(rows, length, onRows);
+      rows = 0;
+    }
+    if (rows > 0) this.#handOver(rows, length, onRows);
+    return at;
+  }
+
+  text(row: number, column: number): string | null {
+    const place = row * this.columns + column;
+    const start = this.starts[place] as number;
+    if (start === -1) return null;
+    if (start === -3) return decimalText(this.digits[place] as number, this.places[place] as number);
+    if (start >= 0) return decoder.decode(this.source.subarray(start, this.ends[place]));
+    const text = decoder.decode(this.source.subarray(unconverted - start, this.ends[place]));
+    return this.#conversions[column]?.canonical?.(text) ?? text;
+  }
+
+  /** Columns most of whose values would have cost the server no more than they cost here. */
+  slowColumns(): readonly PostgresColumn[] {
+    return this.#described.filter((_column, index) => {
+      const { values = 0, slow = 0 } = this.#readers[index] ?? {};
+      return values >= judgedValues && slow * 2 > values;
+    });
+  }
+
+  #begin(chunk: Uint8Array): void {
+    if (this.#room === 0) {
+      this.source = chunk;
+      this.view = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+      return;
+    }
+    // Behind the chunk is memory of somebody else's, so it is copied: sixty kilobytes at a time cost next to nothing.
+    this.#memory.take(chunk, this.#room);
+    this.source = this.#memory.bytes;
+    this.view = this.#memory.view;
+  }
+
+  /** Notes where the values of a row stand. */
+  #place(at: number, row: number): void {
+    const { view, starts, ends, columns } = this;
+    const last = (row + 1) * columns;
+    let next = at;
+    for (let place = row * columns; place < last; place += 1) {
+      const length = view.getInt32(next);
+      next += 4;
+      starts[place] = -1;
+      if (length < 0) continue;
+      starts[place] = next;
+      next += length;
+      ends[place] = next;
+    }
+  }
+
+  /** Column by column, so that each is gone through in one loop of its own. */
+  #handOver(rows: number, free: number, onRows: (rows: ByteRows) => void): void {
+    this.rows = rows;
+    this.free = free;
+    for (let column = 0; column < this.columns; column += 1) {
+      this.#readers[column]?.read(this, column);
+      const conversion = this.#conversions[column];
+      if (conversion && !this.#readers[column]) this.#convert(column, conversion.prefix);
+    }
+    onRows(this);
+  }
+
+  /** @param prefix - what a text has too much in front; null: it becomes canonical in another way. */
+  #convert(column: number, prefix: number | null): void {
+    const { starts, columns } = this;
+    for (let row = 0; row < this.rows; row += 1) {
+      const place = row * columns + column;
+      const start = starts[place] as number;
+      if (start >= 0) starts[place] = prefix === null ? unconverted - start : start + prefix;
+    }
+  }
+}
+
+/** So much less the place of a text stands for one that is not canonical yet, below all numbers that mean something else. */
+const unconverted = -4;
