@@ -1,5 +1,6 @@
 /** Writes decimal digits into memory, four at a time: a loop over bytes costs more for the bounds that it checks than for what it does. */
 
+const zero = 0x30;
 const tenThousand = 10_000;
 const eightDigits = 1e8;
 
@@ -18,16 +19,17 @@ export function twoDigits(value: number): number {
   return 0x3030 | tens | ((value - Math.imul(tens, 10)) << 8);
 }
 
-/** The last `digits` digits of a whole number of up to 15, zeros in front included; up to 16 of them. Returns where they end. */
+/** The last `digits` digits of a whole number of up to 15, zeros in front included. Returns where they end. */
 export function writeDigits(to: DataView, at: number, value: number, digits: number): number {
   const end = at + digits;
   if (digits <= 8) {
     writeFew(to, at, end, value | 0);
     return end;
   }
+  for (let place = at; place < end - 16; place += 1) to.setUint8(place, zero);
   const high = Math.floor(value / eightDigits);
   const low = (value - high * eightDigits) | 0;
-  writeFew(to, at, end - 8, high | 0);
+  writeFew(to, Math.max(at, end - 16), end - 8, high | 0);
   const upper = (low / tenThousand) | 0;
   to.setInt32(end - 8, four(upper), true);
   to.setInt32(end - 4, four(low - Math.imul(upper, tenThousand)), true);
@@ -53,11 +55,8 @@ function writeFew(to: DataView, at: number, end: number, value: number): void {
 
 /** How many digits a whole number of up to 15 has. */
 export function countDigits(value: number): number {
-  if (value < 10) return 1;
-  if (value < 100) return 2;
-  if (value < 1_000) return 3;
-  let digits = 4;
-  for (let power = 10_000; power <= value; power *= 10) digits += 1;
+  let digits = 1;
+  for (let power = 10; power <= value; power *= 10) digits += 1;
   return digits;
 }
 

@@ -9,7 +9,11 @@ import { D1Encoder } from '../../src/d1/rows/encoder.ts';
 import { RowsStatement } from '../../src/d1/rows/statement.ts';
 import { formsOf } from '../../src/d1/values/choose-forms.ts';
 import { addBytes, byteRowOf } from '../support/byte-rows.ts';
+import { Random } from '../support/random.ts';
 import { World } from '../support/world.ts';
+
+const seed = Number(process.env['TEST_SEED'] ?? Date.now() % 2 ** 31);
+console.log(`statement.test.ts: TEST_SEED=${seed}`);
 
 let world: World;
 beforeAll(async () => {
@@ -112,6 +116,52 @@ test('whole numbers of any size stand in D1, and digits that a source should not
     const found = await world.d1('SELECT CAST(n AS TEXT) AS n FROM numbers ORDER BY id');
     expect(found.map(({ n }) => n)).toEqual(some);
     expect(await migrator.verify({ mode: 'full' })).toMatchObject({ equal: true });
+  }
+});
+
+test(`numbers that are read together stand in D1 as they were, whatever is among them (seed ${seed})`, async () => {
+  const random = new Random(seed);
+  const types = ['integer', 'integer', 'float', 'float', 'integer', 'text', 'float', 'integer'] as const;
+  const list = types.map((type, index) => column(index === 0 ? 'id' : `c${index}`, type));
+  const batchSize = 5;
+  const whole = (): string => String(random.whole(100_000, 999_999));
+  // Of one width each; what is in the way of them, in one batch; and what needs wider fields.
+  const odd: readonly (readonly [string, () => string | null])[] = [
+    ['none', whole],
+    ['a null', () => null],
+    ['a sign', () => `-${random.whole(10_000, 99_999)}`],
+    ['fewer digits', () => String(random.whole(1, 99))],
+    ['a zero', () => '0'],
+    ['more digits', () => String(random.whole(1e14, 9e14))],
+  ];
+  for (const [what, value] of odd) {
+    await world.d1('DROP TABLE IF EXISTS migration_checkpoints');
+    await world.d1('DROP TABLE IF EXISTS packed');
+    const given = Array.from({ length: 16 * batchSize }, (_, row) => {
+      const at = row >= batchSize && row % batchSize === 2 ? random.whole(1, types.length - 1) : 0;
+      return types.map((type, index) => {
+        if (index === 0) return String(row + 1_000);
+        const number = index === at ? value() : whole();
+        if (type === 'text') return 'x'.repeat(random.whole(0, 5));
+        return type === 'float' && number !== null ? String(Number(number) / 100) : number;
+      });
+    });
+    const source = new MemorySource({ name: 'packed', columns: list, key: ['id'], rows: given });
+    const { database, noted } = noting(await world.stack.d1.database(), 'packed');
+    const sink = world.binding('packed', { database });
+    const migrator = new ResumableMigrator({ source, sink, batchSize });
+    expect(await migrator.run(), what).toMatchObject({ status: 'completed' });
+    const names = list.map(({ name }) => `CAST(${name} AS TEXT) AS ${name}`);
+    const found = await world.d1(`SELECT ${names.join()} FROM packed ORDER BY id`);
+    const plain = (text: unknown, index: number): unknown =>
+      text === null || types[index] === 'text' ? text : Number(text);
+    expect(
+      found.map((row) => Object.values(row).map(plain)),
+      what,
+    ).toEqual(given.map((row) => row.map(plain)));
+    expect(await migrator.verify({ mode: 'full' }), what).toMatchObject({ equal: true });
+    const together = noted.filter(([statement]) => statement.includes('batch.n0 ')).length;
+    expect(together, `${what}: statements that read some together`).toBeGreaterThan(0);
   }
 });
 

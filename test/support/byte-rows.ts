@@ -25,7 +25,7 @@ export function byteRowsOf(
   for (const [place, part] of parts.entries()) {
     const how = aside(place % columns);
     const [, whole = '', fraction = ''] = decimal.exec(values[place] ?? '') ?? [];
-    const isNumber = whole !== '' && `${whole}${fraction}`.replace('-', '').length <= 15;
+    const isNumber = whole !== '' && `${whole}${fraction}`.replace(/^-?0*/, '').length <= 15;
     starts[place] = at;
     if (values[place] === null) starts[place] = -1;
     else if (how === 'text') starts[place] = -4 - place;

@@ -1,5 +1,5 @@
 import type { ByteRows } from '../../contract/index.ts';
-import { space } from './characters.ts';
+import { minus, space } from './characters.ts';
 import { copyNumber, copyPlain, type Memory, pointOf } from './copying.ts';
 import { powersOfTen, writeDecimal, writeWhole } from './decimals.ts';
 import { kinds, type Layout } from './layout.ts';
@@ -11,7 +11,7 @@ const { integer, float, scaled, short } = kinds;
  *
  * @param at - where the first of the rows stands.
  * @param nulls - is told where there is one.
- * @param uneven - is told where a text does not fill its field.
+ * @param uneven - is told where digits or characters do not fill the field.
  * @returns the first row whose value is not written.
  */
 export function fillColumn(
@@ -47,7 +47,7 @@ export function fillColumn(
         next = copyNumber(source, start, mark, end, target, field, width, scale);
       }
       if (next < 0) return row;
-      if (kind === short && next < field + width) uneven[column] = 1;
+      if (next < field + width || (kind !== short && source.bytes[start] === minus)) uneven[column] ||= 1;
     } else if (start === -1) nulls[column] = 1;
     else if (start !== -3) return row;
     else {
@@ -57,6 +57,7 @@ export function fillColumn(
         if (given > scale) return row;
         const needed = writeWhole(target, field, width, value * (powersOfTen[scale - given] as number));
         if (needed > width) return row;
+        if (value < 0) uneven[column] = 1;
       } else if (kind !== float || writeDecimal(target, field, width, value, given) > width) return row;
       next = field + width;
     }

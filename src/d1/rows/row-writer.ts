@@ -13,6 +13,9 @@ const encoder = new TextEncoder();
 /** A text that fills less than this part of its buffer is copied out of it. */
 const smallPart = 1 / 4;
 
+/** Of a column of whole numbers, one of whose values may be none. */
+export const notWhole = 2;
+
 const wholeNumber = /^-?\d+$/;
 
 const nothing = new Memory(new Uint8Array());
@@ -29,7 +32,10 @@ export interface WrittenRows {
   readonly layout: Layout;
   /** Columns that have a null, or may have. */
   readonly nulls: Uint8Array;
-  /** Columns of fields with a text that does not fill its own, or digits in one of whole numbers that are none; or that may have. */
+  /**
+   * For each column of fields: 0 where digits, or the characters of a text, fill every one of them that is no null; {@link notWhole}
+   * where digits may be no whole number in a column of these.
+   */
   readonly uneven: Uint8Array;
   /** Where the array of the rows' beginnings stands in the text, from 1 on; null: the rows are of one length. */
   readonly listAt: number | null;
@@ -126,15 +132,19 @@ export class RowWriter {
     } else if (scale > (scales[column] as number)) {
       this.#needed.scales[column] = Math.max(this.#needed.scales[column] as number, scale);
       this.#need(field, needed);
-    } else this.#field(field, whole + fraction.padEnd(scale, '0'));
+    } else {
+      this.#uneven[column] = 1;
+      this.#field(field, whole + fraction.padEnd(scale, '0'));
+    }
   }
 
   /** A value in a field: ASCII that needs no escape. */
   field(column: number, text: string): void {
     const { kinds: kindOf, fields, widths } = this.#layout;
     const field = fields[column] as number;
-    const isEven = kindOf[column] === kinds.integer ? wholeNumber.test(text) : text.length === widths[field];
-    if (!isEven) this.#uneven[column] = 1;
+    if (kindOf[column] === kinds.integer)
+      this.#uneven[column] = Math.max(this.#uneven[column] as number, wholeNumber.test(text) ? 1 : notWhole);
+    else if (text.length < (widths[field] as number)) this.#uneven[column] = 1;
     this.#field(field, text);
   }
 
@@ -312,9 +322,8 @@ export class RowWriter {
     }
     this.#end = this.#at;
     this.#makeRoom(more);
-    // A text of those that are there does not fill its field any more.
-    for (const [column, kind] of kindsOf.entries())
-      if (kind === kinds.short && rows > 0) this.#uneven[column] = 1;
+    // What is there may not fill its field any more.
+    if (rows > 0) this.#uneven = this.#uneven.map((how) => how || 1);
     this.#begins.moveApart(this.#memory.bytes, this.#at, this.#layout, wider);
     this.#layout = wider;
     this.#needed = wider.copy();

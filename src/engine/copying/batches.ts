@@ -143,6 +143,6 @@ export class PlainBatches implements Batches, RangeTaker {
 
 function nothingTaken(): MigratorError {
   return new MigratorError('INTERNAL', 'The sink took no row into an empty batch.', {
-    help: 'This is a fault of the sink: its encoder takes a row that stands alone, or throws.',
+    help: 'The encoder of a sink has to take a row that stands alone, or to throw.',
   });
 }
