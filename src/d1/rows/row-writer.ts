@@ -156,8 +156,7 @@ export class RowWriter {
   }
 
   /**
-   * Writes the values of a row from a column on, as long as their bytes can stand as they are: in one go over the bytes, since a
-   * call and a check for each value would cost more than the copying.
+   * Writes the values of a row from a column on, as long as their bytes can stand as they are.
    *
    * @param asIs - not 0 for columns of which that may be so.
    * @returns the column at which it stopped: this value takes another way, or there is no room; or the number of columns.

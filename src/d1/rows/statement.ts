@@ -101,6 +101,7 @@ function packsOf({ layout, nulls, uneven }: D1Batch, forms: readonly ColumnForm[
   }
   return packs.filter(({ columns }) => columns > 1);
 }
+
 /** The values of the columns of a pack, each with its column. */
 function unpacked(
   { kinds: kindOf, fields, widths, scales }: Layout,
