@@ -1,5 +1,10 @@
 /** Writes decimal digits into memory, four at a time: a loop over bytes costs more for the bounds that it checks than for what it does. */
 
+/** 10^0 to 10^22, all that a double holds exactly. */
+export const powersOfTen: Float64Array = Float64Array.from({ length: 23 }, (_, exponent) =>
+  Number(`1e${exponent}`),
+);
+
 const zero = 0x30;
 const tenThousand = 10_000;
 const eightDigits = 1e8;

@@ -101,9 +101,9 @@ function growthSection({ growth }: BenchReport, points: number): string[] {
   if (points === 0) return [];
   return [
     '## Longer tables, and memory',
-    `Tables like the narrow one, over REST, copied three times in turns, each time by a process of its own. Seconds are the median. Memory is the
+    `Tables like the narrow one, over REST, copied in turns, three times in all, each time by a process of its own. Seconds are the median. Memory is the
 higher peak of two of these processes above what they held with everything imported before they began; the whole process is all of it. The last
-two columns are of the third copy, with Node's \`${smallYoungSpace}\`: V8's space for young objects grows with what a process has made in all, unless it is told not to.`,
+two columns are of the copy between these two, with Node's \`${smallYoungSpace}\`: V8's space for young objects grows with what a process has made in all, unless it is told not to.`,
     table(
       ['rows', 'seconds', 'rows/s', 'memory', 'whole process', 'memory, limited', 'whole process, limited'],
       growth.map(({ rows, seconds, rowsPerSecond, memory, smallMemory }) => [

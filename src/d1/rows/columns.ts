@@ -1,7 +1,8 @@
 import type { ByteRows } from '../../contract/index.ts';
+import { powersOfTen } from '../../digits.ts';
 import { minus, space } from './characters.ts';
 import { copyNumber, copyPlain, type Memory, pointOf } from './copying.ts';
-import { powersOfTen, writeDecimal, writeWhole } from './decimals.ts';
+import { writeDecimal, writeWhole } from './decimals.ts';
 import { kinds, type Layout } from './layout.ts';
 
 const { integer, float, scaled, short } = kinds;

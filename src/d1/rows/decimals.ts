@@ -1,14 +1,9 @@
-import { countDigits, writeDigits } from '../../digits.ts';
+import { countDigits, powersOfTen, writeDigits } from '../../digits.ts';
 import { minus, point, space } from './characters.ts';
 import type { Memory } from './copying.ts';
 
 /** Digits of a whole number that every double has: 2^53 has sixteen. */
 export const mostDigits = 15;
-
-/** 10^0 to 10^22, all that a double holds exactly. */
-export const powersOfTen: Float64Array = Float64Array.from({ length: 23 }, (_, exponent) =>
-  Number(`1e${exponent}`),
-);
 
 /** No number of so many digits is written. */
 const tooManyDigits = 1e15;

@@ -1,8 +1,5 @@
-import { countDigits, writeAscii } from '../../digits.ts';
+import { countDigits, powersOfTen, writeAscii } from '../../digits.ts';
 import { type BinaryReader, type BinaryRows, valueAt } from './rows.ts';
-
-/** Powers of ten that a double holds exactly: 10^0 to 10^22. */
-const powers: Float64Array = Float64Array.from({ length: 23 }, (_, exponent) => Number(`1e${exponent}`));
 
 /** Every decimal of so many digits has a double of its own: it is the shortest that gives this double back. */
 const exactDigits = 15;
@@ -34,7 +31,7 @@ export class Float8Reader implements BinaryReader {
       this.values += 1;
       const value = view.getFloat64(start);
       const known = this.#places;
-      const power = powers[known] as number;
+      const power = powersOfTen[known] as number;
       // The nearest whole number, which is proved next.
       const found = Math.floor(value * power + 0.5);
       const size = Math.abs(value);
@@ -61,11 +58,11 @@ export class Float8Reader implements BinaryReader {
     if (size >= smallestPlain && size < plainEnd) {
       // As many as there can be: zeros at the end are taken off again.
       const most = mostPlaces(size);
-      const power = powers[most] as number;
+      const power = powersOfTen[most] as number;
       const found = Math.round(size * power);
       if (found / power !== size || found >= plainEnd) return false;
       this.#places = withoutZeros(found, most);
-      this.#digits = (Math.sign(value) * found) / (powers[most - this.#places] as number);
+      this.#digits = (Math.sign(value) * found) / (powersOfTen[most - this.#places] as number);
       return true;
     }
     return Object.is(value, 0);
@@ -75,7 +72,7 @@ export class Float8Reader implements BinaryReader {
 /** The text of a decimal number, without zeros at the end. */
 export function decimalText(digits: number, places: number): string {
   const left = withoutZeros(digits, places);
-  const all = String(Math.abs(digits) / (powers[places - left] as number)).padStart(left + 1, '0');
+  const all = String(Math.abs(digits) / (powersOfTen[places - left] as number)).padStart(left + 1, '0');
   const text = left === 0 ? all : `${all.slice(0, -left)}.${all.slice(-left)}`;
   return digits < 0 ? `-${text}` : text;
 }
