@@ -61,7 +61,7 @@ export interface PageRequest {
   /** Takes rows as {@link onRow} does, from a source that has them as bytes. It may use both, and the order of all is that of the key. */
   readonly onBytes?: ((rows: ByteRows) => void) | undefined;
   /**
-   * True: nobody waits for this page, since writes are ready beside those in flight. A source may do what spares the machine and takes
+   * True: nobody waits for this page, since the sink has more than one write to work on. A source may do what spares the machine and takes
    * some milliseconds longer.
    */
   readonly unhurried?: boolean | undefined;

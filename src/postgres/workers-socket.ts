@@ -33,6 +33,8 @@ export class WorkersSocket extends EventEmitter {
   /** What is held back while it is corked; null: nothing is. */
   #corked: Uint8Array[] | null = null;
   #isClosed = false;
+  /** Ends with {@link resume}; null: it reads. */
+  #rest: PromiseWithResolvers<void> | null = null;
 
   constructor(connect: TcpConnect) {
     super();
@@ -79,6 +81,18 @@ export class WorkersSocket extends EventEmitter {
     return this.end();
   }
 
+  /** Hands over nothing until {@link resume}, and reads no more than it has asked for already. */
+  pause(): this {
+    this.#rest ??= Promise.withResolvers();
+    return this;
+  }
+
+  resume(): this {
+    this.#rest?.resolve();
+    this.#rest = null;
+    return this;
+  }
+
   setNoDelay(): this {
     return this;
   }
@@ -114,6 +128,7 @@ export class WorkersSocket extends EventEmitter {
     let buffer = new ArrayBuffer(readBytes);
     for (;;) {
       const { done, value } = await reader.read(new Uint8Array(buffer));
+      while (this.#rest) await this.#rest.promise;
       if (done) break;
       buffer = value.buffer;
       if (this.onShared) this.onShared(value);

@@ -87,14 +87,19 @@ test('nothing is read while two writes wait for a place, until one has ended', a
   expect(begun).toEqual([0]);
 });
 
-test('whoever reads is told that there is no hurry while a write is ready beside those in flight', async () => {
-  const { writes, gate } = gated(4);
-  const told = async (): Promise<boolean> => await gate.run((unhurried) => Promise.resolve(unhurried));
-  writes.activeCount = 4;
-  expect(await told()).toBe(false);
-  writes.pendingCount = 1;
-  expect(await told()).toBe(true);
-});
+test.each([
+  { activeCount: 0, pendingCount: 0, unhurried: false },
+  { activeCount: 1, pendingCount: 0, unhurried: false },
+  { activeCount: 2, pendingCount: 0, unhurried: true },
+  { activeCount: 1, pendingCount: 1, unhurried: true },
+])(
+  'with $activeCount writes in flight and $pendingCount ready whoever reads is told that there is no hurry: $unhurried',
+  async ({ unhurried, ...counts }) => {
+    const { writes, gate } = gated(4);
+    Object.assign(writes, counts);
+    expect(await gate.run((says) => Promise.resolve(says))).toBe(unhurried);
+  },
+);
 
 test.each([false, true])('what the gate says of a page, the source is told: %s', async (unhurried) => {
   const told: unknown[] = [];

@@ -504,10 +504,31 @@ export const mutants: readonly Mutant[] = [
     tests: d1Suite,
   },
   {
-    removes: 'the hurry while no write is ready',
+    removes: 'the hurry while no write waits behind another',
     file: 'src/engine/copying/read-gate.ts',
-    find: 'return await read(this.#writes.pendingCount > 0);',
+    find: 'return await read(activeCount + pendingCount >= noHurry);',
     replace: 'return await read(true);',
     tests: ['test/engine/read-gate.test.ts'],
+  },
+  {
+    removes: 'the rest of a socket in a Worker',
+    file: 'src/postgres/workers-socket.ts',
+    find: 'while (this.#rest) await this.#rest.promise;',
+    replace: '',
+    tests: ['test/postgres/workers-socket.test.ts'],
+  },
+  {
+    removes: 'the look for two bytes that stand for one',
+    file: 'src/d1/rows/characters.ts',
+    find: '(word & 0x1e000000) === 0 ? 0 : 2',
+    replace: '2',
+    tests: ['test/d1/characters.test.ts'],
+  },
+  {
+    removes: 'the look for three bytes that are no character',
+    file: 'src/d1/rows/characters.ts',
+    find: 'high === 0 || high === 0x1b ? 0 : 3',
+    replace: '3',
+    tests: ['test/d1/characters.test.ts'],
   },
 ];

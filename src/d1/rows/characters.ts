@@ -5,11 +5,15 @@ export const minus = 0x2d;
 export const point = 0x2e;
 export const zero = 0x30;
 export const nine = 0x39;
+export const backslash = 0x5c;
 
 /** How each ASCII character stands in a JSON string. */
 export const escapeOf: readonly Uint8Array[] = Array.from({ length: 0x80 }, (_, code) =>
   encoder.encode(JSON.stringify(String.fromCharCode(code)).slice(1, -1)),
 );
+
+/** What stands behind the backslash of an escape; 0: the character stands as it is. */
+export const letterOf: Uint8Array = Uint8Array.from(escapeOf, (escape) => escape[1] ?? 0);
 
 /** Bytes of an escape at the most: a backslash, `u0001`. */
 export const longestEscape = 6;
@@ -33,6 +37,15 @@ export function needsEscape(word: number): number {
   const quote = word ^ 0x22222222;
   const slash = word ^ 0x5c5c5c5c;
   return ((word - 0x20202020) | (quote - 0x01010101) | (slash - 0x01010101)) & ~word & highBits;
+}
+
+/** Bytes of the character that a word begins with: two or three; 0 for all others, and for what is none. */
+export function usualBytes(word: number): number {
+  if ((word & 0xe0c00000) === (0xc0800000 | 0)) return (word & 0x1e000000) === 0 ? 0 : 2;
+  if ((word & 0xf0c0c000) !== (0xe0808000 | 0)) return 0;
+  // Below 0x800 it is too long for what it says, and from 0xd800 to 0xdfff one half of a pair.
+  const high = ((word >>> 23) & 0x1e) | ((word >>> 21) & 0x01);
+  return high === 0 || high === 0x1b ? 0 : 3;
 }
 
 /**

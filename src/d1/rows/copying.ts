@@ -1,14 +1,17 @@
 import {
+  backslash,
   characterBytes,
   escapeOf,
   highBits,
   highNibbles,
+  letterOf,
   longestEscape,
   minus,
   needsEscape,
   nine,
   point,
   space,
+  usualBytes,
   zero,
 } from './characters.ts';
 
@@ -153,33 +156,47 @@ export function copyText(
 ): number {
   const { bytes: from, words: fromWords } = source;
   const { bytes, words } = target;
+  const escapes = isEscaped ? -1 : 0;
+  const lastWord = stop - 4;
   let index = start;
   let next = at;
   if (next + stop - start > bytes.length) return -1;
-  for (; index < stop; index += 1) {
-    for (; index + 4 <= stop; index += 4) {
+  while (index < stop) {
+    if (index <= lastWord) {
+      // All four bytes, of which those stay that are before the first that is something else.
       const word = fromWords.getInt32(index);
-      if (((isEscaped ? needsEscape(word) : 0) | (word & highBits)) !== 0) break;
+      const special = ((needsEscape(word) & escapes) | word) & highBits;
+      const plain = Math.clz32(special) >>> 3;
       words.setInt32(next, word);
-      next += 4;
+      index += plain;
+      next += plain;
+      if (special === 0) continue;
     }
-    if (index === stop) break;
     const byte = from[index] as number;
-    const escape = isEscaped ? escapeOf[byte] : undefined;
     if (byte >= 0x80) {
-      const size = characterBytes(from, index, stop);
+      const word = index <= lastWord ? fromWords.getInt32(index) : 0;
+      const size = usualBytes(word) || characterBytes(from, index, stop);
       if (size === 0) return -1;
-      for (let place = 0; place < size; place += 1) bytes[next + place] = from[index + place] as number;
+      if (index <= lastWord) words.setInt32(next, word);
+      else for (let place = 0; place < size; place += 1) bytes[next + place] = from[index + place] as number;
+      index += size;
       next += size;
-      index += size - 1;
-    } else if (escape === undefined || escape.length === 1) {
-      bytes[next] = byte;
-      next += 1;
-    } else {
-      if (next + longestEscape + stop - index > bytes.length) return -1;
-      for (let place = 0; place < escape.length; place += 1) bytes[next + place] = escape[place] as number;
-      next += escape.length;
+      continue;
     }
+    const letter = (letterOf[byte] as number) & escapes;
+    if (letter === 0) {
+      bytes[next] = byte;
+      index += 1;
+      next += 1;
+      continue;
+    }
+    if (next + longestEscape + stop - index > bytes.length) return -1;
+    bytes[next] = backslash;
+    bytes[next + 1] = letter;
+    const { length } = escapeOf[byte] as Uint8Array;
+    for (let place = 2; place < length; place += 1) bytes[next + place] = escapeOf[byte]?.[place] as number;
+    index += 1;
+    next += length;
   }
   return next;
 }

@@ -3,7 +3,7 @@ import { Begins } from './begins.ts';
 import { BufferPool } from './buffer-pool.ts';
 import { escapedBytes, longestEscape, space } from './characters.ts';
 import { copyText, Memory } from './copying.ts';
-import { mostDigits } from './decimals.ts';
+import { mostDigits, writeWhole } from './decimals.ts';
 import { fillColumn } from './columns.ts';
 import { isBehind, kinds, Layout } from './layout.ts';
 import { headroom, RowsText } from './rows-text.ts';
@@ -288,11 +288,18 @@ export class RowWriter {
     const end = copyText(source, start, stop, this.#memory, begin, this.#isEscaped);
     if (end < 0) return false;
     this.#end = end;
-    this.#field(layout.fields[column] as number, String(stop - start));
+    this.#count(layout.fields[column] as number, stop - start);
     const startField = layout.startField(column);
-    if (startField >= 0) this.#field(startField, String(begin - this.#at - layout.bytes - this.#rowEscapes));
+    if (startField >= 0) this.#count(startField, begin - this.#at - layout.bytes - this.#rowEscapes);
     this.#rowEscapes += end - begin - (stop - start);
     return true;
+  }
+
+  /** How many bytes there are of something. */
+  #count(field: number, bytes: number): void {
+    const width = this.#layout.widths[field] as number;
+    const needed = writeWhole(this.#memory, this.#at + (this.#layout.offsets[field] as number), width, bytes);
+    if (needed > width) this.#need(field, needed);
   }
 
   /** False: the field is too narrow, which is noted. */

@@ -1,6 +1,9 @@
 /** Writes that are ready while as many as may be are in flight: these are enough that none of those places stays empty. */
 const enoughReady = 2;
 
+/** Writes, in flight or ready, while which nobody waits for rows: behind the one that the sink works on another waits. */
+const noHurry = 2;
+
 /** Writes, as `p-limit` counts them. */
 export interface WriteCount {
   /** In flight. */
@@ -29,14 +32,15 @@ export class ReadGate {
     this.#writes = writes;
   }
 
-  /** @param read - told whether there is no hurry: a write is ready beside those in flight. */
+  /** @param read - told whether there is no hurry: the sink has enough to do. */
   async run<T>(read: (unhurried: boolean) => Promise<T>): Promise<T> {
     while (this.#reading >= this.#allowed) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
     this.#reading += 1;
     try {
-      return await read(this.#writes.pendingCount > 0);
+      const { activeCount, pendingCount } = this.#writes;
+      return await read(activeCount + pendingCount >= noHurry);
     } finally {
       this.#reading -= 1;
       this.#read += 1;
