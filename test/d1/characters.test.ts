@@ -32,5 +32,5 @@ test('characters of two and three bytes are known by their first four bytes, and
     if (exact > 0) expect(isUtf8(bytes.slice(0, exact)), [...bytes].join(' ')).toBe(true);
     seen.add(exact);
   }
-  expect([...seen].toSorted()).toEqual([0, 2, 3, 4]);
+  expect(seen).toEqual(new Set([0, 2, 3, 4]));
 });
