@@ -33,7 +33,7 @@ export class WorkersSocket extends EventEmitter {
   /** What is held back while it is corked; null: nothing is. */
   #corked: Uint8Array[] | null = null;
   #isClosed = false;
-  /** Ends with {@link resume}; null: it reads. */
+  /** Null: it reads. */
   #rest: PromiseWithResolvers<void> | null = null;
 
   constructor(connect: TcpConnect) {
@@ -81,7 +81,7 @@ export class WorkersSocket extends EventEmitter {
     return this.end();
   }
 
-  /** Hands over nothing until {@link resume}, and reads no more than it has asked for already. */
+  /** Hands over nothing, and reads no more than it has asked for. */
   pause(): this {
     this.#rest ??= Promise.withResolvers();
     return this;

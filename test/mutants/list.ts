@@ -506,7 +506,7 @@ export const mutants: readonly Mutant[] = [
   {
     removes: 'the hurry while no write waits behind another',
     file: 'src/engine/copying/read-gate.ts',
-    find: 'return await read(activeCount + pendingCount >= noHurry);',
+    find: 'return await read(activeCount + pendingCount >= enoughWrites);',
     replace: 'return await read(true);',
     tests: ['test/engine/read-gate.test.ts'],
   },

@@ -5,15 +5,11 @@ export const minus = 0x2d;
 export const point = 0x2e;
 export const zero = 0x30;
 export const nine = 0x39;
-export const backslash = 0x5c;
 
 /** How each ASCII character stands in a JSON string. */
 export const escapeOf: readonly Uint8Array[] = Array.from({ length: 0x80 }, (_, code) =>
   encoder.encode(JSON.stringify(String.fromCharCode(code)).slice(1, -1)),
 );
-
-/** What stands behind the backslash of an escape; 0: the character stands as it is. */
-export const letterOf: Uint8Array = Uint8Array.from(escapeOf, (escape) => escape[1] ?? 0);
 
 /** Bytes of an escape at the most: a backslash, `u0001`. */
 export const longestEscape = 6;

@@ -1,10 +1,8 @@
 import {
-  backslash,
   characterBytes,
   escapeOf,
   highBits,
   highNibbles,
-  letterOf,
   longestEscape,
   minus,
   needsEscape,
@@ -183,20 +181,16 @@ export function copyText(
       next += size;
       continue;
     }
-    const letter = (letterOf[byte] as number) & escapes;
-    if (letter === 0) {
+    const escape = escapeOf[byte] as Uint8Array;
+    index += 1;
+    if (!isEscaped || escape.length === 1) {
       bytes[next] = byte;
-      index += 1;
       next += 1;
       continue;
     }
     if (next + longestEscape + stop - index > bytes.length) return -1;
-    bytes[next] = backslash;
-    bytes[next + 1] = letter;
-    const { length } = escapeOf[byte] as Uint8Array;
-    for (let place = 2; place < length; place += 1) bytes[next + place] = escapeOf[byte]?.[place] as number;
-    index += 1;
-    next += length;
+    for (let place = 0; place < escape.length; place += 1) bytes[next + place] = escape[place] as number;
+    next += escape.length;
   }
   return next;
 }

@@ -1,8 +1,5 @@
-/** Writes that are ready while as many as may be are in flight: these are enough that none of those places stays empty. */
-const enoughReady = 2;
-
-/** Writes, in flight or ready, while which nobody waits for rows: behind the one that the sink works on another waits. */
-const noHurry = 2;
+/** Ready beside those in flight these are enough that no place stays empty; in flight, that the sink has one more to go on with. */
+const enoughWrites = 2;
 
 /** Writes, as `p-limit` counts them. */
 export interface WriteCount {
@@ -40,7 +37,7 @@ export class ReadGate {
     this.#reading += 1;
     try {
       const { activeCount, pendingCount } = this.#writes;
-      return await read(activeCount + pendingCount >= noHurry);
+      return await read(activeCount + pendingCount >= enoughWrites);
     } finally {
       this.#reading -= 1;
       this.#read += 1;
@@ -57,7 +54,7 @@ export class ReadGate {
 
   get #allowed(): number {
     const { activeCount, pendingCount } = this.#writes;
-    if (pendingCount >= enoughReady) return 0;
+    if (pendingCount >= enoughWrites) return 0;
     const half = Math.ceil(this.#concurrency / 2);
     return this.#read >= this.#concurrency && activeCount < half ? Math.max(2, half) : 1;
   }
