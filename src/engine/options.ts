@@ -23,7 +23,8 @@ export interface EngineOptions {
   readonly sink: Sink<object>;
   readonly store: CheckpointStore;
   readonly name: string | null;
-  readonly checkpointSize: number | 'auto';
+  /** Undefined: the default. */
+  readonly checkpointSize: number | 'auto' | undefined;
   readonly concurrency: number;
   readonly batchSize: number | undefined;
   readonly targetBatchMs: number;
@@ -44,7 +45,8 @@ export interface TuningOptions {
   readonly name?: string | undefined;
   /**
    * Rows a checkpoint; ids a checkpoint where ids are dense integers. `auto` chooses by the size of the table: 10,000
-   * below 100,000 rows, 25,000 below 500,000, 50,000 below 2 million, else 100,000. Default 50,000.
+   * below 100,000 rows, 25,000 below 500,000, 50,000 below 2 million, else 100,000. Default 50,000. Both are fewer where these
+   * rows would be more than about 20 MB.
    */
   readonly checkpointSize?: number | 'auto' | undefined;
   /** Checkpoints that are copied at the same time. Default 4. */
@@ -91,55 +93,50 @@ export function resolveOptions(
 ): EngineOptions {
   if (!parts.source) throw missingPart('source', 'a Source, for example a PostgresKeysetSource');
   if (!parts.sink) throw missingPart('sink', 'a Sink, for example a D1RestSink');
-  const { checkpointSize = 50_000, name = null, retry = {} } = tuning;
+  const { checkpointSize, name = null, retry = {} } = tuning;
   if (name !== null && (typeof name !== 'string' || name === '')) {
     throw invalidOption(
       `name must be a text that is not empty, not ${show(name)}.`,
       "Leave it out to use the source table's name.",
     );
   }
-  const milliseconds = (option: string, value: number, least: number): number =>
-    wholeNumber(option, value, least, 'It is in milliseconds.');
+  const number = (
+    option:
+      'concurrency' | 'pageSize' | 'targetBatchMs' | 'batchDelayMs' | 'leaseMs' | 'graceMs' | 'planAheadMs',
+    fallback: number,
+    least: number,
+    help?: string,
+  ): number => wholeNumber(option, tuning[option] ?? fallback, least, help);
   return {
     source: parts.source,
     sink: parts.sink,
     store: parts.checkpoints ?? parts.sink.checkpoints,
     name,
     checkpointSize:
-      checkpointSize === 'auto'
-        ? 'auto'
+      checkpointSize === undefined || checkpointSize === 'auto'
+        ? checkpointSize
         : wholeNumber(
             'checkpointSize',
             checkpointSize,
             1,
             'It is the number of rows a checkpoint, or "auto".',
           ),
-    concurrency: wholeNumber(
-      'concurrency',
-      tuning.concurrency ?? 4,
-      1,
-      'It is the number of checkpoints at a time.',
-    ),
+    concurrency: number('concurrency', 4, 1, 'It is the number of checkpoints at a time.'),
     batchSize:
       tuning.batchSize === undefined
         ? undefined
         : wholeNumber('batchSize', tuning.batchSize, 1, 'Leave it out to fill each request.'),
-    targetBatchMs: wholeNumber(
+    targetBatchMs: number(
       'targetBatchMs',
-      tuning.targetBatchMs ?? 5_000,
+      5_000,
       1,
       'It is in milliseconds. For batches of a fixed size pass batchSize.',
     ),
-    batchDelayMs: milliseconds('batchDelayMs', tuning.batchDelayMs ?? 0, 0),
-    pageSize: wholeNumber(
-      'pageSize',
-      tuning.pageSize ?? 50_000,
-      1,
-      'It is the number of rows a source query.',
-    ),
-    leaseMs: milliseconds('leaseMs', tuning.leaseMs ?? 10_000, 100),
-    graceMs: milliseconds('graceMs', tuning.graceMs ?? 30_000, 0),
-    planAheadMs: milliseconds('planAheadMs', tuning.planAheadMs ?? 1_000, 0),
+    batchDelayMs: number('batchDelayMs', 0, 0),
+    pageSize: number('pageSize', 50_000, 1, 'It is the number of rows a source query.'),
+    leaseMs: number('leaseMs', 10_000, 100),
+    graceMs: number('graceMs', 30_000, 0),
+    planAheadMs: number('planAheadMs', 1_000, 0),
     retry: {
       retries: wholeNumber(
         'retry.retries',
@@ -147,8 +144,8 @@ export function resolveOptions(
         0,
         'It is the number of tries after the first.',
       ),
-      baseMs: milliseconds('retry.baseMs', retry.baseMs ?? 500, 0),
-      maxMs: milliseconds('retry.maxMs', retry.maxMs ?? 30_000, 0),
+      baseMs: wholeNumber('retry.baseMs', retry.baseMs ?? 500, 0),
+      maxMs: wholeNumber('retry.maxMs', retry.maxMs ?? 30_000, 0),
     },
     transform: checkTransform(parts.transform),
     validate: checkSchema(parts.validate),
@@ -168,7 +165,7 @@ export function checkBudget(budget: Budget): Budget {
 /** The largest whole number that a timer takes; longer waits would end at once. */
 const most = 2_147_483_647;
 
-function wholeNumber(option: string, value: unknown, least: number, help: string): number {
+function wholeNumber(option: string, value: unknown, least: number, help = 'It is in milliseconds.'): number {
   if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return value;
   throw invalidOption(`${option} must be a whole number from ${least} to ${most}, not ${show(value)}.`, help);
 }

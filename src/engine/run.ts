@@ -13,9 +13,6 @@ import { retryEvent, type RetryNotice, withRetries } from './retry.ts';
 import { RunControl } from './run-control.ts';
 import { type Emit, Scheduler, type Tally } from './copying/scheduler.ts';
 
-/** The first batch of a run is a small one, and each that follows twice as large, up to the usual size. */
-const firstBatchBytes = 250_000;
-
 /** Options of one run. */
 export interface RunOptions {
   /** Ends the run between two batches; the batch in flight is waited for within the grace time. */
@@ -208,10 +205,6 @@ class Run {
         pipeline === null ? batchSize : undefined,
         batchSize === undefined ? targetBatchMs : Infinity,
         (change) => this.#limited(migration, change),
-        // A budget of batches is to be spent on large ones.
-        this.#budget.batches === undefined
-          ? Math.ceil(firstBatchBytes / Math.max(1, prepared.description.estimatedRowBytes))
-          : undefined,
       ),
       encoders: [],
       gate,

@@ -5,6 +5,7 @@ import {
   type PlanPreview,
   ResumableMigrator,
   type Source,
+  type SourceDescription,
 } from 'resumable-migrator';
 import { MemoryCheckpointStore, MemoryDatabase, type MemorySource } from 'resumable-migrator/memory';
 import { CrashPoints } from 'resumable-migrator/testing';
@@ -34,6 +35,45 @@ test('rows that came behind the end of the plan get new checkpoints in the next 
   expect(plans).toEqual([[2, 5]]);
   expect(world.differences()).toEqual({});
   expect(await migrator.run()).toMatchObject({ status: 'completed', rows: 0, completedCheckpoints: 0 });
+});
+
+/** A migrator without a checkpoint size of its own, or with this one, and how its source is described otherwise. */
+function sized(
+  world: World,
+  checkpointSize: number | 'auto' | undefined,
+  estimates: Partial<SourceDescription>,
+): ResumableMigrator<Record<string, unknown>, Record<string, unknown>> {
+  const source = world.source();
+  const describe = source.describe.bind(source);
+  const described = told(source, undefined, async () => ({ ...(await describe()), ...estimates }));
+  return new ResumableMigrator({ source: described, sink: world.sink(), checkpointSize });
+}
+
+test.each([
+  { asked: undefined, estimatedRowBytes: 100, size: 50_000 },
+  { asked: undefined, estimatedRowBytes: 2_800, size: 10_000 },
+  { asked: undefined, estimatedRowBytes: 40_000, size: 800 },
+  { asked: undefined, estimatedRowBytes: 1e9, size: 1 },
+  { asked: 'auto' as const, estimatedRowBytes: 100, size: 100_000 },
+  { asked: 'auto' as const, estimatedRowBytes: 2_800, size: 10_000 },
+  { asked: 50_000, estimatedRowBytes: 2_800, size: 50_000 },
+])(
+  'asked for $asked, rows of about $estimatedRowBytes bytes are planned in checkpoints of $size',
+  async ({ asked, size, estimatedRowBytes }) => {
+    const world = new World({ rows: 25, mode: 'insert' });
+    const migrator = sized(world, asked, { estimatedRowBytes, estimatedRows: 3_000_000 });
+    expect(await migrator.plan()).toMatchObject({ checkpointSize: size });
+  },
+);
+
+test('a plan for wide rows is gone on with, whether or not the default is spelled out', async () => {
+  const world = new World({ rows: 25, mode: 'insert' });
+  const estimates = { estimatedRowBytes: 10_000_000 };
+  const paused = await sized(world, undefined, estimates).run({ budget: { batches: 2 } });
+  expect(paused).toMatchObject({ status: 'paused', progress: { checkpoints: { total: 9 } } });
+  const run = await sized(world, 50_000, estimates).run();
+  expect(run).toMatchObject({ status: 'completed', progress: { checkpoints: { total: 9, completed: 9 } } });
+  expect(world.differences()).toEqual({});
 });
 
 test('a plan that was made here is told without asking for it, as the store has it', async () => {

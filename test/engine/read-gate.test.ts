@@ -44,18 +44,14 @@ test.each([
   [4, 2],
   [8, 4],
 ])(
-  'with a concurrency of %i, after as many pages one at a time %i are read side by side while writes run out',
+  'with a concurrency of %i, %i pages are read side by side while writes run out',
   async (concurrency, most) => {
     const { ask, begun, end } = gated(concurrency);
     ask(20);
     await settled();
-    for (let first = 0; first < concurrency; first += 1) {
-      expect(begun).toEqual(Array.from({ length: first + 1 }, (_, read) => read));
-      await end(first);
-    }
-    expect(begun).toHaveLength(concurrency + most);
-    await end(concurrency);
-    expect(begun).toHaveLength(concurrency + most + 1);
+    expect(begun).toHaveLength(most);
+    await end(0);
+    expect(begun).toHaveLength(most + 1);
   },
 );
 

@@ -237,18 +237,11 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/engine/batch-limit.test.ts'],
   },
   {
-    removes: 'full batches where a budget counts them',
-    file: 'src/engine/run.ts',
-    find: 'this.#budget.batches === undefined',
-    replace: 'true',
-    tests: ['test/engine/batch-limit.test.ts'],
-  },
-  {
-    removes: 'the growth of the first batches',
-    file: 'src/engine/copying/batch-limit.ts',
-    find: 'this.#first = Math.min(this.#first * 2, unlimitedRows);',
-    replace: '',
-    tests: ['test/engine/batch-limit.test.ts'],
+    removes: 'smaller checkpoints of wide rows',
+    file: 'src/engine/planning/survey.ts',
+    find: 'Math.min(usual, Math.max(1, few))',
+    replace: 'usual',
+    tests: ['test/engine/planning.test.ts'],
   },
   {
     removes: 'the look at bytes that are no UTF-8 (bytes of rows)',

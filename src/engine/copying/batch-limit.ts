@@ -34,35 +34,20 @@ export class BatchLimit {
   /** What was too much first; from there on nothing limits but what the host asks for. */
   #ceiling = Infinity;
   #rows: number;
-  /** What limits the first batches of a run: each time one is filled, twice as many rows. */
-  #first: number;
   #taken = 0;
 
   /**
    * @param most - what the host asks for. Without it the time that batches take counts as well.
-   * @param first - rows of the first batch, so that the sink soon has something to do while more is read. Nothing where the
-   *   host asks for a number.
    */
-  constructor(
-    most: number | undefined,
-    targetMs: number,
-    changed: (change: LimitChange) => void,
-    first: number = unlimitedRows,
-  ) {
+  constructor(most: number | undefined, targetMs: number, changed: (change: LimitChange) => void) {
     this.#most = Math.min(most ?? unlimitedRows, unlimitedRows);
-    this.#first = most === undefined ? first : unlimitedRows;
     this.#targetMs = most === undefined ? targetMs : Infinity;
     this.#rows = this.#most;
     this.#changed = changed;
   }
 
   get rows(): number {
-    return Math.min(this.#rows, this.#first);
-  }
-
-  /** A batch is full. */
-  filled(): void {
-    this.#first = Math.min(this.#first * 2, unlimitedRows);
+    return this.#rows;
   }
 
   /** Rows to read at a time: where batches are smaller than they were, what is cut beforehand cannot grow with them. */

@@ -99,7 +99,6 @@ async function copyFrom(
       leaseMs,
     };
     cursor = last;
-    job.batchLimit.filled();
     queue.push({ batch, advance, rejects, end });
   };
 

@@ -13,14 +13,12 @@ export interface WriteCount {
  * Decides how many pages are read at the same time. More rows than can be written would only wait, which takes memory, and their
  * reading takes the time of whoever writes. So nothing is read while some writes wait beside those in flight; one page at a
  * time while half of the places are taken; and where writes run out, half of the checkpoints read, two at least: pages that
- * are read side by side are all ready at the same late moment. For the same reason the first pages of a run, one for each
- * checkpoint, are read one at a time: the sink begins with what is there first, while the engine still compiles.
+ * are read side by side are all ready at the same late moment.
  */
 export class ReadGate {
   readonly #concurrency: number;
   readonly #writes: WriteCount;
   #reading = 0;
-  #read = 0;
   #waiting: (() => void)[] = [];
 
   /** @param concurrency - checkpoints that may read, and writes that may be in flight. */
@@ -40,7 +38,6 @@ export class ReadGate {
       return await read(activeCount + pendingCount >= enoughWrites);
     } finally {
       this.#reading -= 1;
-      this.#read += 1;
       this.wake();
     }
   }
@@ -56,6 +53,6 @@ export class ReadGate {
     const { activeCount, pendingCount } = this.#writes;
     if (pendingCount >= enoughWrites) return 0;
     const half = Math.ceil(this.#concurrency / 2);
-    return this.#read >= this.#concurrency && activeCount < half ? Math.max(2, half) : 1;
+    return activeCount < half ? Math.max(2, half) : 1;
   }
 }

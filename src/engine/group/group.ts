@@ -88,7 +88,7 @@ function cycleError(cycles: readonly (readonly GroupMember[])[]): MigratorError 
     'GROUP_CYCLE',
     `Tables refer to each other in a cycle, so none of them can be copied first: ${shown.join('; ')}. Nothing was written.`,
     {
-      help: "Copy one table of the cycle without the column that refers to the next (the source's `columns`), and the order is found; or drop or leave out the foreign key in the sink until all is copied (D1 checks it at every batch, so deferring it to the end of a batch helps only within one), and give the order yourself: add the tables in it, with `order: 'given'`.",
+      help: "Copy one table of the cycle without the column that refers to the next (the source's `columns`), and the order is found; or drop or leave out the foreign key in the sink until all is copied, as D1 checks it at every batch, and give the order yourself: add the tables in it, with `order: 'given'`.",
     },
   );
 }

@@ -22,6 +22,12 @@ import {
 } from './refusals.ts';
 import type { CheckedTransform } from '../rows/transform-options.ts';
 
+/** Rows a checkpoint where the host names no number: the guide's. */
+const usualCheckpointSize = 50_000;
+
+/** Text of a checkpoint's rows by the source's estimate, which is generous. */
+const mostCheckpointBytes = 30_000_000;
+
 /** {@link Prepared}, and everything that keeps a run from beginning. */
 export interface Survey {
   /** Where the stored plan cannot be continued, `stored` is null, as it is after a reset. */
@@ -100,11 +106,7 @@ export async function survey(options: EngineOptions, context: CallContext): Prom
   const usable = mismatch ? null : stored;
   const settings: PlanSettings = {
     fingerprint,
-    checkpointSize:
-      usable?.settings?.checkpointSize ??
-      (options.checkpointSize === 'auto'
-        ? checkpointSizeFor(description.estimatedRows)
-        : options.checkpointSize),
+    checkpointSize: usable?.settings?.checkpointSize ?? chosenSize(options.checkpointSize, description),
     integerKey: key.length === 1 && key[0]?.type === 'integer',
   };
   const prepared = { migration, description, shape, pipeline, target, delivery, settings, stored: usable };
@@ -126,8 +128,19 @@ export async function shapeOf(
   return (await import('../rows/pipeline.ts')).resultShape(migration, description, transform);
 }
 
+/** Wide rows make it fewer: batches of one checkpoint are written one after the other, so a copy is fast where there are several. */
+function chosenSize(
+  asked: EngineOptions['checkpointSize'],
+  { estimatedRows, estimatedRowBytes }: SourceDescription,
+): number {
+  if (typeof asked === 'number') return asked;
+  const few = Number((mostCheckpointBytes / estimatedRowBytes).toPrecision(1));
+  const usual = asked === undefined ? usualCheckpointSize : sizeByRows(estimatedRows);
+  return Math.min(usual, Math.max(1, few));
+}
+
 /** The guide's table: checkpoints of a bearable number and size. */
-function checkpointSizeFor(rows: number): number {
+function sizeByRows(rows: number): number {
   if (rows < 100_000) return 10_000;
   if (rows < 500_000) return 25_000;
   return rows < 2_000_000 ? 50_000 : 100_000;
@@ -148,7 +161,7 @@ function fingerprintOf(
     ...(delivery === 'at-least-once' && target.database ? { database: target.database } : {}),
     key: names(description.key),
     columns: names(description.columns),
-    checkpointSize: String(options.checkpointSize),
+    checkpointSize: String(options.checkpointSize ?? usualCheckpointSize),
     ...description.settings,
     ...target.settings,
     ...(options.transform && {
