@@ -36,9 +36,7 @@ export class BatchLimit {
   #rows: number;
   #taken = 0;
 
-  /**
-   * @param most - what the host asks for. Without it the time that batches take counts as well.
-   */
+  /** @param most - what the host asks for. Without it the time that batches take counts as well. */
   constructor(most: number | undefined, targetMs: number, changed: (change: LimitChange) => void) {
     this.#most = Math.min(most ?? unlimitedRows, unlimitedRows);
     this.#targetMs = most === undefined ? targetMs : Infinity;
