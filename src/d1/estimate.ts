@@ -96,17 +96,17 @@ function roomFindings(table: string, bytes: number): Finding[] {
 /** What a run asks besides claims and batches, in the order in which it asks. */
 function fixedRequests(
   { forms, ddl, connection }: EstimateFacts,
-  { checkpoints, newCheckpoints }: Workload,
+  { checkpoints, newCheckpoints, concurrency }: Workload,
 ): number {
   const hasFloats = forms.some(({ columnType }) => columnType === 'REAL');
   const missing = ddl.create !== null;
   // The table's columns (and its indexes), whether batches are atomic, how floats are read, the stored plan.
   const prepare = (missing ? 1 : 2) + (connection.overRest ? 1 : 0) + (hasFloats ? 1 : 0) + 1;
-  // The checkpoint table, its columns and its indexes; the table; the plan, in portions; progress after it and, of an older plan, before.
+  // The checkpoint table; the table; the plan, in portions; progress at the end and, of an older plan, at the beginning.
   const progress = newCheckpoints === checkpoints ? 1 : 2;
-  const plan = 3 + (missing ? 1 : 0) + Math.ceil(newCheckpoints / 500) + progress;
-  // A claim that finds nothing asks once more, for what others hold; and both again once the last one is copied.
-  return prepare + plan + 4;
+  const plan = 1 + (missing ? 1 : 0) + Math.ceil(newCheckpoints / 500) + progress;
+  // A claim that finds nothing asks once more, for what others hold: up to three times where several are copied at a time.
+  return prepare + plan + (concurrency === 1 ? 2 : 6);
 }
 
 /** One claim brings all that there is room for, then as many bring one, and each of the others about two, or one where one is copied at a time. */
