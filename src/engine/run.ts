@@ -23,7 +23,7 @@ export interface RunOptions {
 /** Plans what is not planned, copies what is not copied, and says what was done. */
 export async function runMigration(options: EngineOptions, run: RunOptions, emit: Emit): Promise<RunResult> {
   const control = new RunControl(run, options.graceMs);
-  const execution = new Run(options, run.budget ?? {}, control, emit);
+  const execution = new Run(options, control, emit);
   try {
     // What is asked and decided before a copy; the copy itself needs none of it.
     const survey = await import('./planning/survey.ts');
@@ -42,7 +42,6 @@ export async function runMigration(options: EngineOptions, run: RunOptions, emit
 
 class Run {
   readonly #options: EngineOptions;
-  readonly #budget: Budget;
   readonly #control: RunControl;
   readonly #emit: Emit;
   readonly #started = performance.now();
@@ -61,9 +60,8 @@ class Run {
   #migration = '';
   #ended = false;
 
-  constructor(options: EngineOptions, budget: Budget, control: RunControl, emit: Emit) {
+  constructor(options: EngineOptions, control: RunControl, emit: Emit) {
     this.#options = options;
-    this.#budget = budget;
     this.#control = control;
     this.#emit = emit;
   }
