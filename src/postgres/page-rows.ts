@@ -93,7 +93,7 @@ export class PageRows implements ByteRows, BinaryRows {
     this.#room = this.#mostRows * read * longestText;
   }
 
-  /** Takes the rows that stand whole in a chunk from a place on, and hands those over that belong to the page. Returns where something else begins. */
+  /** Takes the rows that stand whole in a chunk, and hands those over that belong to the page. Returns where something else begins. */
   take(chunk: Uint8Array, from: number, count: RowCount, onRows: (rows: ByteRows) => void): number {
     this.#begin(chunk);
     const { view } = this;

@@ -19,7 +19,7 @@ const portionGrowth = 8;
 export interface SeenRows {
   /** Bytes that a row of the last page had, on average; null: none was read. */
   average: number | null;
-  /** Columns that come as texts, though they have a form of their own: reading that would cost as much here as it does there. */
+  /** Columns that come as texts, as reading their own form would cost as much here as it does there. */
   readonly asText: WeakSet<PostgresColumn>;
   /** False: rows came in the server's own form where they could not be read. */
   binary: boolean;
@@ -89,7 +89,7 @@ export class PageTaker implements RowTaker {
     else this.#rows.push(values);
   }
 
-  /** True: nothing was read, since the rows came in a form that could not be; another page has to be read in its place. */
+  /** True: nothing was read, as the rows came in a form that could not be; another page is to be read instead. */
   get isMissed(): boolean {
     return this.#isMissed;
   }

@@ -75,7 +75,7 @@ function isTappable(stream: WireStream): stream is WritableTappedSocket {
  * goes through a type parser. Pass it to `client.query()`, and wait for `done`.
  */
 export class RowStream implements WireRows {
-  /** Ends when the server has nothing more to say. Rejects with the error of the server, of the connection, or of the taker. */
+  /** Ends when the server has nothing more to say. Rejects with its error, the connection's, or the taker's. */
   readonly done: Promise<void>;
   /** Set by pg where it watches the query: without the call its `query_timeout` runs on. */
   callback: ((error: unknown) => void) | undefined = undefined;
@@ -127,8 +127,8 @@ export class RowStream implements WireRows {
   }
 
   /**
-   * Reads nothing for a while: a server on the same machine has mostly sent the page when this process begins, so that they do not take the processor
-   * from each other, nor from whoever writes what was read before. What the socket does not hold waits in the server.
+   * Reads nothing for a while: a server on the same machine has mostly sent the page by then, so that they do not take the processor
+   * from each other, nor from whoever writes. What the socket does not hold waits in the server.
    */
   #gather(stream: WireStream): void {
     stream.pause?.();

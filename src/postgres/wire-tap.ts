@@ -70,7 +70,7 @@ export class WireTap {
   #isChecked = false;
   /** Bytes of a message that goes to pg. */
   #passing = 0;
-  /** The beginning of a row or of a header that is not complete, in memory that is used again, and the bytes that it needs. */
+  /** The beginning of a row or of a header, in memory that is used again, and the bytes that it needs. */
   #held: Uint8Array = new Uint8Array();
   #heldBytes = 0;
   #needed = 0;
@@ -154,7 +154,7 @@ export class WireTap {
     this.#pass(chunk, from, at);
   }
 
-  /** Hands a part of the stream to pg. False: with that the query ended, and the rest of the chunk went on without the tap. */
+  /** Hands a part of the stream to pg. False: that ended the query, and the rest of the chunk went on without the tap. */
   #pass(chunk: Uint8Array, from: number, to: number): boolean {
     if (to > from) {
       const part = this.#kept(chunk.subarray(from, to));

@@ -121,6 +121,32 @@ test('what is held ahead is renewed while writes take long, so that no other run
   expect(world.differences()).toEqual({});
 });
 
+test('a renewal that waits for its answer is not asked for again, and the next one follows it', async () => {
+  const world = new World({ rows: 300, mode: 'insert' });
+  const leaseMs = 100;
+  const { sink, open } = heldWrites(world);
+  const { checkpoints } = sink;
+  const renew = checkpoints.renew.bind(checkpoints);
+  const answers = Promise.withResolvers<void>();
+  const asked = new Map<number, number>();
+  checkpoints.renew = async (lease, ...rest) => {
+    asked.set(lease.id, (asked.get(lease.id) ?? 0) + 1);
+    await answers.promise;
+    return await renew(lease, ...rest);
+  };
+  const most = (): number => Math.max(0, ...asked.values());
+  const run = world.migrator({ leaseMs, concurrency: 2 }, undefined, sink).run();
+  await expect.poll(most).toBe(1);
+  // As where the API's quota is nearly used up.
+  await new Promise((resolve) => setTimeout(resolve, leaseMs * 5));
+  expect(most()).toBe(1);
+  answers.resolve();
+  await expect.poll(most).toBeGreaterThan(1);
+  open();
+  expect(await run).toMatchObject({ status: 'completed' });
+  expect(world.differences()).toEqual({});
+});
+
 test('what is held ahead is given back where the run ends early', async () => {
   const world = new World({ rows: 300, mode: 'insert' });
   const faults = new CrashPoints();

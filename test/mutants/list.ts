@@ -113,8 +113,8 @@ export const mutants: readonly Mutant[] = [
   {
     removes: 'the heartbeat of a slow batch, and of what is claimed ahead',
     file: 'src/engine/copying/held-checkpoint.ts',
-    find: 'store.renew(this.lease, leaseMs, { signal }).catch(() => undefined);',
-    replace: 'store.identity.toString();',
+    find: '.renew(this.lease, leaseMs, { signal })',
+    replace: '.read(this.lease.migration, this.lease.id, { signal })',
     tests: ['test/engine/claims.test.ts'],
   },
   {
@@ -467,6 +467,13 @@ export const mutants: readonly Mutant[] = [
     find: 'this.#resting?.resume?.();',
     replace: '',
     tests: ['test/postgres/row-stream.test.ts'],
+  },
+  {
+    removes: 'the wait of a renewal for the one before',
+    file: 'src/engine/copying/held-checkpoint.ts',
+    find: 'this.#isRenewing || ',
+    replace: '',
+    tests: ['test/engine/claims.test.ts'],
   },
   {
     removes: 'the giving back of what is claimed ahead',

@@ -11,6 +11,7 @@ export class HeldCheckpoint {
   readonly #job: HoldingJob;
   readonly #timer: ReturnType<typeof setInterval>;
   #last = performance.now();
+  #isRenewing = false;
 
   constructor(job: HoldingJob, checkpoint: Checkpoint) {
     this.checkpoint = checkpoint;
@@ -18,14 +19,22 @@ export class HeldCheckpoint {
     this.#job = job;
     const { store, leaseMs, abort: signal } = job;
     this.#timer = setInterval(() => {
-      if (performance.now() - this.#last < leaseMs / 2) return;
+      // One at a time: where requests wait for a quota they would pile up, and take it from the writes.
+      if (this.#isRenewing || performance.now() - this.#last < leaseMs / 2) return;
       this.renewed();
+      this.#isRenewing = true;
       // Best effort: what is lost is noticed by the next write.
-      store.renew(this.lease, leaseMs, { signal }).catch(() => undefined);
+      store
+        .renew(this.lease, leaseMs, { signal })
+        .then(
+          () => this.renewed(),
+          () => undefined,
+        )
+        .finally(() => (this.#isRenewing = false));
     }, leaseMs / 4);
   }
 
-  /** A batch has renewed the lease. */
+  /** The lease has been renewed: by a batch, as a rule. */
   renewed(): void {
     this.#last = performance.now();
   }
