@@ -157,7 +157,7 @@ export class Scheduler {
 
   /**
    * How many to claim beyond those that have room: as many as are begun before their leases would have to be renewed, judged by
-   * those that are done, and a part of what is left, which other runs may want. None where one is copied at a time: `in_progress`
+   * those that are done, and only a part of what is left, which other runs may want. None where one is copied at a time: `in_progress`
    * then is what is copied.
    */
   #further(lacking: number): number {
