@@ -6,7 +6,7 @@ import type { PostgresColumn } from './types/types.ts';
 
 type PageLimits = Pick<PageRequest, 'limit' | 'maxBytes' | 'onRow' | 'onBytes' | 'unhurried'>;
 
-/** Text that is asked for at a time, where rows may be large: so much more than wanted is handed over at the most, and one row. */
+/** So much more than wanted is handed over at the most, and one row: text that is asked for at a time, where rows may be large. */
 const portionBytes = 256_000;
 
 /** Rows of a table without large values whose statistics say less than this are read in one go. Bytes. */
@@ -46,6 +46,8 @@ export class PageTaker implements RowTaker {
   readonly #convert: readonly { readonly index: number; readonly canonical: (text: string) => string }[];
   /** True: rows are asked for in portions, so that no page grows far beyond its bytes. */
   readonly #careful: boolean;
+  /** Bytes that are asked for at a time. */
+  readonly #portion: number;
   readonly #estimate: number;
   readonly #seen: SeenRows;
   readonly #rows: TextRow[] = [];
@@ -63,9 +65,10 @@ export class PageTaker implements RowTaker {
     );
     const { kind, hasLargeValues, estimatedRowBytes } = table;
     // Statistics count compressed values as they are stored, and know nothing of what a view computes.
-    const isTable = kind === 'r' || kind === 'p';
-    this.#careful =
-      request.maxBytes !== undefined && !(isTable && !hasLargeValues && estimatedRowBytes < smallRowBytes);
+    const hasSmallValues = (kind === 'r' || kind === 'p') && !hasLargeValues;
+    this.#careful = request.maxBytes !== undefined && !(hasSmallValues && estimatedRowBytes < smallRowBytes);
+    // Its rows are alike then, and with each portion the server and whoever reads would wait for each other.
+    this.#portion = hasSmallValues ? Infinity : portionBytes;
     this.#estimate = estimatedRowBytes;
     const most = this.#careful ? (request.maxBytes ?? Infinity) + portionBytes : Infinity;
     this.#count = new PageCount(request.limit, most);
@@ -104,7 +107,7 @@ export class PageTaker implements RowTaker {
     }
     const { average } = this.#seen;
     const seen = count.average ?? average ?? this.#estimate;
-    const rows = Math.max(1, Math.floor(Math.min(left, portionBytes) / Math.max(1, seen)));
+    const rows = Math.max(1, Math.floor(Math.min(left, this.#portion) / Math.max(1, seen)));
     return average === null ? Math.min(rows, Math.max(1, count.taken * portionGrowth)) : rows;
   }
 

@@ -71,9 +71,10 @@ function anyRow(random: () => number, length: number): readonly [row: TextRow, v
   const [note, json] = [anyText(random, length), anyJson(random)];
   const hex = Buffer.from(note).toString('hex');
   const time = `2026-01-02T03:04:05${random() < 0.5 ? '' : `.${String(Math.floor(random() * 1e6) + 1)}`}`;
-  const row: (string | null)[] = [integer, float, note, hex, json, 'true', time];
+  const isTrue = random() < 0.5;
+  const row: (string | null)[] = [integer, float, note, hex, json, String(isTrue), time];
   const nulls = row.map(() => random() < 0.1);
-  const [given, read] = [row, row.with(5, '1')].map((values) =>
+  const [given, read] = [row, row.with(5, isTrue ? '1' : '0')].map((values) =>
     values.map((value, index) => (nulls[index] ? null : value)),
   ) as unknown as [TextRow, TextRow];
   return [given, read];
@@ -400,8 +401,8 @@ describe.each([
   });
 
   test.each([
-    ['fields alone', ['integer', 'float', 'timestamp', 'float', 'integer']],
-    ['a text behind the fields', ['integer', 'float', 'text', 'float']],
+    ['fields alone', ['integer', 'float', 'timestamp', 'boolean', 'float', 'integer']],
+    ['texts behind the fields', ['integer', 'text', 'float', 'boolean', 'text', 'float']],
   ] as const)(
     `makes the same of rows that come together, whatever is among them: %s (seed ${seed})`,
     async (_what, list) => {
@@ -412,6 +413,7 @@ describe.each([
         if (random() < odd) return type === 'float' ? 'NaN' : null;
         if (type === 'timestamp') return `2026-01-02T03:04:05${random() < 0.9 ? '' : `.${whole(9_998) + 1}`}`;
         if (type === 'text') return anyText(random, 10);
+        if (type === 'boolean') return String(random() < 0.5);
         const number = (whole(2_000) - 1_000) * (random() < 0.95 ? 1 : 10 ** whole(10));
         return String(type === 'integer' ? number : number / 10 ** (random() < 0.95 ? 2 : whole(4)) || 0);
       };
@@ -435,10 +437,13 @@ describe.each([
         }
         batches.push(encoder.take());
         const read = batches.flatMap((batch) => rowsOf(batch));
+        const asWords: Readonly<Record<string, number>> = { true: 1, false: 0 };
         const plain = (value: string | null, column: number): unknown =>
-          value === null || ['timestamp', 'text'].includes(list[column] ?? '') || value.includes('NaN')
-            ? value?.replaceAll('"', '')
-            : Number(value);
+          list[column] === 'boolean' && value !== null
+            ? (asWords[value] ?? Number(value))
+            : value === null || ['timestamp', 'text'].includes(list[column] ?? '') || value.includes('NaN')
+              ? value?.replaceAll('"', '')
+              : Number(value);
         const where = `round ${round}`;
         expect(
           read.map((row) => row.map(plain)),

@@ -211,8 +211,8 @@ export const mutants: readonly Mutant[] = [
   {
     removes: 'the limit of a batch',
     file: 'src/d1/rows/row-writer.ts',
-    find: "this.rows + 1) > this.#limit) return 'full';",
-    replace: "this.rows + 1) < 0) return 'full';",
+    find: 'this.rows + 1) > this.#limit) return false;',
+    replace: 'this.rows + 1) < 0) return false;',
     tests: ['test/d1/rows.test.ts'],
   },
   {
@@ -267,7 +267,7 @@ export const mutants: readonly Mutant[] = [
   {
     removes: 'the space at the end of a text in a field (bytes of rows)',
     file: 'src/d1/rows/copying.ts',
-    find: 'from[stop - 1] === space ? highBits : 0',
+    find: 'source.bytes[stop - 1] === space ? highBits : 0',
     replace: '0',
     tests: ['test/d1/rows.test.ts'],
   },
@@ -372,15 +372,15 @@ export const mutants: readonly Mutant[] = [
   {
     removes: 'the look at a text that is longer than its field (rows that come together)',
     file: 'src/d1/rows/columns.ts',
-    find: 'if (length === 0 || length > (kind === scaled ? width + 1 : width)) return row;',
-    replace: '',
+    find: 'length > (kind === scaled ? width + 1 : width)',
+    replace: 'width === 0',
     tests: ['test/d1/rows.test.ts'],
   },
   {
     removes: 'the rows behind one that was not written (rows that come together)',
     file: 'src/d1/rows/row-writer.ts',
-    find: 'stop = this.#column(rows, column, first, stop, source);',
-    replace: 'this.#column(rows, column, first, stop, source);',
+    find: 'stop = this.#column(rows, column, first, stop, before);',
+    replace: 'this.#column(rows, column, first, stop, before);',
     tests: ['test/d1/rows.test.ts'],
   },
   {
@@ -391,10 +391,31 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/d1/rows.test.ts'],
   },
   {
+    removes: 'the look at what a field has to say of a text (rows that come together)',
+    file: 'src/d1/rows/row-writer.ts',
+    find: ' || this.#isNarrow || !this.#take()',
+    replace: ' || !this.#take()',
+    tests: ['test/d1/rows.test.ts'],
+  },
+  {
+    removes: 'the look at a boolean (rows that come together)',
+    file: 'src/d1/rows/columns.ts',
+    find: 'source.bytes[start] === letterT ? one : zero',
+    replace: 'one',
+    tests: ['test/d1/rows.test.ts'],
+  },
+  {
+    removes: 'portions where a value is stored out of line (rows as they come)',
+    file: 'src/postgres/page.ts',
+    find: 'hasSmallValues ? Infinity : portionBytes',
+    replace: 'Infinity',
+    tests: ['test/postgres/byte-rows.test.ts'],
+  },
+  {
     removes: 'the limit of a batch (rows that come together)',
     file: 'src/d1/rows/row-writer.ts',
-    find: 'first + room, first + Math.floor(this.#limit / 2) - this.rows);',
-    replace: 'first + 4_096);',
+    find: 'const stop = Math.min(end, first + room);',
+    replace: 'const stop = end + 0 * room;',
     tests: ['test/d1/rows.test.ts'],
   },
   {

@@ -1,6 +1,6 @@
 import { Kysely, PostgresDialect, sql } from 'kysely';
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import {
   type ByteRows,
   MigratorError,
@@ -379,6 +379,42 @@ describe('rows that are larger than the statistics say', () => {
     const { rows, done } = await onePage('none_large');
     expect([rows.length, done]).toEqual([700, true]);
   });
+});
+
+test.each([
+  ['at once where none is stored out of line', 'wide_inside', 'PLAIN', 1],
+  ['in portions where one may be large', 'wide_outside', 'EXTERNAL', 8],
+] as const)('a page of wide rows is asked for %s', async (_how, table, storage, portions) => {
+  await world.postgres(
+    `CREATE TABLE ${table} (id int PRIMARY KEY, v text)`,
+    `ALTER TABLE ${table} ALTER v SET STORAGE ${storage}`,
+    `INSERT INTO ${table} SELECT i, repeat('x', CASE WHEN i = 5000 AND '${storage}' = 'EXTERNAL' THEN 9000 ELSE 1000 END)
+      FROM generate_series(1, 5000) AS i`,
+    `ANALYZE ${table}`,
+  );
+  const pool = poolOf({ connectionString: world.stack.env.DATABASE_URL, max: 1 });
+  const client = await pool.connect();
+  const wire = (client as unknown as { connection: { execute(portal: unknown): void } }).connection;
+  const execute = vi.spyOn(wire, 'execute');
+  client.release();
+  const source = new PostgresKeysetSource({ pool, table });
+  const read = async (after: string): Promise<string[]> => {
+    const ids: string[] = [];
+    const take = (row: TextRow): void => void ids.push(row[0] ?? '');
+    const lower = { key: [after], inclusive: false };
+    const request = { lower, upper: ['5000'], limit: 50_000, maxBytes: 2_000_000 };
+    await source.readPage({ ...request, onRow: take, onBytes: each(take) });
+    return ids;
+  };
+  const first = await read('0');
+  execute.mockClear();
+  const second = await read(first.at(-1) ?? '');
+  expect(first.concat(second)).toEqual(
+    Array.from({ length: first.length + second.length }, (_, index) => String(index + 1)),
+  );
+  // One more may be needed for the last rows of what is wanted.
+  expect([portions, portions + 1]).toContain(execute.mock.calls.length);
+  await pool.end();
 });
 
 describe('a taker that throws', () => {

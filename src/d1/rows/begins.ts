@@ -1,52 +1,53 @@
 import { point, space, zero } from './characters.ts';
 import { kinds, type Layout } from './layout.ts';
 
-/** Where the rows of a batch begin in the memory, and how many escapes are before each. */
+/** Where the rows of a batch begin in the memory, and how many escapes are before each; and the same of what is behind them. */
 export class Begins {
-  #at = new Int32Array(256);
+  at: Int32Array<ArrayBuffer> = new Int32Array(256);
   #escapes = new Int32Array(256);
   #rows = 0;
+
+  constructor(first: number) {
+    this.at[0] = first;
+  }
 
   get rows(): number {
     return this.#rows;
   }
 
-  add(at: number, escapes: number): void {
-    const rows = this.#rows;
-    if (rows === this.#at.length) {
-      this.#at = twice(this.#at);
+  /** Adds a row that ends here. */
+  add(end: number, escapes: number): void {
+    this.#rows += 1;
+    if (this.#rows === this.at.length) {
+      this.at = twice(this.at);
       this.#escapes = twice(this.#escapes);
     }
-    this.#at[rows] = at;
-    this.#escapes[rows] = escapes;
-    this.#rows = rows + 1;
+    this.at[this.#rows] = end;
+    this.#escapes[this.#rows] = escapes;
   }
 
   /** Forgets all behind the first so many. Returns where they end, and the escapes before that. */
   truncate(rows: number): readonly [at: number, escapes: number] {
     this.#rows = rows;
-    return [this.#at[rows] as number, this.#escapes[rows] as number];
+    return [this.at[rows] as number, this.#escapes[rows] as number];
   }
 
   /** As a JSON array of places in the text, from 1 on. */
   toList(headroom: number): string {
     const list: number[] = [];
     for (let row = 0; row < this.#rows; row += 1)
-      list.push((this.#at[row] as number) - (this.#escapes[row] as number) - headroom + 1);
+      list.push((this.at[row] as number) - (this.#escapes[row] as number) - headroom + 1);
     return `[${list.join()}]`;
   }
 
-  /**
-   * Moves the rows apart, from one layout into another of wider fields.
-   *
-   * @param end - what is behind the last of them.
-   */
-  moveApart(bytes: Uint8Array, end: number, from: Layout, to: Layout): void {
+  /** Moves the rows apart, from one layout into another of wider fields. */
+  moveApart(bytes: Uint8Array, from: Layout, to: Layout): void {
     const more = to.bytes - from.bytes;
-    let stop = end;
+    let stop = this.at[this.#rows] as number;
+    this.at[this.#rows] = stop + more * this.#rows;
     // From the last row on, and from its last byte on: nothing is overwritten that has not been moved yet.
     for (let row = this.#rows - 1; row >= 0; row -= 1) {
-      const source = this.#at[row] as number;
+      const source = this.at[row] as number;
       const target = source + more * row;
       bytes.copyWithin(target + to.bytes, source + from.bytes, stop);
       for (let field = to.widths.length - 1; field >= 0; field -= 1) {
@@ -67,7 +68,7 @@ export class Begins {
             to.kinds[column] === kinds.scaled ? to.scales[column] : undefined,
           );
       }
-      this.#at[row] = target;
+      this.at[row] = target;
       stop = source;
     }
   }

@@ -4,7 +4,9 @@ export const space = 0x20;
 export const minus = 0x2d;
 export const point = 0x2e;
 export const zero = 0x30;
+export const one = 0x31;
 export const nine = 0x39;
+export const letterT = 0x74;
 
 /** How each ASCII character stands in a JSON string. */
 export const escapeOf: readonly Uint8Array[] = Array.from({ length: 0x80 }, (_, code) =>
@@ -13,11 +15,6 @@ export const escapeOf: readonly Uint8Array[] = Array.from({ length: 0x80 }, (_, 
 
 /** Bytes of an escape at the most: a backslash, `u0001`. */
 export const longestEscape = 6;
-
-/** Bytes of a text as the inside of a JSON string. */
-export function escapedBytes(text: Uint8Array): number {
-  return text.reduce((sum, byte) => sum + (escapeOf[byte]?.length ?? 1), 0);
-}
 
 /**
  * The highest bit of each byte of a word: four bytes as one integer, in any order, since a loop over bytes costs more for the bounds that

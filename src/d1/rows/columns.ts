@@ -1,16 +1,17 @@
 import type { ByteRows } from '../../contract/index.ts';
 import { powersOfTen } from '../../digits.ts';
-import { minus, space } from './characters.ts';
+import { letterT, minus, one, space, zero } from './characters.ts';
 import { copyNumber, copyPlain, type Memory, pointOf } from './copying.ts';
 import { writeDecimal, writeWhole } from './decimals.ts';
 import { kinds, type Layout } from './layout.ts';
 
-const { integer, float, scaled, short } = kinds;
+const { boolean, integer, float, scaled, short } = kinds;
 
 /**
  * Writes the values of a column of fields, row after row, as long as they can stand as they are and the field is wide enough.
  *
- * @param at - where the first of the rows stands.
+ * @param at - where the rows of the batch stand.
+ * @param before - how many of them are before these.
  * @param nulls - is told where there is one.
  * @param uneven - is told where digits or characters do not fill the field.
  * @returns the first row whose value is not written.
@@ -22,8 +23,9 @@ export function fillColumn(
   stop: number,
   source: Memory,
   target: Memory,
-  at: number,
-  { plan, bytes: rowBytes }: Layout,
+  at: Int32Array,
+  before: number,
+  { plan, bytes: rowBytes, hasTexts }: Layout,
   nulls: Uint8Array,
   uneven: Uint8Array,
 ): number {
@@ -32,16 +34,23 @@ export function fillColumn(
   const kind = plan[column * 4] as number;
   const width = plan[column * 4 + 2] as number;
   const scale = kind === scaled ? (plan[column * 4 + 3] as number) : -1;
-  let field = at + (plan[column * 4 + 1] as number);
-  for (let row = first; row < stop; row += 1) {
+  const offset = plan[column * 4 + 1] as number;
+  let field = (at[before] as number) + offset;
+  for (let row = first; row < stop; row += 1, field += rowBytes) {
     const place = row * columns + column;
     const start = starts[place] as number;
+    if (hasTexts) field = (at[before + row - first] as number) + offset;
     let next = field;
     if (start >= 0) {
       const end = ends[place] as number;
       const length = end - start;
       // With its point, which is left out where there is a scale.
-      if (length === 0 || length > (kind === scaled ? width + 1 : width)) return row;
+      if (length === 0 || length > (kind === scaled ? width + 1 : width)) {
+        // A word, of which one digit is left.
+        if (kind !== boolean) return row;
+        bytes[field] = source.bytes[start] === letterT ? one : zero;
+        continue;
+      }
       if (kind === short) next = copyPlain(source, start, end, target, field);
       else {
         const mark = kind === integer ? start - 1 : pointOf(source, start, end);
@@ -63,7 +72,6 @@ export function fillColumn(
       next = field + width;
     }
     for (; next < field + width; next += 1) bytes[next] = space;
-    field += rowBytes;
   }
   return stop;
 }

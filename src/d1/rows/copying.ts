@@ -106,37 +106,26 @@ export function copyNumber(
 }
 
 /**
- * Copies ASCII that needs no escape, and has no space at its end.
+ * Copies ASCII of four bytes or more that needs no escape, and has no space at its end.
  *
  * @returns what is behind the copy; -1: it is something else.
  */
 export function copyPlain(source: Memory, start: number, stop: number, target: Memory, at: number): number {
-  const { bytes: from, words: fromWords } = source;
-  const { bytes, words } = target;
-  let refused = from[stop - 1] === space ? highBits : 0;
-  let index = start;
-  let next = at;
-  const longStop = stop - start >= 4 ? stop : start;
-  for (; index < longStop; index += 4) {
-    const again = Math.max(0, index + 4 - stop);
-    index -= again;
-    next -= again;
-    const word = fromWords.getInt32(index);
+  const from = source.words;
+  const { words } = target;
+  const lastWord = stop - 4;
+  if (lastWord < start) return -1;
+  const shift = at - start;
+  let refused = source.bytes[stop - 1] === space ? highBits : 0;
+  for (let index = start; ; index = Math.min(index + 4, lastWord)) {
+    // Some of the last four may have been copied before: once more costs less than one by one.
+    const word = from.getInt32(index, true);
     refused |= needsEscape(word) | word;
-    words.setInt32(next, word);
-    next += 4;
+    words.setInt32(index + shift, word, true);
+    if (index === lastWord) break;
   }
-  for (; index < stop; index += 1) {
-    const byte = from[index] as number;
-    refused |= needsEscape(byte | spaces) | byte;
-    bytes[next] = byte;
-    next += 1;
-  }
-  return (refused & highBits) === 0 ? next : -1;
+  return (refused & highBits) === 0 ? stop + shift : -1;
 }
-
-/** Three spaces, before a byte. */
-const spaces = 0x20202000;
 
 /**
  * Copies a text in UTF-8.

@@ -3,7 +3,8 @@ import { groupTooLarge, isMigratorError, rowTooLarge } from '../../errors.ts';
 import type { ColumnForm } from '../values/types.ts';
 import type { BufferPool } from './buffer-pool.ts';
 import { kinds } from './layout.ts';
-import { RowWriter, type WrittenRows } from './row-writer.ts';
+import { RowWriter } from './row-writer.ts';
+import type { WrittenRows } from './written-rows.ts';
 
 /** D1 takes strings, blobs and rows of up to 2,000,000 bytes (Cloudflare's documentation, D1 limits). */
 export const maxRowBytes = 2_000_000;
@@ -14,9 +15,8 @@ export const maxBatchBytes = 1_900_000;
 /** A value of more bytes than this travels in a parameter of its own when its row does not fit into a batch. */
 const largeValueBytes = 100_000;
 
-/** Rows that are written together, at first and at the most. */
+/** Rows that are written together at first. */
 const fewRows = 16;
-const manyRows = 4_096;
 
 /** Rows that are written one by one where the first of some could not be written with the others. */
 const rowsAlone = 8;
@@ -89,7 +89,7 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
         const most = Math.min(end, from + left, from + this.#together);
         if (this.#asked === null) next = this.#writer.fill(rows, from, most, this.#asIs);
         // Where one is in the way, the next ones may be as well: what is written of them is written in vain.
-        this.#together = next === most ? Math.min(this.#together * 2, manyRows) : Math.max(1, next - from);
+        this.#together = next === most ? this.#together * 2 : Math.max(1, next - from);
         if (next === from) this.#alone = rowsAlone;
         if (next === most) continue;
       }

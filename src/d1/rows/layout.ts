@@ -2,18 +2,20 @@
 export const kinds = {
   /** Digits of a whole number, in a field. */
   integer: 0,
+  /** 1 or 0 for true or false, in a field. */
+  boolean: 1,
   /** Digits of a double, in a field. */
-  float: 1,
+  float: 2,
   /** Digits of a double without the point, as many behind it in every row: a whole number of up to 15 digits, and a power of ten. */
-  scaled: 2,
+  scaled: 3,
   /** A text of nearly the same length in every row, in a field: ASCII without quotes, backslashes or a space at its end. */
-  short: 3,
+  short: 4,
   /** Any text, behind the fields. */
-  text: 4,
+  text: 5,
   /** Hexadecimal digits of bytes, behind the fields. */
-  hex: 5,
+  hex: 6,
   /** JSON of a number that no plain digits stand for, behind the fields. */
-  json: 6,
+  json: 7,
 } as const;
 
 /** True: the values stand behind the fields of their row. */
@@ -37,7 +39,9 @@ export class Layout {
   readonly plan: Int32Array;
   /** Bytes of all fields of a row. */
   readonly bytes: number;
-  /** True: there are texts behind the fields, so that the rows are not of one length. */
+  /** The columns whose values stand behind the fields. */
+  readonly texts: readonly number[];
+  /** True: there are some, so that the rows are not of one length. */
   readonly hasTexts: boolean;
 
   /** @param widths - 1 each where left out. */
@@ -49,14 +53,15 @@ export class Layout {
     this.kinds = columnKinds;
     this.scales = scales;
     let fields = 0;
-    let hasTexts = false;
-    this.fields = Int32Array.from(columnKinds, (kind) => {
+    const texts: number[] = [];
+    this.fields = Int32Array.from(columnKinds, (kind, column) => {
       const field = fields;
-      fields += isBehind(kind) && hasTexts ? 2 : 1;
-      hasTexts ||= isBehind(kind);
+      fields += isBehind(kind) && texts.length > 0 ? 2 : 1;
+      if (isBehind(kind)) texts.push(column);
       return field;
     });
-    this.hasTexts = hasTexts;
+    this.texts = texts;
+    this.hasTexts = texts.length > 0;
     this.widths = widths ?? new Int32Array(fields).fill(1);
     let bytes = 0;
     this.offsets = this.widths.map((width) => {

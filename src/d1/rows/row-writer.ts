@@ -1,12 +1,13 @@
 import type { ByteRows } from '../../contract/index.ts';
 import { Begins } from './begins.ts';
 import { BufferPool } from './buffer-pool.ts';
-import { escapedBytes, longestEscape, space } from './characters.ts';
+import { longestEscape, space } from './characters.ts';
 import { copyText, Memory } from './copying.ts';
 import { mostDigits, writeWhole } from './decimals.ts';
 import { fillColumn } from './columns.ts';
 import { isBehind, kinds, Layout } from './layout.ts';
 import { headroom, RowsText } from './rows-text.ts';
+import type { Outcome, WrittenRows } from './written-rows.ts';
 
 const encoder = new TextEncoder();
 
@@ -16,32 +17,12 @@ const smallPart = 1 / 4;
 /** Of a column of whole numbers, one of whose values may be none. */
 export const notWhole = 2;
 
+/** A row has so many in the array that the statement makes where all are of one length. */
+const listBytes = 2;
+
 const wholeNumber = /^-?\d+$/;
 
 const nothing = new Memory(new Uint8Array());
-
-/** What became of a row: `again`, a field was too narrow, and is wide enough now. */
-export type Outcome = 'taken' | 'again' | 'full';
-
-/** What a writer hands over. */
-export interface WrittenRows {
-  readonly rows: number;
-  /** Bytes of the text, without escapes. */
-  readonly bytes: number;
-  readonly text: RowsText;
-  readonly layout: Layout;
-  /** Columns that have a null, or may have. */
-  readonly nulls: Uint8Array;
-  /**
-   * For each column of fields: 0 where digits, or the characters of a text, fill every one of them that is no null; {@link notWhole}
-   * where digits may be no whole number in a column of these.
-   */
-  readonly uneven: Uint8Array;
-  /** Where the array of the rows' beginnings stands in the text, from 1 on; null: the rows are of one length. */
-  readonly listAt: number | null;
-  /** Gives the memory back, once nobody reads the text any more. */
-  readonly release: () => void;
-}
 
 /**
  * Writes the rows of a batch into bytes, up to a length, in a {@link Layout} whose fields get wider as values need it. Where rows
@@ -53,7 +34,7 @@ export class RowWriter {
   /** True: it is written as the inside of a JSON string. */
   readonly #isEscaped: boolean;
   readonly #pool: BufferPool;
-  readonly #begins = new Begins();
+  readonly #begins = new Begins(headroom);
   #layout: Layout;
   #nulls: Uint8Array;
   #uneven: Uint8Array;
@@ -92,7 +73,6 @@ export class RowWriter {
 
   /** Takes back all rows behind the first so many. */
   truncate(rows: number): void {
-    if (rows === this.rows) return;
     [this.#at, this.#escapes] = this.#begins.truncate(rows);
   }
 
@@ -151,8 +131,9 @@ export class RowWriter {
   /** A text behind the fields. */
   text(column: number, text: string): void {
     const bytes = encoder.encode(text);
-    this.#makeRoom(longestEscape + (this.#isEscaped ? escapedBytes(bytes) : bytes.length));
-    this.#behind(new Memory(bytes), 0, bytes.length, column);
+    const memory = new Memory(bytes);
+    for (let room = bytes.length; !this.#behind(memory, 0, bytes.length, column); room *= 2)
+      this.#makeRoom(longestEscape + room);
   }
 
   /**
@@ -162,54 +143,71 @@ export class RowWriter {
    * @returns the column at which it stopped: this value takes another way, or there is no room; or the number of columns.
    */
   values(rows: ByteRows, row: number, asIs: Uint8Array, first: number): number {
-    const { starts, ends } = rows;
-    const { plan } = this.#layout;
-    const from = this.#from(rows);
     let column = first;
     for (; column < asIs.length; column += 1) {
-      const place = row * rows.columns + column;
-      const start = starts[place] as number;
-      if (asIs[column] === 0 && start !== -1) break;
-      if (isBehind(plan[column * 4] as number)) {
-        if (start === -1) this.null(column);
-        else if (start < 0 || !this.#behind(from, start, ends[place] as number, column)) break;
-        continue;
-      }
-      if (this.#column(rows, column, row, row + 1, from) === row) break;
+      if (asIs[column] === 0) break;
+      if (isBehind(this.kinds[column] as number)) {
+        if (!this.#text(rows, row, column)) break;
+      } else if (this.#column(rows, column, row, row + 1, this.rows) === row) break;
     }
     return column;
   }
 
   /**
    * Writes rows column by column, as long as their bytes can stand as they are and their fields are wide enough: in loops that ask for
-   * nothing twice, which costs half as much as row by row. Only where no texts are behind the fields.
+   * nothing twice, which costs half as much as row by row. Texts go first, as it depends on them where the next row begins.
    *
    * @returns the first that is not written.
    */
   fill(rows: ByteRows, first: number, end: number, asIs: Uint8Array): number {
-    const layout = this.#layout;
-    if (layout.hasTexts || asIs.includes(0)) return first;
-    const { bytes: rowBytes } = layout;
-    const at = this.#at;
-    const room = Math.floor((this.#limit + headroom - at) / rowBytes);
-    let stop = Math.min(end, first + room, first + Math.floor(this.#limit / 2) - this.rows);
-    if (stop <= first) return first;
-    this.#end = at + (stop - first) * rowBytes;
-    this.#makeRoom(0);
-    const source = this.#from(rows);
+    if (asIs.includes(0)) return first;
+    const before = this.rows;
+    const { hasTexts } = this.#layout;
+    let stop = hasTexts ? this.#placeTexts(rows, first, end) : this.#place(first, end);
     for (let column = 0; column < asIs.length; column += 1)
-      stop = this.#column(rows, column, first, stop, source);
-    for (let row = first; row < stop; row += 1)
-      this.#begins.add(at + (row - first) * rowBytes, this.#escapes);
-    this.#at = at + (stop - first) * rowBytes;
+      if (!isBehind(this.kinds[column] as number)) stop = this.#column(rows, column, first, stop, before);
+    this.truncate(before + stop - first);
     return stop;
   }
 
-  /** Writes the values of a column from a row on. Returns the first that is not written. */
-  #column(rows: ByteRows, column: number, first: number, stop: number, source: Memory): number {
-    const layout = this.#layout;
+  /** Has room for rows without texts. Returns the first for which there is none. */
+  #place(first: number, end: number): number {
+    const { bytes } = this.#layout;
+    const room = Math.floor(this.#limit / Math.max(bytes, listBytes)) - this.rows;
+    const stop = Math.min(end, first + room);
+    this.#end = this.#at + (stop - first) * bytes;
+    this.#makeRoom(0);
+    while (this.#at < this.#end) this.#begins.add((this.#at += bytes), this.#escapes);
+    return stop;
+  }
+
+  /** Writes what is behind the fields. Returns the first row that takes another way, or for which there is no room. */
+  #placeTexts(rows: ByteRows, first: number, end: number): number {
+    const { texts } = this.#layout;
+    for (let row = first; row < end; row += 1) {
+      this.begin();
+      if (!texts.every((column) => this.#text(rows, row, column)) || this.#isNarrow || !this.#take())
+        return row;
+    }
+    return end;
+  }
+
+  /** Writes the values of a column from a row on, which is so many behind the first of the batch. Returns the first that is not written. */
+  #column(rows: ByteRows, column: number, first: number, stop: number, before: number): number {
+    const { at } = this.#begins;
+    const [source, target, layout] = [this.#from(rows), this.#memory, this.#layout];
     const [nulls, uneven] = [this.#nulls, this.#uneven];
-    return fillColumn(rows, column, first, stop, source, this.#memory, this.#at, layout, nulls, uneven);
+    return fillColumn(rows, column, first, stop, source, target, at, before, layout, nulls, uneven);
+  }
+
+  /** Writes a value behind the fields. False: it takes another way, or there is no room. */
+  #text(rows: ByteRows, row: number, column: number): boolean {
+    const place = row * rows.columns + column;
+    const start = rows.starts[place] as number;
+    if (start !== -1)
+      return start >= 0 && this.#behind(this.#from(rows), start, rows.ends[place] as number, column);
+    this.null(column);
+    return true;
   }
 
   /** What the bytes of rows stand in. */
@@ -222,11 +220,16 @@ export class RowWriter {
   /** Ends the row: it is one of the batch where it was `taken`, and otherwise as if it had not been begun. */
   end(): Outcome {
     if (this.#isNarrow) return this.#widen() ? 'again' : 'full';
-    if (this.#length(this.#end, this.#escapes + this.#rowEscapes, this.rows + 1) > this.#limit) return 'full';
-    this.#begins.add(this.#at, this.#escapes);
+    return this.#take() ? 'taken' : 'full';
+  }
+
+  /** Takes the row that is written. False: there is no room. */
+  #take(): boolean {
+    if (this.#length(this.#end, this.#escapes + this.#rowEscapes, this.rows + 1) > this.#limit) return false;
     this.#at = this.#end;
     this.#escapes += this.#rowEscapes;
-    return 'taken';
+    this.#begins.add(this.#at, this.#escapes);
+    return true;
   }
 
   /** Hands over what is written, and begins anew. */
@@ -243,9 +246,7 @@ export class RowWriter {
     const [bytes, end, nulls, uneven] = [this.#memory.bytes, this.#at, this.#nulls, this.#uneven];
     const length = end - this.#escapes - headroom;
     const isSmall = end < bytes.length * smallPart;
-    this.#begins.truncate(0);
-    this.#at = headroom;
-    this.#escapes = 0;
+    this.truncate(0);
     this.#nulls = new Uint8Array(nulls.length);
     this.#uneven = new Uint8Array(nulls.length);
     if (!isSmall) this.#memory = nothing;
@@ -269,14 +270,14 @@ export class RowWriter {
    */
   #length(end: number, escapes: number, rows: number): number {
     const bytes = end - escapes - headroom;
-    return this.#layout.hasTexts ? bytes + rows * 8 + 2 : Math.max(bytes, rows * 2);
+    return this.#layout.hasTexts ? bytes + rows * 8 + 2 : Math.max(bytes, rows * listBytes);
   }
 
   #field(field: number, text: string): void {
-    if (!this.#isWide(field, text.length)) return;
     const bytes = this.#memory.bytes;
     const at = this.#at + (this.#layout.offsets[field] as number);
     const width = this.#layout.widths[field] as number;
+    if (text.length > width) this.#need(field, text.length);
     for (let index = 0; index < width; index += 1)
       bytes[at + index] = index < text.length ? text.charCodeAt(index) : space;
   }
@@ -302,13 +303,6 @@ export class RowWriter {
     if (needed > width) this.#need(field, needed);
   }
 
-  /** False: the field is too narrow, which is noted. */
-  #isWide(field: number, width: number): boolean {
-    if (width <= (this.#layout.widths[field] as number)) return true;
-    this.#need(field, width);
-    return false;
-  }
-
   /** Notes that the row has to be written again, with a field of this width. */
   #need(field: number, width: number): void {
     const { widths } = this.#needed;
@@ -330,7 +324,7 @@ export class RowWriter {
     this.#makeRoom(more);
     // What is there may not fill its field any more.
     if (rows > 0) this.#uneven = this.#uneven.map((how) => how || 1);
-    this.#begins.moveApart(this.#memory.bytes, this.#at, this.#layout, wider);
+    this.#begins.moveApart(this.#memory.bytes, this.#layout, wider);
     this.#layout = wider;
     this.#needed = wider.copy();
     this.#at += more;

@@ -89,7 +89,7 @@ function packsOf({ layout, nulls, uneven }: D1Batch, forms: readonly ColumnForm[
   for (const [column, form] of forms.entries()) {
     const kind = kindOf[column] as number;
     const width = widths[fields[column] as number] as number;
-    const isWhole = kind === kinds.scaled || (kind === kinds.integer && form.columnType !== 'REAL');
+    const isWhole = kind === kinds.scaled || (kind <= kinds.boolean && form.columnType !== 'REAL');
     const last = packs.at(-1);
     const isPacked = isWhole && nulls[column] === 0 && uneven[column] === 0;
     if (isPacked && isOpen && last && last.width + width <= integerDigits) {
@@ -139,7 +139,7 @@ function valueAt({ layout, nulls, uneven }: D1Batch, column: number, isReal: boo
     if (kind === kinds.scaled) return `CAST(${own} AS INTEGER) / 1e${layout.scales[column] as number}`;
     // NUMERIC keeps whatever the digits say, where INTEGER, which costs half, would cut off what is no 64-bit integer.
     const isInteger =
-      kind === kinds.integer &&
+      kind <= kinds.boolean &&
       uneven[column] !== notWhole &&
       (layout.widths[field] as number) <= integerDigits;
     return `CAST(${own} AS ${isReal ? 'REAL' : isInteger ? 'INTEGER' : 'NUMERIC'})`;

@@ -72,7 +72,7 @@ const shortTypes: ReadonlySet<LogicalType> = new Set([
 function kindOf(columnType: ColumnType, type: LogicalType, reading: FloatReading): ColumnForm['kind'] {
   if (columnType === 'TEXT') return shortTypes.has(type) ? 'short' : 'text';
   if (columnType === 'BLOB') return 'hex';
-  if (columnType === 'INTEGER') return 'integer';
+  if (columnType === 'INTEGER') return type === 'boolean' ? 'boolean' : 'integer';
   return reading === 'none' ? 'json' : 'scaled';
 }
 
@@ -81,7 +81,7 @@ function kindOf(columnType: ColumnType, type: LogicalType, reading: FloatReading
  * letter, and a negative zero, has to be looked at.
  */
 function isDigits(type: LogicalType, form: StoredForm | undefined, reading: FloatReading): boolean {
-  if (type === 'integer') return form === undefined;
+  if (type === 'integer' || type === 'boolean') return form === undefined;
   return type === 'float' && (form === undefined || typeof form === 'object') && reading !== 'none';
 }
 
