@@ -67,7 +67,7 @@ export class PageTaker implements RowTaker {
     // Statistics count compressed values as they are stored, and know nothing of what a view computes.
     const hasSmallValues = (kind === 'r' || kind === 'p') && !hasLargeValues;
     this.#careful = request.maxBytes !== undefined && !(hasSmallValues && estimatedRowBytes < smallRowBytes);
-    // Its rows are alike then, and with each portion the server and whoever reads would wait for each other.
+    // With each portion the server and whoever reads wait for each other.
     this.#portion = hasSmallValues ? Infinity : portionBytes;
     this.#estimate = estimatedRowBytes;
     const most = this.#careful ? (request.maxBytes ?? Infinity) + portionBytes : Infinity;

@@ -121,7 +121,17 @@ test('whole numbers of any size stand in D1, and digits that a source should not
 
 test(`numbers that are read together stand in D1 as they were, whatever is among them (seed ${seed})`, async () => {
   const random = new Random(seed);
-  const types = ['integer', 'integer', 'float', 'float', 'integer', 'text', 'float', 'integer'] as const;
+  const types = [
+    'integer',
+    'integer',
+    'float',
+    'float',
+    'boolean',
+    'integer',
+    'text',
+    'float',
+    'integer',
+  ] as const;
   const list = types.map((type, index) => column(index === 0 ? 'id' : `c${index}`, type));
   const batchSize = 5;
   const whole = (): string => String(random.whole(100_000, 999_999));
@@ -143,6 +153,7 @@ test(`numbers that are read together stand in D1 as they were, whatever is among
         if (index === 0) return String(row + 1_000);
         const number = index === at ? value() : whole();
         if (type === 'text') return 'x'.repeat(random.whole(0, 5));
+        if (type === 'boolean') return number === null ? null : random.pick(['true', 'false']);
         return type === 'float' && number !== null ? String(Number(number) / 100) : number;
       });
     });
@@ -155,10 +166,11 @@ test(`numbers that are read together stand in D1 as they were, whatever is among
     const found = await world.d1(`SELECT ${names.join()} FROM packed ORDER BY id`);
     const plain = (text: unknown, index: number): unknown =>
       text === null || types[index] === 'text' ? text : Number(text);
+    const stored = (text: unknown): unknown => (text === 'true' ? '1' : text === 'false' ? '0' : text);
     expect(
       found.map((row) => Object.values(row).map(plain)),
       what,
-    ).toEqual(given.map((row) => row.map(plain)));
+    ).toEqual(given.map((row) => row.map(stored).map(plain)));
     expect(await migrator.verify({ mode: 'full' }), what).toMatchObject({ equal: true });
     const together = noted.filter(([statement]) => statement.includes('batch.n0 ')).length;
     expect(together, `${what}: statements that read some together`).toBeGreaterThan(0);

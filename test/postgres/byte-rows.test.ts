@@ -412,6 +412,7 @@ test.each([
   expect(first.concat(second)).toEqual(
     Array.from({ length: first.length + second.length }, (_, index) => String(index + 1)),
   );
+  expect(second.length).toBeGreaterThan(1_000);
   // One more may be needed for the last rows of what is wanted.
   expect([portions, portions + 1]).toContain(execute.mock.calls.length);
   await pool.end();
