@@ -9,8 +9,11 @@ type PageLimits = Pick<PageRequest, 'limit' | 'maxBytes' | 'onRow' | 'onBytes' |
 /** So much more than wanted is handed over at the most, and one row: text that is asked for at a time, where rows may be large. */
 const portionBytes = 256_000;
 
-/** Rows of a table without large values whose statistics say less than this are read in one go. Bytes. */
+/** Rows of a table without large values that are smaller, by statistics and by what was seen, are read in one go. Bytes. */
 const smallRowBytes = 500;
+
+/** A page that was read in one go has so many times its bytes at the most: rows may be larger than statistics say. */
+const mostPages = 4;
 
 /** How many times the rows that were seen may come next, where statistics are all that is known of the others. */
 const portionGrowth = 8;
@@ -64,14 +67,18 @@ export class PageTaker implements RowTaker {
       canonical ? [{ index, canonical }] : [],
     );
     const { kind, hasLargeValues, estimatedRowBytes } = table;
+    const { maxBytes = Infinity } = request;
     // Statistics count compressed values as they are stored, and know nothing of what a view computes.
     const hasSmallValues = (kind === 'r' || kind === 'p') && !hasLargeValues;
-    this.#careful = request.maxBytes !== undefined && !(hasSmallValues && estimatedRowBytes < smallRowBytes);
+    const rowBytes = Math.max(estimatedRowBytes, seen.average ?? 0);
+    this.#careful = maxBytes < Infinity && !(hasSmallValues && rowBytes < smallRowBytes);
     // With each portion the server and whoever reads wait for each other.
     this.#portion = hasSmallValues ? Infinity : portionBytes;
     this.#estimate = estimatedRowBytes;
-    const most = this.#careful ? (request.maxBytes ?? Infinity) + portionBytes : Infinity;
-    this.#count = new PageCount(request.limit, most);
+    this.#count = new PageCount(
+      request.limit,
+      this.#careful ? maxBytes + portionBytes : maxBytes * mostPages,
+    );
     const missed = (): void => {
       this.#isMissed = true;
       seen.binary = false;
@@ -87,7 +94,7 @@ export class PageTaker implements RowTaker {
       const value = values[index];
       if (typeof value === 'string') values[index] = canonical(value);
     }
-    if (this.#careful) for (const value of values) count.characters += value?.length ?? 1;
+    for (const value of values) count.characters += value?.length ?? 1;
     if (this.#request.onRow) this.#request.onRow(values);
     else this.#rows.push(values);
   }
@@ -113,7 +120,7 @@ export class PageTaker implements RowTaker {
 
   end(): Page {
     const { average, more } = this.#count;
-    if (this.#careful && average !== null) this.#seen.average = average;
+    if (average !== null) this.#seen.average = average;
     for (const column of this.bytes?.slowColumns() ?? []) this.#seen.asText.add(column);
     return { rows: this.#rows, done: !more };
   }

@@ -202,6 +202,20 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/postgres/byte-rows.test.ts'],
   },
   {
+    removes: 'the end of a page that is read in one go (rows as they come)',
+    file: 'src/postgres/page.ts',
+    find: 'maxBytes * mostPages',
+    replace: 'Infinity',
+    tests: ['test/postgres/byte-rows.test.ts'],
+  },
+  {
+    removes: 'the size of rows that were seen (rows as they come)',
+    file: 'src/postgres/page.ts',
+    find: 'seen.average ?? 0);',
+    replace: '0);',
+    tests: ['test/postgres/byte-rows.test.ts'],
+  },
+  {
     removes: 'portions that grow from a single row (rows as they come)',
     file: 'src/postgres/page.ts',
     find: 'Math.min(rows, Math.max(1, count.taken * portionGrowth))',

@@ -374,6 +374,35 @@ describe('rows that are larger than the statistics say', () => {
     expect(Math.max(...pages.slice(1).map((page) => page.rows))).toBe(2);
   });
 
+  test.each(['bytes', 'texts'] as const)(
+    'end the first page after four times its bytes where they are stored compressed, and the next ones when they are full (%s)',
+    async (form) => {
+      const table = `hidden_large_${form}`;
+      await world.postgres(
+        `CREATE TABLE ${table} (id int PRIMARY KEY, v text)`,
+        `INSERT INTO ${table} SELECT i, repeat('x', 8000) FROM generate_series(1, 3000) AS i`,
+        `ANALYZE ${table}`,
+      );
+      const source = world.source(table);
+      const { estimatedRowBytes } = await source.describe();
+      expect(estimatedRowBytes).toBeLessThan(500);
+      const ids: string[] = [];
+      const take = (row: TextRow): void => void ids.push(row[0] ?? '');
+      const pages: number[] = [];
+      for (let done = false, before = 0; !done; pages.push(ids.length - before)) {
+        before = ids.length;
+        const lower = { key: [ids.at(-1) ?? '0'], inclusive: false };
+        const request = { lower, upper: ['3000'], limit: 20_000, maxBytes, onRow: take };
+        ({ done } = await source.readPage(form === 'bytes' ? { ...request, onBytes: each(take) } : request));
+      }
+      expect(ids).toEqual(Array.from({ length: 3000 }, (_, index) => String(index + 1)));
+      const [first = 0, ...others] = pages;
+      expect(first).toBeGreaterThan((4 * maxBytes) / 8_100);
+      expect(first).toBeLessThan((4 * maxBytes) / 8_000 + 2);
+      expect(Math.max(...others)).toBeLessThan(maxBytes / 8_000 + 2);
+    },
+  );
+
   test('are small where they are small: a page of them is one page', async () => {
     await newTable('none_large', 700, 0);
     const { rows, done } = await onePage('none_large');
