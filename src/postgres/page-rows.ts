@@ -20,8 +20,8 @@ const judgedValues = 100;
 const mostValues = 4_096;
 
 /**
- * Where chunks are copied to whose rows need room behind them, and what is known of the values of these rows. One serves all pages of a source, also those that are read at the
- * same time: the rows of a chunk are handed over before the next one comes. One for each page would be garbage of some size.
+ * Where chunks are copied to whose rows need room behind them, and what is known of the values of these rows. One serves all
+ * pages of a source, as the rows of a chunk are handed over before the next one comes.
  */
 export class ChunkMemory {
   bytes: Uint8Array<ArrayBuffer> = new Uint8Array();
@@ -139,7 +139,7 @@ export class PageRows implements ByteRows, BinaryRows {
       this.view = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength);
       return;
     }
-    // Behind the chunk is memory of somebody else's, so it is copied: sixty kilobytes at a time cost next to nothing.
+    // Behind the chunk is memory of somebody else's, so it is copied, which costs next to nothing.
     this.#memory.take(chunk, this.#room);
     this.source = this.#memory.bytes;
     this.view = this.#memory.view;

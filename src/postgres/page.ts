@@ -9,10 +9,10 @@ type PageLimits = Pick<PageRequest, 'limit' | 'maxBytes' | 'onRow' | 'onBytes' |
 /** So much more than wanted is handed over at the most, and one row: text that is asked for at a time, where rows may be large. */
 const portionBytes = 256_000;
 
-/** Rows of a table without large values that are smaller, by statistics and by what was seen, are read in one go. Bytes. */
+/** Rows of a table without large values whose statistics say less than this are read in one go. Bytes. */
 const smallRowBytes = 500;
 
-/** A page that was read in one go has so many times its bytes at the most: rows may be larger than statistics say. */
+/** A page that is read in one go has so many times its bytes at the most, as rows may be larger than statistics say. */
 const mostPages = 4;
 
 /** How many times the rows that were seen may come next, where statistics are all that is known of the others. */
@@ -70,8 +70,7 @@ export class PageTaker implements RowTaker {
     const { maxBytes = Infinity } = request;
     // Statistics count compressed values as they are stored, and know nothing of what a view computes.
     const hasSmallValues = (kind === 'r' || kind === 'p') && !hasLargeValues;
-    const rowBytes = Math.max(estimatedRowBytes, seen.average ?? 0);
-    this.#careful = maxBytes < Infinity && !(hasSmallValues && rowBytes < smallRowBytes);
+    this.#careful = maxBytes < Infinity && !(hasSmallValues && estimatedRowBytes < smallRowBytes);
     // With each portion the server and whoever reads wait for each other.
     this.#portion = hasSmallValues ? Infinity : portionBytes;
     this.#estimate = estimatedRowBytes;

@@ -1,9 +1,7 @@
 import { bindMessage } from './bind-message.ts';
 import { skipRows, type TappedSocket, WireTap, type WireRows } from './wire-tap.ts';
 
-/**
- * How long an answer that nobody waits for gathers in the socket: about what a server needs for a page of small rows. Milliseconds.
- */
+/** How long an answer that nobody waits for gathers in the socket: about what a page of small rows takes. Milliseconds. */
 const gatherMs = 16;
 
 type WireStream = {
@@ -127,8 +125,8 @@ export class RowStream implements WireRows {
   }
 
   /**
-   * Reads nothing for a while: a server on the same machine has mostly sent the page by then, so that they do not take the processor
-   * from each other, nor from whoever writes. What the socket does not hold waits in the server.
+   * Reads nothing for a while: a server on the same machine has mostly sent the page by then, and wants no processor.
+   * What the socket does not hold waits in the server.
    */
   #gather(stream: WireStream): void {
     stream.pause?.();

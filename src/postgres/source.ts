@@ -140,11 +140,13 @@ export class PostgresKeysetSource<
 
   async readPage(request: PageRequest, context?: CallContext): Promise<Page> {
     const table = await this.#described(context);
-    const { lower, upper, limit, version } = request;
+    const { lower, upper, maxBytes = Infinity, version } = request;
     // It was described anew meanwhile, for another caller.
     if (version !== undefined && version !== versionOf(table)) throw sourceChanged();
+    // Rows may be larger than statistics say, and a client may hold them all at once.
+    const limit = Math.min(request.limit, Math.ceil((maxBytes * 2) / (this.#seen.average ?? 1)));
     const rest = sql`${within(table, lower, upper)} ORDER BY ${keyOrder(table)} LIMIT ${sql.lit(limit + 1)}`;
-    const page = new PageTaker(table, request, this.#seen);
+    const page = new PageTaker(table, { ...request, limit }, this.#seen);
     await this.#read(table, rest, page, context);
     return page.isMissed ? await this.readPage(request, context) : page.end();
   }

@@ -210,9 +210,9 @@ export const mutants: readonly Mutant[] = [
   },
   {
     removes: 'the size of rows that were seen (rows as they come)',
-    file: 'src/postgres/page.ts',
-    find: 'seen.average ?? 0);',
-    replace: '0);',
+    file: 'src/postgres/source.ts',
+    find: '(this.#seen.average ?? 1)',
+    replace: '1',
     tests: ['test/postgres/byte-rows.test.ts'],
   },
   {
