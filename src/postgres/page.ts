@@ -6,7 +6,7 @@ import type { PostgresColumn } from './types/types.ts';
 
 type PageLimits = Pick<PageRequest, 'limit' | 'maxBytes' | 'onRow' | 'onBytes' | 'unhurried'>;
 
-/** So much more than wanted is handed over at the most, and one row: text that is asked for at a time, where rows may be large. */
+/** So much more than wanted is handed over at the most, and one row: asked for at a time, where rows may be large. Bytes. */
 const portionBytes = 256_000;
 
 /** Rows of a table without large values whose statistics say less than this are read in one go. Bytes. */
@@ -68,7 +68,7 @@ export class PageTaker implements RowTaker {
     );
     const { kind, hasLargeValues, estimatedRowBytes } = table;
     const { maxBytes = Infinity } = request;
-    // Statistics count compressed values as they are stored, and know nothing of what a view computes.
+    // Statistics count compressed values as they are stored, and not at all what a view computes.
     const hasSmallValues = (kind === 'r' || kind === 'p') && !hasLargeValues;
     this.#careful = maxBytes < Infinity && !(hasSmallValues && estimatedRowBytes < smallRowBytes);
     // With each portion the server and whoever reads wait for each other.

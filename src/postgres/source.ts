@@ -143,7 +143,7 @@ export class PostgresKeysetSource<
     const { lower, upper, maxBytes = Infinity, version } = request;
     // It was described anew meanwhile, for another caller.
     if (version !== undefined && version !== versionOf(table)) throw sourceChanged();
-    // Rows may be larger than statistics say, and a client may hold them all at once.
+    // By rows that were seen: a client may hold all of them at once.
     const limit = Math.min(request.limit, Math.ceil((maxBytes * 2) / (this.#seen.average ?? 1)));
     const rest = sql`${within(table, lower, upper)} ORDER BY ${keyOrder(table)} LIMIT ${sql.lit(limit + 1)}`;
     const page = new PageTaker(table, { ...request, limit }, this.#seen);

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { ResumableMigrator, type SinkEstimate, type TuningOptions } from 'resumable-migrator';
 import { D1BindingSink } from 'resumable-migrator/d1';
 import { CountedD1 } from '../support/counted-d1.ts';
@@ -159,4 +159,26 @@ test('what does not fit, or only on the paid plan, is found; the price counts wh
   });
   expect(off(blind?.storedBytes, small?.storedBytes ?? 0)).toBeLessThan(0.1);
   expect(off(blind?.requests, small?.requests ?? 0)).toBeLessThan(0.2);
+});
+
+test('a sample is no larger where values stand out of line, which statistics count by their place alone', async () => {
+  await world.postgres(
+    'CREATE TABLE documents (id int PRIMARY KEY, v text)',
+    'ALTER TABLE documents ALTER v SET STORAGE EXTERNAL',
+    `INSERT INTO documents SELECT i, repeat('x', 500000) FROM generate_series(1, 60) AS i`,
+    'ANALYZE documents',
+  );
+  const source = world.source('documents');
+  expect((await source.describe()).estimatedRowBytes).toBeLessThan(100);
+  const readPage = vi.spyOn(source, 'readPage');
+  const migrator = new ResumableMigrator({
+    source,
+    sink: new D1BindingSink({ database: d1, table: 'documents' }),
+  });
+  const { estimate } = await migrator.plan();
+  expect(off(estimate?.storedBytes, 60 * 500_000)).toBeLessThan(0.1);
+  const pages = await Promise.all(readPage.mock.results.map(({ value }) => value));
+  const sizes = pages.map(({ rows }) => rows.flat().join('').length);
+  expect(Math.max(...sizes)).toBeGreaterThan(500_000);
+  expect(Math.max(...sizes)).toBeLessThan(2_000_000);
 });

@@ -202,6 +202,13 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/postgres/byte-rows.test.ts'],
   },
   {
+    removes: 'the bytes of a sample',
+    file: 'src/engine/planning/value-check.ts',
+    find: 'limit, maxBytes: sampledBytes }',
+    replace: 'limit }',
+    tests: ['test/migration/estimate.test.ts'],
+  },
+  {
     removes: 'the end of a page that is read in one go (rows as they come)',
     file: 'src/postgres/page.ts',
     find: 'maxBytes * mostPages',

@@ -19,7 +19,7 @@ import { Spread } from './spread.ts';
 /** Rows that a sample reads of each of its ranges. */
 export const sampledRows = 1_000;
 
-/** Text that a page of the sample may have, and the rows that are kept. */
+/** Text of a page of the sample, and of the rows that are kept. */
 const sampledBytes = 1_000_000;
 
 /** Rows that are kept for the sink's estimate. */
@@ -159,9 +159,11 @@ export async function checkSample(
     1,
     Math.min(sampledRows, Math.floor(sampledBytes / Math.max(1, description.estimatedRowBytes))),
   );
-  // The last range first: its end is where the newest rows are, and time may be short.
+  // The last range first: there are the newest rows, and time may be short.
   for (const { lower, upper } of ranges.toReversed()) {
-    const { rows, done } = await retrying(() => source.readPage({ lower, upper, limit }, context));
+    const { rows, done } = await retrying(() =>
+      source.readPage({ lower, upper, limit, maxBytes: sampledBytes }, context),
+    );
     await check.look(rows);
     if (done) continue;
     await check.look(await retrying(async () => (await source.readRows?.([upper], context)) ?? []));
