@@ -139,7 +139,7 @@ export class PageRows implements ByteRows, BinaryRows {
       this.view = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength);
       return;
     }
-    // Behind the chunk is memory of somebody else's, so it is copied, which costs little.
+    // Behind the chunk is memory of somebody else's, so it is copied.
     this.#memory.take(chunk, this.#room);
     this.source = this.#memory.bytes;
     this.view = this.#memory.view;
