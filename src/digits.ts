@@ -1,4 +1,4 @@
-/** Writes decimal digits into memory, four at a time: a loop over bytes costs more for the bounds that it checks than for what it does. */
+/** Writes decimal digits into memory, four at a time: in a loop over bytes the checks of bounds cost more than all else. */
 
 /** 10^0 to 10^22, all that a double holds exactly. */
 export const powersOfTen: Float64Array = Float64Array.from({ length: 23 }, (_, exponent) =>

@@ -101,7 +101,7 @@ function untilMidnight(): number {
   return day - (Date.now() % day);
 }
 
-/** Turns whatever a binding threw into a {@link MigratorError}; newer runtimes drop the cause, so the message decides. */
+/** What a binding threw as a {@link MigratorError}; newer runtimes drop the cause, so the message decides. */
 export function fromBinding(error: unknown): unknown {
   if (isMigratorError(error) || !(error instanceof Error) || error.name === 'AbortError') return error;
   return (

@@ -16,7 +16,7 @@ import { type RetryNotice, type RetryPolicy, withRetries } from './retry.ts';
 /** Text of a page that is handed over as it arrives: what it becomes is about one batch. */
 const streamedPageBytes = 2_000_000;
 
-/** About as much as the text of a decimal number has, which nobody makes to count it. */
+/** About as much as a decimal number has as text. */
 const digitBytes = 8;
 
 /** What reading a range needs. */
@@ -38,7 +38,7 @@ export interface PageReader {
 /** Takes the rows of a range, in the form in which the source has them. What it throws ends the reading. */
 export interface RangeTaker {
   row(row: TextRow): void;
-  /** Notes the key of the row before in the reading's own {@link NotedKey}, where it hands over what came before one of them. */
+  /** Notes the key of the row before in the reading's own {@link NotedKey}, where it hands over what came before. */
   bytes(rows: ByteRows): void;
 }
 

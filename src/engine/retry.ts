@@ -41,7 +41,7 @@ export function retryDelay(
 /** Waits in a row that the other side may ask for: at five minutes each, most of a day. */
 const mostWaits = 200;
 
-/** Counts the tries of one call. What only says when to come again is no failure, and uses up none of them. */
+/** Counts the tries of one call. What only says when to come again is no failure. */
 export class Tries {
   #failures = 0;
   #waits = 0;

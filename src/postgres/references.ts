@@ -3,11 +3,11 @@ import type { PgQueryRunner } from './client.ts';
 import type { TableDescription } from './describe.ts';
 
 /**
- * The tables that a table's foreign keys refer to, by their identity. A key whose columns do not all travel is none in
- * the sink, and a table's references to itself say nothing of its place among others.
+ * The tables that a table's foreign keys refer to, by their identity. A key whose columns do not all travel is none in the sink, and
+ * references of a table to itself say nothing of its place.
  *
- * Where a partitioned table is referred to its rows may travel by its partitions, and the other way round: all of them
- * are named. A partitioned table has the foreign keys of its partitions too.
+ * Where a partitioned table is referred to its rows may travel by its partitions, and the other way round: all are named. It has the
+ * foreign keys of its partitions too.
  */
 export async function readReferences(
   query: PgQueryRunner,

@@ -69,8 +69,8 @@ function isTappable(stream: WireStream): stream is WritableTappedSocket {
 }
 
 /**
- * A query whose rows are handed over while the socket is read, as pg's parser makes them: no result is collected, and no value
- * goes through a type parser. Pass it to `client.query()`, and wait for `done`.
+ * A query whose rows are handed over while the socket is read: no result is collected, and no value goes through a type parser. Pass it to
+ * `client.query()`, and wait for `done`.
  */
 export class RowStream implements WireRows {
   /** Ends when the server has nothing more to say. Rejects with its error, the connection's, or the taker's. */

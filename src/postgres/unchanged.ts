@@ -15,8 +15,9 @@ export function versionOf({ oid, kind, columns, key }: Described): string {
 
 /**
  * A condition that is true where the table is still the one that was described, and fails the query where it is not.
- * It looks at the catalog once a query, in the query's own snapshot, which is taken when the table is locked already: so
- * no row can be read by a description that is not its own, and PostgreSQL reads the catalog's few rows from memory.
+ *
+ * It looks at the catalog once a query, in the query's own snapshot, which is taken when the table is locked already: no row is read by a
+ * description that is not its own.
  */
 export function unchanged(table: Described): RawBuilder<boolean> {
   const { schema, table: name, columns, key, kind } = table;

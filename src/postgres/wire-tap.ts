@@ -55,10 +55,10 @@ export function skipRows(chunk: Uint8Array, from: number): number {
 }
 
 /**
- * Stands between a socket and pg for one query, and takes the rows out of the stream: pg makes a string of every value, which
- * costs more than all the rest of the way. Every other message reaches pg as it came.
+ * Stands between a socket and pg for one query, and takes the rows out of the stream: pg makes a string of every value, which costs more
+ * than all the rest. Every other message reaches pg as it came.
  *
- * Where the stream is not what it should be when it begins, the tap takes itself out, and pg has the rows.
+ * Where the stream does not begin as it should, the tap takes itself out, and pg has the rows.
  */
 export class WireTap {
   readonly #socket: TappedSocket;

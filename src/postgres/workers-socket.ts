@@ -19,9 +19,9 @@ const readBytes = 65_536;
 type Written = (error?: unknown) => void;
 
 /**
- * The socket that pg works with in a Worker, for connections without TLS, as those to Hyperdrive are. The one that comes with pg
- * reads 4,096 bytes at a time, each with a turn of the event loop: a tenth of all time that a copy takes. This one reads what
- * has come, and sends what belongs together in one piece.
+ * The socket that pg works with in a Worker, for connections without TLS, as those to Hyperdrive are. pg's own reads 4,096 bytes at a
+ * time, each with a turn of the event loop: a tenth of a copy's time. This one reads what has come, and sends in one piece what belongs
+ * together.
  */
 export class WorkersSocket extends EventEmitter {
   writable: boolean = false;

@@ -1,4 +1,5 @@
-import { expect, test } from 'vitest';
+import { MemorySource } from 'resumable-migrator/memory';
+import { expect, test, vi } from 'vitest';
 import { CrashPoints } from 'resumable-migrator/testing';
 import { World } from './world.ts';
 
@@ -52,6 +53,32 @@ test('a row that misses, one that differs, two that are swapped and one too many
   ]);
   const repaired = await world.migrator().repair({ mode: 'full' });
   expect(repaired).toMatchObject({ rows: 6, run: null, after: { equal: true } });
+  expect(world.differences()).toEqual({});
+});
+
+test.each([
+  ['large', 500_000, 40, [16, 4, 4, 4, 4, 4, 4]],
+  ['small', 20, 700, [16, 64, 256, 364]],
+])('%s rows are read again in portions that are bounded by their size', async (_, size, count, portions) => {
+  const rows = Array.from({ length: count }, (_row, index) => [String(index), 'x'.repeat(size)]);
+  const world = new World({ rows, mode: 'upsert' });
+  const whole = { batchSize: count, pageSize: count, checkpointSize: count };
+  await world.migrator(whole).run();
+  world.table.rows.clear();
+  const readRows = vi.spyOn(MemorySource.prototype, 'readRows');
+  const asked = (): number[] => readRows.mock.calls.splice(0).map(([keys]) => keys.length);
+  try {
+    expect(await world.migrator(whole).verify({ mode: 'full' })).toMatchObject({
+      counts: { missing: count },
+    });
+    expect(asked()).toEqual(portions);
+    const migrator = world.migrator(whole);
+    expect(await migrator.repair({ mode: 'full' })).toMatchObject({ rows: count, after: { equal: true } });
+    // It compares, mends and compares again.
+    expect(asked()).toEqual([...portions, ...portions]);
+  } finally {
+    readRows.mockRestore();
+  }
   expect(world.differences()).toEqual({});
 });
 

@@ -209,6 +209,13 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/migration/estimate.test.ts'],
   },
   {
+    removes: 'the bytes of rows that are read by their keys',
+    file: 'src/engine/verifying/by-key.ts',
+    find: ', (size * portionCharacters) / characters',
+    replace: '',
+    tests: ['test/engine/verify-full.test.ts'],
+  },
+  {
     removes: 'the end of a page that is read in one go (rows as they come)',
     file: 'src/postgres/page.ts',
     find: 'maxBytes * mostPages',

@@ -24,9 +24,8 @@ export interface Ticket {
 }
 
 /**
- * Keeps the requests of this process below the API's quota. It counts them itself, and believes the API's answers where
- * they say that less is left: so processes that share a user's quota slow down together. A migration that fits into the
- * quota is never slowed down.
+ * Keeps the requests of this process below the API's quota. It counts them, and believes answers that say that less is left: processes
+ * that share a quota slow down together. A migration that fits into the quota is never slowed down.
  */
 export class RequestPacer {
   #quota: RequestQuota;

@@ -10,10 +10,7 @@ const { boolean, integer, float, scaled, short } = kinds;
 /**
  * Writes the values of a column of fields, row after row, as long as they can stand as they are and the field is wide enough.
  *
- * @param at - where the rows of the batch stand.
- * @param before - how many of them are before these.
- * @param nulls - is told where there is one.
- * @param uneven - is told where digits or characters do not fill the field.
+ * @param at - where the rows of the batch stand; so many are `before` these.
  * @returns the first row whose value is not written.
  */
 export function fillColumn(

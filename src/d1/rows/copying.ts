@@ -36,12 +36,12 @@ export function pointOf({ bytes }: Memory, start: number, stop: number): number 
 }
 
 /**
- * Copies a number: its sign and its digits. Nothing here depends on which digits they are: what the processor cannot foresee costs
- * it more than the copying.
+ * Copies a number: its sign and its digits. Nothing here depends on which digits they are: what the processor cannot foresee costs more
+ * than the copying.
  *
  * @param mark - where the point is, or the end; what is before `start` for a number that has none.
- * @param scale - digits behind the point that the copy has, which is without the point; -1: those that the number has, and the point.
- * @returns what is behind the copy; -1: it is something else, or a negative zero, or does not fit into so many bytes.
+ * @param scale - digits behind the point of the copy, which leaves out the point; -1: as the number has them.
+ * @returns what is behind the copy; -1: it is something else, a negative zero, or too long.
  */
 export function copyNumber(
   source: Memory,

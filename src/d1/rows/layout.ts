@@ -22,9 +22,9 @@ export const kinds = {
 export const isBehind = (kind: number): boolean => kind >= kinds.text;
 
 /**
- * Where the values of a row stand: first its fields, each as wide in every row of a batch, filled up with spaces, then the texts
- * of the columns that have them. A number is its own field. A text has a field with its length in bytes, and one that says how far
- * behind the fields it begins, which the first of them does not need.
+ * Where the values of a row stand: first its fields, each as wide in every row of a batch, filled up with spaces, then its texts. A number
+ * is its own field. A text has a field with its length in bytes, and, where it is not the first, one that says how far behind the fields
+ * it begins.
  */
 export class Layout {
   readonly kinds: Uint8Array;

@@ -154,8 +154,8 @@ export class RowWriter {
   }
 
   /**
-   * Writes rows column by column, as long as their bytes can stand as they are and their fields are wide enough: in loops that ask for
-   * nothing twice, which costs half as much as row by row. Texts go first, as it depends on them where the next row begins.
+   * Writes rows column by column, as long as their bytes can stand as they are and their fields are wide enough: half the cost of row by
+   * row. Texts go first, as it depends on them where the next row begins.
    *
    * @returns the first that is not written.
    */

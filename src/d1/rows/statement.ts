@@ -29,11 +29,10 @@ export class RowsStatement {
   }
 
   /**
-   * Makes the table, before which a statement may have no parameters: `place` is the number of a row from 0 on, `at` where it begins in the text,
-   * and others are the numbers of {@link packsOf}.
+   * Makes the table, before which a statement may have no parameters: `place` is the number of a row from 0 on, `at` where it begins in
+   * the text, and others are the numbers of {@link packsOf}.
    *
-   * `LIMIT -1` leaves nothing out. It keeps SQLite from merging this query with the one around it, where each of these would be made anew
-   * wherever it is used.
+   * `LIMIT -1` leaves nothing out: it keeps SQLite from merging this query with the one around it, which would make each of these anew.
    */
   table(batch: D1Batch): RawBuilder<unknown> {
     const { layout, text: rowsText, listAt } = batch;

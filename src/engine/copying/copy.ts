@@ -39,11 +39,9 @@ class Interrupted extends Error {
 }
 
 /**
- * Copies one claimed checkpoint from where it stands to its end.
- *
- * Rows are encoded while they arrive, and a write is in flight meanwhile; batches of one checkpoint are written one after
- * the other. Once a batch waits behind the one in flight no further page is asked for. Whenever the outcome of a write is not
- * known, the stored checkpoint decides.
+ * Copies one claimed checkpoint from where it stands to its end. Rows are encoded while they arrive, and a write is in flight meanwhile;
+ * batches are written one after the other. Once one waits behind the one in flight no further page is asked for. Where the outcome of a
+ * write is not known, the stored checkpoint decides.
  */
 export async function copyCheckpoint(
   job: CopyJob,

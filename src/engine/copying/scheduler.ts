@@ -156,9 +156,9 @@ export class Scheduler {
   }
 
   /**
-   * How many to claim beyond those that have room: as many as are begun before their leases would have to be renewed, judged by
-   * those that are done, and only a part of what is left, which other runs may want. None where one is copied at a time: `in_progress`
-   * then is what is copied.
+   * How many to claim beyond those that have room: as many as begin before their leases need a renewal, judged by those that are done, and
+   * only a part of what is left, which other runs may want. None where one is copied at a time: what is `in_progress` is what is copied
+   * then.
    */
   #further(lacking: number): number {
     const { job, concurrency } = this.#parts;

@@ -9,9 +9,9 @@ export interface BudgetShare {
 }
 
 /**
- * A budget that several runs spend together. Each run counts for itself what it spends, and reads its limits anew
- * before every batch: they shrink by what the others wrote. So runs that follow each other spend the budget exactly;
- * runs at the same time exceed it by no more than the batches that the others have in flight at the end.
+ * A budget that several runs spend together. Each counts what it spends itself, and reads its limits anew before every batch: they shrink
+ * by what the others wrote. Runs that follow each other spend the budget exactly; runs at the same time exceed it by no more than the
+ * batches that are in flight at the end.
  */
 export class SharedBudget {
   readonly #limits: Budget;

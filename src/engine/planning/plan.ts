@@ -27,12 +27,10 @@ export interface Prepared {
 }
 
 /**
- * Makes the tables and the plan, or lengthens the plan by what came after its end. Safe beside other processes that
- * do the same.
+ * Makes the tables and the plan, or lengthens the plan by what came after its end. Safe beside other processes that do the same.
  *
  * @param onAdded - told of each portion of checkpoints that was added here.
- * @returns the plan's first range where all of it was made here, null where nothing is to be copied, undefined where others had a part
- * in it.
+ * @returns the plan's first range where all of it was made here, null where nothing is to be copied, else undefined.
  */
 export async function ensurePlan(
   options: EngineOptions,

@@ -3,14 +3,12 @@ import { comparedRows } from './comparison.ts';
 import type { EngineOptions } from '../options.ts';
 import { keyOf } from '../paging.ts';
 import type { Prepared } from '../planning/plan.ts';
-
-/** Keys that are looked up in the source at a time. */
-const lookupKeys = 500;
+import { distinct, rowsOfKeys, without } from './by-key.ts';
 
 /** What looking again asks of the two sides. */
 export interface LookupCalls {
   /** Reads the rows of these keys; none for keys that have no row. */
-  readRows(keys: readonly Key[]): Promise<readonly TextRow[]>;
+  readonly readRows: (keys: readonly Key[]) => Promise<readonly TextRow[]>;
   /** Compares the rows of a batch with those in the sink. */
   compare(batch: EncodedBatch): Promise<Comparison>;
 }
@@ -34,9 +32,7 @@ export class SourceLookup {
     const missing: Key[] = [];
     const different: { key: Key; columns: readonly string[] }[] = [];
     // Several rows of the sink may come from one of the source.
-    const asked = [...new Map(suspects.map((key) => [JSON.stringify(key), key])).values()];
-    for (let start = 0; start < asked.length; start += lookupKeys) {
-      const rows = await this.#calls.readRows(asked.slice(start, start + lookupKeys));
+    for await (const [rows] of rowsOfKeys(distinct(suspects), this.#calls.readRows)) {
       for await (const { batch, keys } of comparedRows(this.#options, this.#prepared, rows)) {
         const found = await this.#calls.compare(batch);
         missing.push(...found.missing.map((row) => keys.at(row)));
@@ -49,11 +45,8 @@ export class SourceLookup {
   /** Those of the keys that no row of the source has, as it should be in the sink. */
   async absent(keys: readonly Key[]): Promise<Key[]> {
     const absent: Key[] = [];
-    for (let start = 0; start < keys.length; start += lookupKeys) {
-      const asked = keys.slice(start, start + lookupKeys);
-      const found = await this.#keysInSink(await this.#calls.readRows(asked));
-      const present = new Set(found.map((key) => JSON.stringify(key)));
-      absent.push(...asked.filter((key) => !present.has(JSON.stringify(key))));
+    for await (const [rows, asked] of rowsOfKeys(keys, this.#calls.readRows)) {
+      absent.push(...without(asked, await this.#keysInSink(rows)));
     }
     return absent;
   }

@@ -1,4 +1,4 @@
-import type { CallContext, Key, RunResult } from '../../contract/index.ts';
+import type { CallContext, Key, RunResult, TextRow } from '../../contract/index.ts';
 import { outcomeOf } from './comparison.ts';
 import { BatchFiller } from '../copying/fill.ts';
 import type { EngineOptions } from '../options.ts';
@@ -8,6 +8,7 @@ import { RunControl } from '../run-control.ts';
 import { runMigration, type RunOptions } from '../run.ts';
 import type { Emit } from '../copying/scheduler.ts';
 import type { FullVerification, RowFinding } from './findings.ts';
+import { distinct, keyText, rowsOfKeys, without } from './by-key.ts';
 import { FullVerifier } from './verify-full.ts';
 import { type CountVerification, prepareStored, reopenDifferences, verifyCounts } from './verify.ts';
 
@@ -33,9 +34,6 @@ export interface RepairResult<Result extends VerifyResult = VerifyResult> {
   readonly rows: number;
   readonly after: Result;
 }
-
-/** Rows that are mended at a time. */
-const repairRows = 500;
 
 /** Compares both sides. Changes nothing. */
 export async function verifyMigration(
@@ -101,39 +99,38 @@ async function mend(
   context: CallContext,
 ): Promise<number> {
   const { target, pipeline } = prepared;
+  const read = async (keys: readonly Key[]): Promise<readonly TextRow[]> =>
+    (await options.source.readRows?.(keys, context)) ?? [];
+  const { missing, different, extra } = found;
+  const seqs = new Map([...missing, ...different, ...extra].map(({ key, seq }) => [keyText(key), seq ?? 0]));
   let mended = 0;
-  for (const findings of portions([...found.missing, ...found.different])) {
-    mended += (await writeAgain(options, prepared, findings, context)).length;
+  for await (const [rows] of rowsOfKeys(keysOf([...missing, ...different]), read)) {
+    mended += (await writeAgain(options, prepared, rows, seqs, context)).length;
   }
-  for (const findings of portions(found.extra)) {
-    // The source may have such a row, skipped or to be set aside. One that was changed meanwhile stays.
-    const written = pipeline === null ? [] : await writeAgain(options, prepared, findings, context);
-    const kept = new Set(written.map((key) => JSON.stringify(key)));
-    const keys = findings.map(({ key }) => key).filter((key) => !kept.has(JSON.stringify(key)));
-    mended += (await target.verifier?.delete(keys, context)) ?? 0;
+  // The source may have such a row, skipped or to be set aside. One that was changed meanwhile stays.
+  for await (const [rows, asked] of rowsOfKeys(keysOf(extra), pipeline === null ? async () => [] : read)) {
+    const written = await writeAgain(options, prepared, rows, seqs, context);
+    mended += (await target.verifier?.delete(without(asked, written), context)) ?? 0;
   }
   return mended;
 }
 
-/** Reads rows again and writes what becomes of them. Returns the keys of those that the sink has now. */
+const keysOf = (findings: readonly RowFinding[]): Key[] => distinct(findings.map(({ key }) => key));
+
+/** Writes what becomes of rows that were read again. Returns the keys of those that the sink has now. */
 async function writeAgain(
   options: EngineOptions,
   prepared: Prepared,
-  findings: readonly RowFinding[],
+  rows: readonly TextRow[],
+  seqs: ReadonlyMap<string, number>,
   context: CallContext,
 ): Promise<readonly Key[]> {
   const { migration, description, target, pipeline } = prepared;
-  const seqs = new Map(findings.map(({ key, seq }) => [JSON.stringify(key), { key, seq: seq ?? 0 }]));
-  const rows =
-    (await options.source.readRows?.(
-      [...seqs.values()].map(({ key }) => key),
-      context,
-    )) ?? [];
   const encoder = target.encoder();
   const filler = new BatchFiller({
     description,
     encoder,
-    seqOf: (key) => seqs.get(JSON.stringify(key))?.seq ?? 0,
+    seqOf: (key) => seqs.get(keyText(key)) ?? 0,
     setAside: options.onReject === 'set-aside',
   });
   const written: Key[] = [];
@@ -157,10 +154,4 @@ async function writeAgain(
   // What is in the sink now is no rejected row any more.
   if (pipeline && written.length > 0) await options.sink.rejects?.remove(migration, written, context);
   return written;
-}
-
-function* portions(findings: readonly RowFinding[]): Generator<readonly RowFinding[]> {
-  for (let start = 0; start < findings.length; start += repairRows) {
-    yield findings.slice(start, start + repairRows);
-  }
 }

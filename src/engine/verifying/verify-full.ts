@@ -12,6 +12,7 @@ import { isMigratorError, MigratorError } from '../../errors.ts';
 import { BatchQueue } from '../batch-queue.ts';
 import { unlimitedRows } from '../copying/batch-limit.ts';
 import { type FilledBatch, PlainBatches, type PlainJob } from '../copying/batches.ts';
+import { keyText, without } from './by-key.ts';
 import { type ComparedRows, ComparisonBatches } from './comparison.ts';
 import {
   type Findings,
@@ -24,7 +25,7 @@ import {
 import { SourceLookup } from './look-again.ts';
 import type { EngineOptions } from '../options.ts';
 import { pages } from '../pages.ts';
-import { keyOf, sameKey } from '../paging.ts';
+import { keyOf } from '../paging.ts';
 import { NotedKeys } from '../rows/noted-keys.ts';
 import type { RowPipeline } from '../rows/pipeline.ts';
 import type { Prepared } from '../planning/plan.ts';
@@ -269,10 +270,12 @@ export class FullVerifier {
         const keys: readonly Key[] = await this.#try('read keys', (context) =>
           this.#verifier.keys(from, 5_000, context),
         );
-        for (const key of await this.#lookup.absent(keys)) {
-          const isKnown = known.some((finding) => sameKey(finding.key, key));
-          if (!isKnown) strays.set(JSON.stringify(key), { seq: null, key });
-        }
+        const absent = await this.#lookup.absent(keys);
+        for (const key of without(
+          absent,
+          known.map((finding) => finding.key),
+        ))
+          strays.set(keyText(key), { seq: null, key });
         const last = keys.at(-1);
         if (!last) break;
         after = last;

@@ -11,9 +11,8 @@ const plainEnd = 1e15;
 /**
  * A float8, eight bytes of IEEE 754, as the digits of PostgreSQL's own text: the shortest that give it back.
  *
- * Most values that are stored were decimals of a few digits once. Such a one, `d / 10^k`, is found by a multiplication and
- * proved by a division, since both `d` and `10^k` are exact: far less than what PostgreSQL, or a JavaScript engine, needs for
- * any double. The others take the engine's way.
+ * Most values were decimals of a few digits once. Such a one, `d / 10^k`, is found by a multiplication and proved by a division, as both
+ * `d` and `10^k` are exact: far less than what any double needs. The others take the engine's way.
  */
 export class Float8Reader implements BinaryReader {
   values = 0;
