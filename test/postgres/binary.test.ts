@@ -201,8 +201,9 @@ describe('a date or a time', () => {
       const [date = '', era] = anyDate(years).split(' ');
       moments.push(`${date} ${anyTime()}${era ? ' BC' : ''}`);
     }
-    // The same day twice, and the next one.
-    for (const day of ['2026-11-26', '2026-11-26', '2026-11-27']) moments.push(`${day} ${anyTime()}`);
+    // The same day twice, the next one, and those 4,096 days before and after it.
+    for (const day of ['2026-11-26', '2026-11-26', '2026-11-27', '2015-09-10', '2038-02-13', '2026-11-27'])
+      moments.push(`${day} ${anyTime()}`);
   }
 
   test.each([

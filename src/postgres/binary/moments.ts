@@ -20,35 +20,34 @@ const lowest = -0x80000000;
 /** Beyond these high halves microseconds are no integers that a double holds: about 285 years from 2000. */
 const exactHigh = 0x1fffff;
 
-/** Dates, each text made once as long as the next is the same: rows that follow each other are often of one day. */
-class DateText {
-  /** None at first: the lowest integer is no day. */
-  #day = lowest;
-  readonly #text: DataView = new DataView(new ArrayBuffer(16));
-  #length = 0;
+/** Days whose texts are kept, eleven years of them: the moments of a table lie close together, whichever column and row they are of. */
+const keptDays = 4_096;
+/** Which day a place is of. None at first: the lowest integer is no day. */
+const dayAt = new Int32Array(keptDays).fill(lowest);
+const lengthAt = new Uint8Array(keptDays);
+const textAt = new DataView(new ArrayBuffer(keptDays * 16));
 
-  /** @param day - counted from 2000-01-01. */
-  write(to: DataView, at: number, day: number): number {
-    if (day !== this.#day) {
-      this.#day = day;
-      this.#length = writeDate(this.#text, day);
-    }
-    const text = this.#text;
-    const length = this.#length;
-    // As long as nearly all of them are; the others have more, up to fourteen bytes.
-    to.setInt32(at, text.getInt32(0));
-    to.setInt32(at + 4, text.getInt32(4));
-    to.setInt16(at + 8, text.getInt16(8));
-    if (length > 10) to.setInt32(at + 10, text.getInt32(10));
-    return at + length;
+/** `2026-01-02`; years outside 0000 to 9999 with a sign. @param day - counted from 2000-01-01. Returns where it ends. */
+function writeDate(to: DataView, at: number, day: number): number {
+  const place = day & (keptDays - 1);
+  const text = place * 16;
+  if (dayAt[place] !== day) {
+    dayAt[place] = day;
+    lengthAt[place] = makeDate(textAt, text, day) - text;
   }
+  const length = lengthAt[place] as number;
+  // As long as nearly all of them are; the others have more, up to fourteen bytes.
+  to.setInt32(at, textAt.getInt32(text));
+  to.setInt32(at + 4, textAt.getInt32(text + 4));
+  to.setInt16(at + 8, textAt.getInt16(text + 8));
+  if (length > 10) to.setInt32(at + 10, textAt.getInt32(text + 10));
+  return at + length;
 }
 
-/** `2026-01-02`; years outside 0000 to 9999 with a sign. Returns the length. */
-function writeDate(to: DataView, day: number): number {
+function makeDate(to: DataView, at: number, day: number): number {
   const { year, month, date } = civil(day + daysTo1970);
   const sign = year < 0 ? '-' : year > 9999 ? '+' : '';
-  let next = writeAscii(to, 0, `${sign}${String(Math.abs(year)).padStart(4, '0')}`);
+  let next = writeAscii(to, at, `${sign}${String(Math.abs(year)).padStart(4, '0')}`);
   to.setUint8(next, dash);
   next = writeDigits(to, next + 1, month, 2);
   to.setUint8(next, dash);
@@ -76,20 +75,18 @@ function civil(day: number): { readonly year: number; readonly month: number; re
 /** A date: days in four bytes. */
 export class DateReader extends TextReader {
   readonly bytes: number = 4;
-  readonly #dates = new DateText();
 
   write(memory: DataView, start: number, at: number): number {
     const day = memory.getInt32(start);
     if (day === highest) return writeAscii(memory, at, 'infinity');
     if (day === lowest) return writeAscii(memory, at, '-infinity');
-    return this.#dates.write(memory, at, day);
+    return writeDate(memory, at, day);
   }
 }
 
 /** A timestamp: microseconds in eight bytes. */
 export class TimestampReader extends TextReader {
   readonly bytes: number = 8;
-  readonly #dates = new DateText();
   readonly #isZoned: boolean;
 
   /** @param isZoned - a timestamptz, which is in UTC and says so. */
@@ -116,7 +113,7 @@ export class TimestampReader extends TextReader {
       seconds = Number((all - BigInt(micros)) / 1_000_000n);
     }
     const day = Math.floor(seconds / secondsOfDay);
-    let next = this.#dates.write(memory, at, day);
+    let next = writeDate(memory, at, day);
     next = writeTime(memory, next, (seconds - day * secondsOfDay) | 0, micros | 0);
     if (!this.#isZoned) return next;
     memory.setUint8(next, letterZ);
