@@ -16,6 +16,9 @@ import {
   emptyProgress,
   type EngineOptions,
   type GroupMember,
+  listCheckpoints,
+  type Lister,
+  listRejects,
   readProgress,
   type RepairResult,
   resolveOptions,
@@ -29,7 +32,6 @@ import {
   type VerifyOptions,
   withRetries,
 } from './engine/index.ts';
-import type { Lister } from './engine/listing.ts';
 
 /**
  * Copies one table so that the copy can be stopped at any instant and goes on where it stopped.
@@ -171,11 +173,8 @@ export class ResumableMigrator<
    * for await (const { seq, errorMessage } of migrator.checkpoints({ status: 'failed' })) console.log(seq, errorMessage);
    * ```
    */
-  async *checkpoints(
-    filter: CallContext & Pick<CheckpointFilter, 'status'> = {},
-  ): AsyncGenerator<Checkpoint, void> {
-    const { listCheckpoints } = await import('./engine/listing.ts');
-    yield* listCheckpoints(this.#lister, filter);
+  checkpoints(filter: CallContext & Pick<CheckpointFilter, 'status'> = {}): AsyncGenerator<Checkpoint, void> {
+    return listCheckpoints(this.#lister, filter);
   }
 
   /**
@@ -186,9 +185,8 @@ export class ResumableMigrator<
    * for await (const { key, code, reason } of migrator.rejects()) console.log(key, code, reason);
    * ```
    */
-  async *rejects(context: CallContext = {}): AsyncGenerator<StoredReject, void> {
-    const { listRejects } = await import('./engine/listing.ts');
-    yield* listRejects(this.#lister, context);
+  rejects(context: CallContext = {}): AsyncGenerator<StoredReject, void> {
+    return listRejects(this.#lister, context);
   }
 
   /**

@@ -23,6 +23,7 @@ export type {
   GroupVerifyOptions,
   TablePlan,
 } from './group/group-results.ts';
+export { listCheckpoints, type Lister, listRejects } from './listing.ts';
 export type { RejectPolicy, RowOptions } from './rows/transform-options.ts';
 export { emptyProgress, readProgress } from './progress.ts';
 export { retryEvent, type RetryPolicy, withRetries } from './retry.ts';
