@@ -2,7 +2,7 @@ import type { Finding, IndexSchema, TableSchema } from '../../contract/index.ts'
 import { notCarried, notTranslated, reasonOf } from './carry-findings.ts';
 import type { CarryingParts } from './carry-options.ts';
 import { isReserved } from './names.ts';
-import { conditionOf, keepsEquality, NotTranslated, quoteName, valueOf } from './translate.ts';
+import { conditionOf, keepsEquality, quoteName, refuse, refuseUnknown, valueOf } from './translate.ts';
 
 /** The statements that make the indexes that are wanted, and what the plan says of the others. */
 export function carryIndexes(
@@ -54,7 +54,7 @@ function nameOf({ name }: IndexSchema, { table, taken }: CarryingParts, used: Se
     const isOurs = owner?.table.toLowerCase() === table.toLowerCase() && lower !== table.toLowerCase();
     return !isReserved(candidate) && !used.has(lower) && (!owner || isOurs);
   });
-  if (free === undefined) throw new NotTranslated('D1 has something else of its name');
+  if (free === undefined) refuse('D1 has something else of its name');
   used.add(free.toLowerCase());
   return free;
 }
@@ -63,20 +63,19 @@ function bodyOf(index: IndexSchema, { columns, shape }: CarryingParts): string {
   const { parts, unique, included, where, nullsDistinct } = index;
   const list = parts.map(({ expression, descending }) => {
     const { meaning } = expression;
-    if (!meaning) throw new NotTranslated('it has no form in SQLite that is known to mean the same');
+    if (!meaning) refuseUnknown('it');
     if (unique && !keepsEquality(meaning, columns))
-      throw new NotTranslated('what is equal in the source is not in the form in which D1 stores it');
+      refuse('what is equal in the source is not in the form in which D1 stores it');
     const nullable =
       meaning.kind !== 'column' ||
       shape.columns.find(({ name }) => name === meaning.name)?.nullable !== false;
-    if (unique && !nullsDistinct && nullable) throw new NotTranslated('SQLite takes two nulls for different');
+    if (unique && !nullsDistinct && nullable) refuse('SQLite takes two nulls for different');
     return `${valueOf(meaning, columns)}${descending ? ' DESC' : ''}`;
   });
   // A plain index may hold more columns; a unique one would then be unique over them.
   if (!unique) list.push(...included.map(quoteName));
   if (where === null) return `(${list.join(', ')})`;
-  if (!where.meaning)
-    throw new NotTranslated('its condition has no form in SQLite that is known to mean the same');
+  if (!where.meaning) refuseUnknown('its condition');
   return `(${list.join(', ')}) WHERE ${conditionOf(where.meaning, columns)}`;
 }
 

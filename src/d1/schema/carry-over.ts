@@ -5,7 +5,7 @@ import { carryIndexes } from './carry-indexes.ts';
 import { type CarryingParts, referredTable } from './carry-options.ts';
 import { defaultOf } from './defaults.ts';
 import { isUnique } from './table.ts';
-import { conditionOf, NotTranslated, quoteName } from './translate.ts';
+import { conditionOf, quoteName, refuse, refuseUnknown } from './translate.ts';
 
 /** What is carried over, as SQL, and what the plan says of the rest. */
 export interface Carried {
@@ -148,22 +148,17 @@ function carryEach<One extends CheckSchema | ForeignKeySchema>(
 }
 
 function checkOf({ expression }: CheckSchema, { columns }: CarryingParts): string {
-  if (!expression.meaning) throw new NotTranslated('it has no form in SQLite that is known to mean the same');
+  if (!expression.meaning) refuseUnknown('it');
   return `CHECK (${conditionOf(expression.meaning, columns)})`;
 }
 
 function foreignKeyOf(foreignKey: ForeignKeySchema, { columns, wanted, parents }: CarryingParts): string {
   const { columns: own, references, toItself, onDelete, onUpdate, deferred } = foreignKey;
-  if (toItself)
-    throw new NotTranslated(
-      'D1 checks it at every batch, and a row may refer to one that comes in a later batch',
-    );
+  if (toItself) refuse('D1 checks it at every batch, and a row may refer to one that comes in a later batch');
   const table = referredTable(foreignKey, wanted);
   const parent = parents.get(table);
   if (!parent)
-    throw new NotTranslated(
-      `D1 has no table ${table} now. It is carried over where D1 has it when the copy begins`,
-    );
+    refuse(`D1 has no table ${table} now. It is carried over where D1 has it when the copy begins`);
   const types = references.columns.map(
     (name) => parent.columns.find((column) => column.name.toLowerCase() === name.toLowerCase())?.type,
   );
@@ -174,13 +169,11 @@ function foreignKeyOf(foreignKey: ForeignKeySchema, { columns, wanted, parents }
       references.columns.map((name) => ({ name })),
     )
   )
-    throw new NotTranslated(
-      `the table ${table} of D1 has no unique key of the columns ${references.columns.join(', ')}`,
-    );
+    refuse(`the table ${table} of D1 has no unique key of the columns ${references.columns.join(', ')}`);
   const alike = types.every(
     (type, index) => affinityOf(type ?? '') === columns.get(own[index] ?? '')?.form.columnType,
   );
-  if (!alike) throw new NotTranslated(`the table ${table} of D1 stores the columns in another type`);
+  if (!alike) refuse(`the table ${table} of D1 stores the columns in another type`);
   const list = (names: readonly string[]): string => names.map(quoteName).join(', ');
   return [
     `FOREIGN KEY (${list(own)}) REFERENCES ${quoteName(table)} (${list(references.columns)})`,

@@ -1,5 +1,5 @@
 import type { SchemaExpression } from '../../contract/index.ts';
-import { constantOf, NotTranslated, type StoredColumn } from './translate.ts';
+import { constantOf, refuseUnknown, type StoredColumn } from './translate.ts';
 
 /** What stands behind DEFAULT, and whether it is less precise than the source's clock. Null: no default is needed. */
 export interface TranslatedDefault {
@@ -22,7 +22,7 @@ export function defaultOf({ meaning }: SchemaExpression, column: StoredColumn): 
     return sql === 'null' ? null : { sql, rounded: false };
   }
   if (meaning?.kind !== 'call' || meaning.function !== 'now' || column.type !== 'timestamptz')
-    throw new NotTranslated('it has no form in SQLite that is known to mean the same');
+    refuseUnknown('it');
   return { sql: clock(column), rounded: true };
 }
 

@@ -18,6 +18,16 @@ export type StoredColumns = ReadonlyMap<string, StoredColumn>;
 /** Why an expression has no form in SQLite that means the same over the stored values. */
 export class NotTranslated extends Error {}
 
+/** @throws NotTranslated */
+export function refuse(reason: string): never {
+  throw new NotTranslated(reason);
+}
+
+/** @throws NotTranslated */
+export function refuseUnknown(what: string): never {
+  refuse(`${what} has no form in SQLite that is known to mean the same`);
+}
+
 /** What a value of an expression is compared as. */
 type Side = Pick<StoredColumn, 'type' | 'nativeType' | 'stored'> & {
   readonly form: Pick<ColumnForm, 'encode' | 'read' | 'columnType'>;
@@ -44,7 +54,7 @@ export function conditionOf(expression: Expression, columns: StoredColumns): str
     const { type, stored } = columnOf(expression.name, columns);
     if (type === 'boolean' && stored === undefined) return quoteName(expression.name);
   }
-  throw new NotTranslated('a value is used as a condition');
+  return refuse('a value is used as a condition');
 }
 
 /** A value of the stored rows: a part of an index. */
@@ -78,7 +88,7 @@ export function constantOf(value: string, { form }: Pick<Side, 'form'>): string 
   const text = JSON.parse(encoded) as string;
   if (form.read === 'unhex') return `X'${text}'`;
   // SQLite's text of a statement ends at a NUL.
-  if (text.includes('\0')) throw new NotTranslated('its text has a NUL character');
+  if (text.includes('\0')) refuse('its text has a NUL character');
   return `'${text.replaceAll("'", "''")}'`;
 }
 
@@ -87,7 +97,7 @@ function encode(value: string, form: Side['form']): string {
     return form.encode(value);
   } catch (error) {
     if (!isMigratorError(error)) throw error;
-    throw new NotTranslated(`its column has no form for ${value}`);
+    return refuse(`its column has no form for ${value}`);
   }
 }
 
@@ -122,26 +132,23 @@ function balanced(conditions: readonly string[], operator: string): string {
 
 function nullable(expression: Expression, columns: StoredColumns): string {
   const side = sideOf(expression, columns);
-  if (side === null || !keepsNulls(side)) throw new NotTranslated('its column stores some values as null');
+  if (side === null || !keepsNulls(side)) refuse('its column stores some values as null');
   return valueAs(expression, side, columns);
 }
 
 function comparison(operator: Operator, operands: readonly Expression[], columns: StoredColumns): string {
   const sides = operands.map((one) => sideOf(one, columns)).filter((side) => side !== null);
   const [side] = sides;
-  if (!side) throw new NotTranslated('it compares constants');
-  if (sides.some((other) => !isAlike(side, other)))
-    throw new NotTranslated('its columns are stored in different forms');
+  if (!side) refuse('it compares constants');
+  if (sides.some((other) => !isAlike(side, other))) refuse('its columns are stored in different forms');
   const kind = comparisonOf(side);
   const values = operands.map((one) => valueAs(one, side, columns));
   const [left = '', ...rest] = values;
   if (kind === null)
-    throw new NotTranslated(
-      `${side.nativeType} is not compared by its value in the form in which it is stored`,
-    );
+    refuse(`${side.nativeType} is not compared by its value in the form in which it is stored`);
   if (operator === 'in') return `(${left} IN (${rest.join(', ')}))`;
   if (kind === 'ordered' || operator === '=' || operator === '<>') return `(${values.join(` ${operator} `)})`;
-  if (kind === 'equal') throw new NotTranslated(`D1 has another order for ${side.nativeType}`);
+  if (kind === 'equal') refuse(`D1 has another order for ${side.nativeType}`);
   return momentOrder(operator, left, operands, side);
 }
 
@@ -157,10 +164,9 @@ function momentOrder(
 ): string {
   const constant = operands[1];
   if (operands[0]?.kind !== 'column' || constant?.kind !== 'literal')
-    throw new NotTranslated(`texts of two moments are not ordered as they are; store them as epochs`);
+    refuse(`texts of two moments are not ordered as they are; store them as epochs`);
   if (constant.value === null) return 'NULL';
-  if (!/^\d{4}-/.test(constant.value))
-    throw new NotTranslated('years outside of 0 to 9999 are not ordered as texts');
+  if (!/^\d{4}-/.test(constant.value)) refuse('years outside of 0 to 9999 are not ordered as texts');
   const [value, text] =
     type === 'timestamptz'
       ? [`rtrim(${left}, 'Z')`, constant.value.replace(/Z$/, '')]
@@ -214,13 +220,13 @@ function isAlike(a: Side, b: Side): boolean {
 function sideOf(expression: Expression, columns: StoredColumns): Side | null {
   if (expression.kind === 'column') return columnOf(expression.name, columns);
   if (expression.kind === 'literal') return null;
-  if (expression.kind === 'operation') throw new NotTranslated('a condition is used as a value');
+  if (expression.kind === 'operation') refuse('a condition is used as a value');
   if (expression.function === 'length') return count;
-  if (expression.function === 'now') throw new NotTranslated('it depends on the time');
+  if (expression.function === 'now') refuse('it depends on the time');
   const sides = expression.operands.map((one) => sideOf(one, columns)).filter((side) => side !== null);
   const [side] = sides;
   if (!side || sides.some((other) => !isAlike(side, other)))
-    throw new NotTranslated('its columns are stored in different forms');
+    refuse('its columns are stored in different forms');
   return side;
 }
 
@@ -230,12 +236,12 @@ function valueAs(expression: Expression, side: Side | null, columns: StoredColum
       return quoteName(expression.name);
     case 'literal':
       if (expression.value === null) return 'NULL';
-      if (side?.type !== expression.type) throw new NotTranslated('it compares different types');
+      if (side?.type !== expression.type) refuse('it compares different types');
       return comparedConstant(expression.value, side);
     case 'call':
       return callOf(expression, side, columns);
     default:
-      throw new NotTranslated('a condition is used as a value');
+      return refuse('a condition is used as a value');
   }
 }
 
@@ -244,7 +250,7 @@ function comparedConstant(value: string, side: Side): string {
   if (side.type === 'float' && side.form.columnType === 'REAL' && Number.isSafeInteger(Number(value)))
     return String(Number(value));
   const constant = constantOf(value, side);
-  if (constant.includes('pow(')) throw new NotTranslated(`${value} has no digits that D1 reads exactly`);
+  if (constant.includes('pow(')) refuse(`${value} has no digits that D1 reads exactly`);
   return constant;
 }
 
@@ -256,20 +262,19 @@ function callOf(
   const [operand] = operands;
   if (name === 'length') {
     const inner = operand && sideOf(operand, columns);
-    if (!operand || inner?.type !== 'text')
-      throw new NotTranslated('it is the length of something that is no text');
+    if (!operand || inner?.type !== 'text') refuse('it is the length of something that is no text');
     return `length(${valueAs(operand, inner, columns)})`;
   }
   if (
     name === 'abs' &&
     !(side && ['integer', 'float', 'decimal'].includes(side.type) && comparisonOf(side) === 'ordered')
   )
-    throw new NotTranslated('its column does not store a number');
+    refuse('its column does not store a number');
   return `${name}(${operands.map((one) => valueAs(one, side, columns)).join(', ')})`;
 }
 
 function columnOf(name: string, columns: StoredColumns): StoredColumn {
   const column = columns.get(name);
-  if (!column) throw new NotTranslated(`the column ${name} is not copied`);
+  if (!column) refuse(`the column ${name} is not copied`);
   return column;
 }

@@ -22,6 +22,9 @@ export function planRefused(migration: string, errors: readonly Finding[]): Migr
   );
 }
 
+/** What a table lacks whose rows cannot be found again. */
+export const rowKey = 'a primary key or a unique index on the key columns';
+
 /** Rows without a key need a transaction around rows and checkpoint. */
 export function deliveryRefused(migration: string, { identity }: SinkTarget): MigratorError {
   return new MigratorError(
@@ -29,7 +32,7 @@ export function deliveryRefused(migration: string, { identity }: SinkTarget): Mi
     `${identity} has no key to find a row by, and rows and checkpoints cannot be written in one transaction here.`,
     {
       migration,
-      help: "Give the sink table a primary key or a unique index on the key columns, or keep the checkpoints in the sink's own database, behind an endpoint whose batches are atomic.",
+      help: `Give the sink table ${rowKey}, or keep the checkpoints in the sink's own database, behind an endpoint whose batches are atomic.`,
     },
   );
 }
@@ -41,7 +44,7 @@ export function notEmpty(migration: string, target: SinkTarget): MigratorError {
     `${target.identity} has rows already, and no key to find a row by: copying from the start could double them.`,
     {
       migration,
-      help: 'Empty the table, or give it a primary key or a unique index on the key columns, so that rows are upserted.',
+      help: `Empty the table, or give it ${rowKey}, so that rows are upserted.`,
     },
   );
 }

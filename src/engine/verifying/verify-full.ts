@@ -29,6 +29,7 @@ import { keyOf } from '../paging.ts';
 import { NotedKeys } from '../rows/noted-keys.ts';
 import type { RowPipeline } from '../rows/pipeline.ts';
 import type { Prepared } from '../planning/plan.ts';
+import { rowKey } from '../planning/refusals.ts';
 import { retryEvent, withRetries } from '../retry.ts';
 import type { RunControl } from '../run-control.ts';
 import type { Emit } from '../copying/scheduler.ts';
@@ -61,7 +62,7 @@ export class FullVerifier {
         `${target.verifier ? description.identity : target.identity} cannot find rows by their key, so values cannot be compared.`,
         {
           migration,
-          help: "Use mode 'count', or give the sink table a primary key or a unique index on the key columns.",
+          help: `Use mode 'count', or give the sink table ${rowKey}.`,
         },
       );
     }

@@ -3,6 +3,7 @@ import type { CallContext, Checkpoint, KeyRange } from '../../contract/index.ts'
 import { MigratorError } from '../../errors.ts';
 import type { EngineOptions } from '../options.ts';
 import type { Prepared } from '../planning/plan.ts';
+import { rowKey } from '../planning/refusals.ts';
 import { prepare } from '../planning/survey.ts';
 
 /** A checkpoint whose two sides have different numbers of rows. */
@@ -94,7 +95,7 @@ export async function reopenDifferences(
       `${target.identity} has no key to find a row by, so copying a checkpoint again would double its rows.`,
       {
         migration: found.migration,
-        help: 'Empty the table and reset() the migration, or give the table a primary key or unique index on the key columns.',
+        help: `Empty the table and reset() the migration, or give the table ${rowKey}.`,
       },
     );
   }
