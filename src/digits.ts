@@ -11,7 +11,7 @@ const eightDigits = 1e8;
 
 /** The four digits of a whole number below 10,000, the first of them in the lowest byte. */
 function four(value: number): number {
-  // Quotients as products and shifts, exact below 10,000 and below 100; two of them at a time in the second step.
+  // Quotients as products and shifts, exact below 10,000 and below 100.
   const hundreds = Math.imul(value, 5_243) >> 19;
   const pairs = hundreds | ((value - Math.imul(hundreds, 100)) << 16);
   const tens = (Math.imul(pairs, 103) >> 10) & 0x000f000f;

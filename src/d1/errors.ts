@@ -5,7 +5,7 @@ import {
   type MigratorErrorFacts,
 } from '../errors.ts';
 
-/** What a message of D1 means. The first rule that fits decides; over REST the status decides where none fits. */
+/** What a message of D1 means. The first rule that fits decides; over REST, where none fits, the status. */
 interface Rule {
   readonly pattern: RegExp;
   readonly code: MigratorErrorCode;
@@ -19,7 +19,7 @@ interface Rule {
 
 const tryAgain = 'This passes by itself; the migrator tries again. If it stays, see the status of D1.';
 
-/** What a trigger raised: its own words, which may be made of values of the row. */
+/** What a trigger raised: its own words, which may hold values of the row. */
 const triggerMessage =
   /SQLITE_CONSTRAINT_TRIGGER|^(?!.*(constraint failed|cannot store)).*: SQLITE_CONSTRAINT\b/is;
 

@@ -38,8 +38,8 @@ const maxStoredBytes = 10_000_000_000;
 const freeStoredBytes = 500_000_000;
 
 /**
- * Rows that D1 counts for a checkpoint: its row and an entry in each of two indexes when it is planned; its row and one
- * entry when it is claimed; its row for every batch; one entry more when it is completed.
+ * Rows that D1 counts for a checkpoint: when it is planned, its row and an entry in each of two indexes; when it is claimed, its row and
+ * one entry; its row for every batch; one entry more when it is completed.
  */
 const checkpointRows = { planned: 3, claimed: 2, completed: 1, batch: 1 };
 

@@ -1,7 +1,7 @@
 import type { Key, KeyRange, Page } from '../contract/index.ts';
 import { keyOf, nextKey, type PageReader, readPage, requestAfter, RowSizes, sameKey } from './paging.ts';
 
-/** Text that one page may hold, where it is kept: two of them at a time. */
+/** Text of a page, where it is kept: two at a time. */
 const keptPageBytes = 1_000_000;
 
 /** The pages of a range from `cursor` on; the next is read while the caller works on one. */

@@ -13,7 +13,7 @@ import { MigratorError } from '../errors.ts';
 import type { NotedKey } from './rows/byte-rows.ts';
 import { type RetryNotice, type RetryPolicy, withRetries } from './retry.ts';
 
-/** Text of a page that is handed over as it arrives: what it becomes is about one batch. */
+/** Text of a page that is handed over as it arrives: about a batch. */
 const streamedPageBytes = 2_000_000;
 
 /** About as much as a decimal number has as text. */
@@ -186,7 +186,7 @@ export function sameKey(a: Key, b: Key): boolean {
   return a.length === b.length && a.every((part, index) => part === b[index]);
 }
 
-/** How large a row is: by statistics at first, then by every eighth row that was seen, the latest above all. Characters. */
+/** Characters of a row: by statistics, then by every eighth that was seen, the latest above all. */
 export class RowSizes {
   readonly #estimate: number;
   #rows = 0;

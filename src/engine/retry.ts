@@ -7,7 +7,7 @@ export interface RetryPolicy {
   readonly retries: number;
   /** The first delay is a random part of this. Milliseconds, default 500. */
   readonly baseMs: number;
-  /** No delay by backoff is longer than this; what the other side asks for can be. Milliseconds, default 30,000. */
+  /** The longest delay by backoff; the other side may ask for more. Milliseconds, default 30,000. */
   readonly maxMs: number;
 }
 
@@ -38,7 +38,7 @@ export function retryDelay(
   return Math.max(Math.round(ceiling * random), error.retryAfterMs ?? 0);
 }
 
-/** Waits in a row that the other side may ask for: at five minutes each, most of a day. */
+/** Waits in a row that the other side may ask for: of five minutes each, most of a day. */
 const mostWaits = 200;
 
 /** Counts the tries of one call. What only says when to come again is no failure. */

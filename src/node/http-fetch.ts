@@ -56,8 +56,8 @@ export const httpFetch: typeof fetch = async (input, init = {}) => {
 };
 
 /**
- * The bytes of an answer as they come. `Readable.toWeb` does it too, but V8 keeps what that makes until it next collects the whole
- * heap: most of what outlived a collection of young objects in a copy was that, and the space for these grows by what outlives it.
+ * The bytes of an answer as they come. V8 keeps what `Readable.toWeb` makes until it next collects the whole heap: most of what outlived a
+ * collection of young objects in a copy was that, and their space grows by it.
  */
 function bodyOf(
   incoming: IncomingMessage,

@@ -70,8 +70,8 @@ const sessionSettings: Readonly<Record<string, string>> = {
 };
 
 /**
- * What every transaction begins with, whatever the server or the role is set to. In a stricter level its snapshot may be older than its
- * lock on the table, and a table that was rewritten or truncated in between reads as empty.
+ * What every transaction begins with. In a stricter level its snapshot may be older than its lock on the table, and a table that was
+ * rewritten or truncated in between reads as empty.
  */
 const beginning = [
   'BEGIN ISOLATION LEVEL READ COMMITTED, READ ONLY',
@@ -109,9 +109,8 @@ export interface PgTransactions {
 const ignore = (): void => undefined;
 
 /**
- * Takes connections of a pool. When a server that shuts down has just answered, its farewell can come in the same packet: after
- * pg's pool has let go of the connection, and before the promise of `connect()` is heard. Its `error` event would end the
- * process.
+ * Takes connections of a pool. A server that shuts down may send its farewell in the packet of its last answer: after the pool has let go
+ * of the connection, and before `connect()` is heard. Its `error` event would end the process.
  */
 class Acquiring {
   readonly #pool: PgPoolLike;

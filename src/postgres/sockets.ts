@@ -7,9 +7,8 @@ import { type TcpConnect, WorkersSocket } from './workers-socket.ts';
 const readBytes = 65_536;
 
 /**
- * Makes the sockets for a pool of connections without TLS; undefined where those that pg makes have to do. Ours read into the
- * same memory again and again: a long table would otherwise pass through thousands of buffers, and keep the garbage collector
- * busy.
+ * Makes the sockets for a pool of connections without TLS; undefined where those that pg makes have to do. Ours read into the same memory
+ * again and again: thousands of buffers would keep the garbage collector busy.
  */
 export function socketsFor(connectionString: string): (() => Duplex) | undefined {
   if (mayUseTls(connectionString)) return undefined;

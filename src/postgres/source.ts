@@ -168,8 +168,8 @@ export class PostgresKeysetSource<
   }
 
   /**
-   * Looks for a row that is too large, by the lengths that PostgreSQL keeps beside values stored out of line. Where
-   * nothing is stored out of line no row can be large; where looking takes longer than 20 s it is given up.
+   * Looks for a row that is too large, by the lengths that PostgreSQL keeps beside values stored out of line: without such values no row
+   * is. Gives up after 20 s.
    */
   async findOversizedRow(maxBytes: number, context?: CallContext): Promise<Key | null> {
     const table = await this.#described(context);

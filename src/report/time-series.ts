@@ -31,8 +31,8 @@ export const maxSlots = 120;
 const firstSlotMs = 250;
 
 /**
- * Sums over time in a fixed number of slots: where time runs past the last, two neighbours become one that is twice
- * as long. So a slot costs nothing but an addition, on the average, and an hour is kept in as little memory as a minute.
+ * Sums over time in a fixed number of slots: past the last, two neighbours become one that is twice as long. A slot costs an addition, and
+ * an hour as little memory as a minute.
  */
 export class TimeSeriesRecorder {
   #start: number | null = null;

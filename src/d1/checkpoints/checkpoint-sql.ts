@@ -50,8 +50,8 @@ export function advanceStatement(table: RawBuilder<unknown>, advance: Advance): 
 }
 
 /**
- * Claims the first checkpoints that are free: pending, failed in another run, or held by a lease that ended. Each of the
- * three is one step in the index on (table_name, status, seq), however many checkpoints are done.
+ * Claims the first checkpoints that are free: pending, failed in another run, or held by a lease that ended. Each is one step in the index
+ * on (table_name, status, seq), however many are done.
  */
 export function claimStatement(
   table: RawBuilder<unknown>,
@@ -81,8 +81,8 @@ function encodeKey(key: Key): string {
 }
 
 /**
- * A range as JSON values for `start_id` and `end_id`. A single integer key: two integers, both inclusive. Other keys:
- * the JSON texts of the key before the range (null for the first) and of its last.
+ * A range as JSON values for `start_id` and `end_id`. A single integer key: two integers, both inclusive. Others: the JSON texts of the
+ * key before the range (null for the first) and of its last.
  */
 export function encodeRange({ lower, upper }: KeyRange, integerKey: boolean): string {
   if (!integerKey)

@@ -213,8 +213,8 @@ async function reading<T>(
 }
 
 /**
- * A table with the guide's columns alone, as it reads once the others are added and its checkpoints numbered. Where a
- * table has some of the others, its own come first and count.
+ * A table with the guide's columns alone, as it reads once the others are added and its checkpoints numbered. What it has of the others
+ * comes first and counts.
  */
 function olderTable(table: RawBuilder<unknown>): RawBuilder<unknown> {
   return sql`(SELECT *, row_number() OVER (PARTITION BY table_name ORDER BY start_id) AS seq, NULL AS cursor,

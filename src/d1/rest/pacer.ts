@@ -96,8 +96,8 @@ export class RequestPacer {
   }
 
   /**
-   * The API refused a request for the quota's sake: it would refuse every other as well. Returns for how long none is
-   * sent, in milliseconds: what the answer said, else a tenth of the window, so that its end is not missed by far.
+   * The API refused a request for the quota's sake, and would refuse every other. Returns for how many milliseconds none is sent: what the
+   * answer said, else a tenth of the window.
    */
   refused(retryAfterMs: number | undefined): number {
     const waitMs = retryAfterMs ?? this.#quota.windowMs / 10;

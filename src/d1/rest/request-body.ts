@@ -7,8 +7,8 @@ export interface SentQuery {
 }
 
 /**
- * The body of a request: `{sql, params}`, or `{batch: [{sql, params}]}`. The parameters stand first, so that a text that is
- * escaped already has but a few bytes before it.
+ * The body of a request: `{sql, params}`, or `{batch: [{sql, params}]}`. Parameters stand first: a text that is escaped already has but a
+ * few bytes before it.
  */
 export function requestBody(queries: readonly SentQuery[], batch: boolean): string | Uint8Array<ArrayBuffer> {
   const large = queries.flatMap(({ params }) => params).find(isEscapedText);

@@ -17,8 +17,8 @@ export const escapeOf: readonly Uint8Array[] = Array.from({ length: 0x80 }, (_, 
 export const longestEscape = 6;
 
 /**
- * The highest bit of each byte of a word: four bytes as one integer, in any order, since a loop over bytes costs more for the bounds that
- * it checks than for what it does.
+ * The highest bit of each byte of a word: four bytes as one integer, in any order. In a loop over bytes the checks of bounds cost more
+ * than all else.
  */
 export const highBits = -0x7f7f7f80;
 
@@ -42,8 +42,8 @@ export function usualBytes(word: number): number {
 }
 
 /**
- * Bytes of the character of UTF-8 that begins with a byte of 0x80 or more; 0: there is none. What is no UTF-8 becomes another
- * number of bytes on its way, and everything behind it would be taken for something else (RFC 3629, 4).
+ * Bytes of the character of UTF-8 that begins with a byte of 0x80 or more; 0: there is none. What is no UTF-8 becomes another number of
+ * bytes on its way, so that everything behind it is taken for something else (RFC 3629, 4).
  */
 export function characterBytes(source: Uint8Array, at: number, end: number): number {
   const first = source[at] as number;

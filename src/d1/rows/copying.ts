@@ -128,43 +128,82 @@ export function copyPlain(source: Memory, start: number, stop: number, target: M
 }
 
 /**
- * Copies a text in UTF-8.
+ * Copies a text in UTF-8: all of it, and then a look at what is not ASCII. Steps that do not wait for each other cost half as much.
  *
- * @param isEscaped - as the inside of a JSON string.
  * @returns what is behind the copy; -1: it is no UTF-8, or there is no room.
  */
-export function copyText(
-  source: Memory,
-  start: number,
-  stop: number,
-  target: Memory,
-  at: number,
-  isEscaped: boolean,
-): number {
+export function copyText(source: Memory, start: number, stop: number, target: Memory, at: number): number {
   const { bytes: from, words: fromWords } = source;
   const { bytes, words } = target;
-  const escapes = isEscaped ? -1 : 0;
+  const lastWord = stop - 4;
+  const shift = at - start;
+  let seen = 0;
+  if (stop + shift > bytes.length) return -1;
+  for (let index = start; index < lastWord; index += 4) {
+    const word = fromWords.getInt32(index);
+    seen |= word;
+    words.setInt32(index + shift, word);
+  }
+  if (lastWord >= start) {
+    // Some of the last four may have been copied before.
+    const word = fromWords.getInt32(lastWord);
+    seen |= word;
+    words.setInt32(lastWord + shift, word);
+  } else
+    for (let index = start; index < stop; index += 1) {
+      const byte = from[index] as number;
+      seen |= byte;
+      bytes[index + shift] = byte;
+    }
+  return (seen & highBits) === 0 || isUtf8(source, start, stop) ? stop + shift : -1;
+}
+
+function isUtf8(source: Memory, start: number, stop: number): boolean {
+  const { bytes, words } = source;
+  const lastWord = stop - 4;
+  let index = start;
+  while (index < stop) {
+    while (index <= lastWord && (words.getInt32(index) & highBits) === 0) index += 4;
+    if (index <= lastWord) index += Math.clz32(words.getInt32(index) & highBits) >>> 3;
+    if (index === stop) break;
+    const size = (bytes[index] as number) < 0x80 ? 1 : sizeOf(source, index, stop);
+    if (size === 0) return false;
+    index += size;
+  }
+  return true;
+}
+
+/**
+ * Copies a text in UTF-8 as the inside of a JSON string.
+ *
+ * @returns what is behind the copy; -1: it is no UTF-8, or there is no room.
+ */
+export function copyEscaped(source: Memory, start: number, stop: number, target: Memory, at: number): number {
+  const { bytes: from, words: fromWords } = source;
+  const { bytes, words } = target;
   const lastWord = stop - 4;
   let index = start;
   let next = at;
   if (next + stop - start > bytes.length) return -1;
   while (index < stop) {
-    if (index <= lastWord) {
-      // All four bytes, of which those stay that are before the first that is something else.
+    // Four bytes at a time, of which those stay that are before the first that is something else.
+    const shift = next - index;
+    for (; index <= lastWord; index += 4) {
       const word = fromWords.getInt32(index);
-      const special = ((needsEscape(word) & escapes) | word) & highBits;
-      const plain = Math.clz32(special) >>> 3;
-      words.setInt32(next, word);
-      index += plain;
-      next += plain;
-      if (special === 0) continue;
+      const special = (needsEscape(word) | word) & highBits;
+      words.setInt32(index + shift, word);
+      if (special !== 0) {
+        index += Math.clz32(special) >>> 3;
+        break;
+      }
     }
+    next = index + shift;
+    if (index === stop) break;
     const byte = from[index] as number;
     if (byte >= 0x80) {
-      const word = index <= lastWord ? fromWords.getInt32(index) : 0;
-      const size = usualBytes(word) || characterBytes(from, index, stop);
+      const size = sizeOf(source, index, stop);
       if (size === 0) return -1;
-      if (index <= lastWord) words.setInt32(next, word);
+      if (index <= lastWord) words.setInt32(next, fromWords.getInt32(index));
       else for (let place = 0; place < size; place += 1) bytes[next + place] = from[index + place] as number;
       index += size;
       next += size;
@@ -172,16 +211,16 @@ export function copyText(
     }
     const escape = escapeOf[byte] as Uint8Array;
     index += 1;
-    if (!isEscaped || escape.length === 1) {
-      bytes[next] = byte;
-      next += 1;
-      continue;
-    }
-    if (next + longestEscape + stop - index > bytes.length) return -1;
+    if (escape.length > 1 && next + longestEscape + stop - index > bytes.length) return -1;
     for (let place = 0; place < escape.length; place += 1) bytes[next + place] = escape[place] as number;
     next += escape.length;
   }
   return next;
+}
+
+/** Bytes of the character that begins at a place with a byte of 0x80 or more; 0: there is none. */
+function sizeOf({ bytes, words }: Memory, at: number, end: number): number {
+  return (at <= end - 4 && usualBytes(words.getInt32(at))) || characterBytes(bytes, at, end);
 }
 
 /** True where no digit stands for more than zero. */

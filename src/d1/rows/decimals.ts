@@ -28,7 +28,7 @@ export function writeWhole({ bytes, words }: Memory, at: number, width: number, 
  * Writes a decimal number with its point.
  *
  * @param digits - less than 10^15.
- * @returns the bytes that it needs; where they are more than `width`, it is not written, and neither where it has more than 22 places.
+ * @returns the bytes that it needs: more than `width`, or Infinity for more than 22 places, where it is not written.
  */
 export function writeDecimal(
   { bytes, words }: Memory,

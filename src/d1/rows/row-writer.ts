@@ -2,7 +2,7 @@ import type { ByteRows } from '../../contract/index.ts';
 import { Begins } from './begins.ts';
 import { BufferPool } from './buffer-pool.ts';
 import { longestEscape, space } from './characters.ts';
-import { copyText, Memory } from './copying.ts';
+import { copyEscaped, copyText, Memory } from './copying.ts';
 import { mostDigits, writeWhole } from './decimals.ts';
 import { fillColumn } from './columns.ts';
 import { isBehind, kinds, Layout } from './layout.ts';
@@ -266,7 +266,7 @@ export class RowWriter {
 
   /**
    * Bytes of a text that ends here, with an array of so many beginnings of up to seven digits; or of the array that the statement makes
-   * instead of it, where that is longer.
+   * instead, if that is longer.
    */
   #length(end: number, escapes: number, rows: number): number {
     const bytes = end - escapes - headroom;
@@ -286,7 +286,8 @@ export class RowWriter {
   #behind(source: Memory, start: number, stop: number, column: number): boolean {
     const layout = this.#layout;
     const begin = this.#end;
-    const end = copyText(source, start, stop, this.#memory, begin, this.#isEscaped);
+    const copy = this.#isEscaped ? copyEscaped : copyText;
+    const end = copy(source, start, stop, this.#memory, begin);
     if (end < 0) return false;
     this.#end = end;
     this.#count(layout.fields[column] as number, stop - start);

@@ -5,8 +5,8 @@ const encoder = new TextEncoder();
 export const headroom = 256;
 
 /**
- * The rows of a batch in UTF-8, as a parameter of a statement: a binding takes it as a string. For a request they are written as the inside
- * of a JSON string in the first place, so that two million bytes are not gone through again.
+ * The rows of a batch in UTF-8, as a parameter of a statement: a binding takes it as a string. For a request they are written as the
+ * inside of a JSON string at once: two million bytes are not gone through again.
  */
 export class RowsText {
   /** True: quotes and backslashes have a backslash before them, as inside a JSON string. */

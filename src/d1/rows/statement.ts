@@ -6,8 +6,8 @@ import { isBehind, kinds, type Layout } from './layout.ts';
 import { notWhole } from './row-writer.ts';
 
 /**
- * The text of the rows as bytes, in which a place is found without going through characters. It is the first parameter of a
- * statement. SQLite reckons it once, and not for every value, as it is the same for all of them.
+ * The text of the rows as bytes, in which a place is found without going through characters: the first parameter of a statement. SQLite
+ * reckons it once, as it is the same for all values.
  */
 const text = 'CAST(?1 AS BLOB)';
 

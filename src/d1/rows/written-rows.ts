@@ -14,8 +14,8 @@ export interface WrittenRows {
   /** Columns that have a null, or may have. */
   readonly nulls: Uint8Array;
   /**
-   * For each column of fields: 0 where digits, or the characters of a text, fill every one of them that is no null; `notWhole`
-   * where digits may be no whole number in a column of these.
+   * For each column of fields: 0 where digits, or the characters of a text, fill every one that is no null; `notWhole` where digits may be
+   * no whole number.
    */
   readonly uneven: Uint8Array;
   /** Where the array of the rows' beginnings stands in the text, from 1 on; null: the rows are of one length. */

@@ -77,8 +77,8 @@ function kindOf(columnType: ColumnType, type: LogicalType, reading: FloatReading
 }
 
 /**
- * True where plain digits, with sign and point, can stand as they are: integers, and floats that the endpoint reads. What has a
- * letter, and a negative zero, has to be looked at.
+ * True where plain digits, with sign and point, can stand as they are: integers, and floats that the endpoint reads. A letter, and a
+ * negative zero, have to be looked at.
  */
 function isDigits(type: LogicalType, form: StoredForm | undefined, reading: FloatReading): boolean {
   if (type === 'integer' || type === 'boolean') return form === undefined;

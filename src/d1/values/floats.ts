@@ -74,8 +74,8 @@ function asReal(digits: string): string {
 const bits = new DataView(new ArrayBuffer(8));
 
 /**
- * A finite float as `[m,e]`, where it is `m` times two to the power of `e`. Both are integers, and `m` has 53 bits at
- * the most, so that no runtime rounds them; neither is the power rounded, down to the smallest subnormal.
+ * A finite float as `[m,e]`, where it is `m` times two to the power of `e`: integers, `m` of 53 bits at the most, so that no runtime
+ * rounds either, down to the smallest subnormal.
  */
 export function mantissaAndExponent(text: string): string {
   bits.setFloat64(0, Number(text));

@@ -38,7 +38,7 @@ export class BatchFiller {
   }
 
   /**
-   * False: it does not fit into the batch; take it first, then put the row again.
+   * False: it does not fit; take the batch first, then put the row again.
    *
    * @throws MigratorError with the row's key, where rows are not set aside.
    */

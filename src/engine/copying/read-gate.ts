@@ -10,9 +10,9 @@ export interface WriteCount {
 }
 
 /**
- * Decides how many pages are read at the same time. More rows than can be written would only take memory, and the time of whoever writes:
- * nothing is read while some writes wait beside those in flight; one page at a time while half of the places are taken; and where writes
- * run out, half of the checkpoints read, two at least.
+ * Decides how many pages are read at the same time: none while some writes wait beside those in flight, as more rows than can be written
+ * only take memory and processor time; one while half of the places are taken; where writes run out, half of the checkpoints read, two at
+ * least.
  */
 export class ReadGate {
   readonly #concurrency: number;

@@ -12,8 +12,8 @@ import type { RunControl } from '../run-control.ts';
 const longestWaitMs = 2_000;
 
 /**
- * Checkpoints that are claimed before there is room for them, at the most, and those that are left of them when more are asked
- * for: one request brings several, and nobody waits for its answer.
+ * Checkpoints that are claimed before there is room for them, at the most, and those that are left of them when more are asked for: one
+ * request brings several, and nobody waits for it.
  */
 const mostAhead = 5;
 const leastAhead = 2;

@@ -5,8 +5,7 @@ import { emptyProgress } from '../progress.ts';
 import { type RetryNotice, sleep, withRetries } from '../retry.ts';
 
 /**
- * Planning beside the copying: a large table with scattered keys takes a while to be cut into ranges, and its first
- * checkpoints can be copied meanwhile.
+ * Planning beside the copying: a large table with scattered keys takes a while to be cut into ranges.
  */
 export class Planning {
   #added = 0;
@@ -52,8 +51,7 @@ export class Planning {
   }
 
   /**
-   * The progress of a plan that was made here, and of which nothing is copied; null where it has to be read: a plan that others had a part
-   * in, or that is not finished.
+   * The progress of a plan that was made here, and of which nothing is copied; null where it has to be read.
    */
   progress(migration: string): Progress | null {
     const first = this.#first;

@@ -1,6 +1,6 @@
 /**
- * A value as JSON text, where JSON holds it exactly. `JSON.stringify` would turn `NaN` into null, drop functions and
- * undefined, and make `{}` of a Map; here all of these are refused (null). A text is JSON text already, and checked.
+ * A value as JSON text, where JSON holds it exactly: `JSON.stringify` would turn `NaN` into null, drop functions, and make `{}` of a Map.
+ * These are null here. A text is JSON text already, and checked.
  */
 export function jsonText(value: unknown): string | null {
   if (typeof value !== 'string') return written(value, 0);

@@ -53,8 +53,8 @@ export async function verifyMigration(
 }
 
 /**
- * Mends what a comparison finds, and compares again. By counts: copies the checkpoints again that differ. In full:
- * writes the rows again that miss or differ, and deletes those that only the sink has.
+ * Mends what a comparison finds, and compares again. By counts: copies checkpoints again that differ. In full: writes rows again that miss
+ * or differ, and deletes those that only the sink has.
  */
 export async function repairMigration(
   options: EngineOptions,

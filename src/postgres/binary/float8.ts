@@ -107,8 +107,8 @@ export function float8Text(value: number): string {
 }
 
 /**
- * The shortest digits, with an exponent. JavaScript takes a decimal that lies half-way between two doubles where reading it
- * gives the right one, as of an even one it does; PostgreSQL leaves that to nobody, and writes more digits.
+ * The shortest digits, with an exponent. JavaScript takes a decimal half-way between two doubles where reading it gives the right one, as
+ * of an even one it does; PostgreSQL writes more digits.
  */
 function shortest(value: number): string {
   let text = value.toExponential();

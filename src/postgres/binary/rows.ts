@@ -15,8 +15,8 @@ export interface BinaryRows {
 }
 
 /**
- * Makes the canonical text of values, or the digits of decimal numbers, out of PostgreSQL's own form of them, as the type's send function
- * gives it (`float8send`, `timestamp_send`, `date_send`, `boolsend`: most significant byte first).
+ * Makes canonical texts, or the digits of decimal numbers, out of PostgreSQL's own form of values, as the type's send function gives it:
+ * most significant byte first.
  */
 export interface BinaryReader {
   /** Values that were read, and those of them that cost as much as they would have cost the server. */
