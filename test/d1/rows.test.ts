@@ -550,6 +550,21 @@ describe.each([
     ]);
   });
 
+  test('takes no other word for a boolean than its two', async () => {
+    const encoder = new D1Encoder(await formsFor(['boolean', 'integer']), Infinity, isEscaped);
+    const refused = expect.objectContaining({ code: 'VALUE_REFUSED' }) as unknown;
+    for (const word of ['', '1', '0', 't', 'f', 'yes', 'tru', 'fals', 'truth', 'FALSE', 'other']) {
+      expect(() => encoder.add([word, '7']), word).toThrow(refused);
+      expect(() => addBytes(encoder, byteRowOf([word, '7'])), word).toThrow(refused);
+    }
+    for (const word of ['true', 'false', null]) expect(addBytes(encoder, byteRowOf([word, '7']))).toBe(true);
+    expect(rowsOf(encoder.take())).toEqual([
+      ['1', '7'],
+      ['0', '7'],
+      [null, '7'],
+    ]);
+  });
+
   test('writes what a value becomes over what it was', async () => {
     const store: StoreOptions = { 'a float': { nan: 'null', negativeZero: 'zero' } };
     const encoder = new D1Encoder(await formsFor(['float'], store), Infinity, isEscaped);

@@ -286,6 +286,13 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/d1/rows.test.ts'],
   },
   {
+    removes: 'the look at the word of a boolean (bytes of rows)',
+    file: 'src/d1/rows/columns.ts',
+    find: 'if (kind !== boolean || length !== (first === letterT ? 4 : first === letterF ? 5 : -1)) return row;',
+    replace: 'if (kind !== boolean) return row;',
+    tests: ['test/d1/rows.test.ts'],
+  },
+  {
     removes: 'the room for a text (bytes of rows)',
     file: 'src/d1/rows/copying.ts',
     find: 'if (stop + shift > bytes.length) return -1;',

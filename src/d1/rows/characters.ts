@@ -6,6 +6,7 @@ export const point = 0x2e;
 export const zero = 0x30;
 export const one = 0x31;
 export const nine = 0x39;
+export const letterF = 0x66;
 export const letterT = 0x74;
 
 /** How each ASCII character stands in a JSON string. */

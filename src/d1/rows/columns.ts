@@ -1,6 +1,6 @@
 import type { ByteRows } from '../../contract/index.ts';
 import { powersOfTen } from '../../digits.ts';
-import { letterT, minus, one, space, zero } from './characters.ts';
+import { letterF, letterT, minus, one, space, zero } from './characters.ts';
 import { copyNumber, copyPlain, type Memory, pointOf } from './copying.ts';
 import { writeDecimal, writeWhole } from './decimals.ts';
 import { kinds, type Layout } from './layout.ts';
@@ -32,6 +32,8 @@ export function fillColumn(
   const width = plan[column * 4 + 2] as number;
   const scale = kind === scaled ? (plan[column * 4 + 3] as number) : -1;
   const offset = plan[column * 4 + 1] as number;
+  // Bytes of a value: a number with its point, which is left out where there is a scale; of a word none is left as it is.
+  const most = kind === boolean ? 0 : width + Number(kind === scaled);
   let field = (at[before] as number) + offset;
   for (let row = first; row < stop; row += 1, field += rowBytes) {
     const place = row * columns + column;
@@ -41,11 +43,10 @@ export function fillColumn(
     if (start >= 0) {
       const end = ends[place] as number;
       const length = end - start;
-      // With its point, which is left out where there is a scale.
-      if (length === 0 || length > (kind === scaled ? width + 1 : width)) {
-        // A word, of which one digit is left.
-        if (kind !== boolean) return row;
-        bytes[field] = source.bytes[start] === letterT ? one : zero;
+      if (length === 0 || length > most) {
+        const first = source.bytes[start];
+        if (kind !== boolean || length !== (first === letterT ? 4 : first === letterF ? 5 : -1)) return row;
+        bytes[field] = first === letterT ? one : zero;
         continue;
       }
       if (kind === short) next = copyPlain(source, start, end, target, field);

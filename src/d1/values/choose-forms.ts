@@ -3,7 +3,7 @@ import { finiteFloat, type FloatReading } from './floats.ts';
 import type { StoredForm, StoreOptions } from './forms.ts';
 import type { ColumnForm, ColumnType } from './types.ts';
 import { decoderOf } from './value-decoders.ts';
-import { float, quote, quoteHex, type ValueEncoder } from './value-encoders.ts';
+import { float, quote, quoteHex, type ValueEncoder, valueRefused } from './value-encoders.ts';
 
 /** How columns are stored whose type has a form of its own, unless the options say otherwise. All others are texts. */
 const columnTypes: Readonly<Partial<Record<LogicalType, ColumnType>>> = {
@@ -95,7 +95,11 @@ function defaultEncoder(type: LogicalType, exactly: ValueEncoder): ValueEncoder 
     case 'float':
       return float({}, exactly);
     case 'boolean':
-      return (value) => (value === 'true' ? '1' : '0');
+      return (value) => {
+        if (value !== 'true' && value !== 'false')
+          throw valueRefused('a boolean that is neither true nor false');
+        return value === 'true' ? '1' : '0';
+      };
     case 'bytes':
       return quoteHex;
     default:
