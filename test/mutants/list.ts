@@ -288,7 +288,7 @@ export const mutants: readonly Mutant[] = [
   {
     removes: 'the look at the word of a boolean (bytes of rows)',
     file: 'src/d1/rows/columns.ts',
-    find: 'if (kind !== boolean || length !== (first === letterT ? 4 : first === letterF ? 5 : -1)) return row;',
+    find: 'if (kind !== boolean || length !== (letter === letterT ? 4 : letter === letterF ? 5 : -1)) return row;',
     replace: 'if (kind !== boolean) return row;',
     tests: ['test/d1/rows.test.ts'],
   },

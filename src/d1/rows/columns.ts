@@ -44,9 +44,9 @@ export function fillColumn(
       const end = ends[place] as number;
       const length = end - start;
       if (length === 0 || length > most) {
-        const first = source.bytes[start];
-        if (kind !== boolean || length !== (first === letterT ? 4 : first === letterF ? 5 : -1)) return row;
-        bytes[field] = first === letterT ? one : zero;
+        const letter = source.bytes[start];
+        if (kind !== boolean || length !== (letter === letterT ? 4 : letter === letterF ? 5 : -1)) return row;
+        bytes[field] = letter === letterT ? one : zero;
         continue;
       }
       if (kind === short) next = copyPlain(source, start, end, target, field);
