@@ -428,8 +428,8 @@ export const mutants: readonly Mutant[] = [
   {
     removes: 'the look at a text that is longer than its field (rows that come together)',
     file: 'src/d1/rows/columns.ts',
-    find: 'length > (kind === scaled ? width + 1 : width)',
-    replace: 'width === 0',
+    find: 'length > most',
+    replace: 'kind === boolean',
     tests: ['test/d1/rows.test.ts'],
   },
   {
@@ -456,8 +456,8 @@ export const mutants: readonly Mutant[] = [
   {
     removes: 'the look at a boolean (rows that come together)',
     file: 'src/d1/rows/columns.ts',
-    find: 'source.bytes[start] === letterT ? one : zero',
-    replace: 'one',
+    find: 'bytes[field] = letter === letterT ? one : zero;',
+    replace: 'bytes[field] = one;',
     tests: ['test/d1/rows.test.ts'],
   },
   {
