@@ -102,7 +102,7 @@ async function mend(
   const read = async (keys: readonly Key[]): Promise<readonly TextRow[]> =>
     (await options.source.readRows?.(keys, context)) ?? [];
   const { missing, different, extra } = found;
-  const seqs = new Map([...missing, ...different, ...extra].map(({ key, seq }) => [keyText(key), seq ?? 0]));
+  const seqs = new Map([...extra, ...missing, ...different].map(({ key, seq }) => [keyText(key), seq ?? 0]));
   let mended = 0;
   for await (const [rows] of rowsOfKeys(keysOf([...missing, ...different]), read)) {
     mended += (await writeAgain(options, prepared, rows, seqs, context)).length;
