@@ -1,4 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises';
+import { SourceMap, type SourceMapPayload, type SourceMapping } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -76,6 +77,26 @@ describe('what is in the tarball', () => {
     }
     expect(sources.length).toBeGreaterThan(80);
     expect(sources.filter((path) => !/^\.\.\/src\/[\w/-]+\.ts$/.test(path))).toEqual([]);
+  });
+
+  test('source maps lead to the line of the source', async () => {
+    let functions = 0;
+    const dist = join(project.installed, 'dist');
+    for (const file of (await readdir(dist)).filter((name) => name.endsWith('.js'))) {
+      const payload = JSON.parse(await readFile(join(dist, `${file}.map`), 'utf8')) as SourceMapPayload;
+      const map = new SourceMap(payload);
+      const lines = (await readFile(join(dist, file), 'utf8')).split('\n');
+      for (const [index, line] of lines.entries()) {
+        const [, name] = /^(?:async )?function\*? ([a-zA-Z]+)\d*\(/.exec(line) ?? [];
+        if (name === undefined) continue;
+        const place = map.findEntry(index, 0) as SourceMapping;
+        const source = payload.sourcesContent[payload.sources.indexOf(place.originalSource)] ?? '';
+        const original = source.split('\n')[place.originalLine];
+        expect(original, `${file}:${index + 1}`).toMatch(new RegExp(`function\\*? ${name}`));
+        functions += 1;
+      }
+    }
+    expect(functions).toBeGreaterThan(400);
   });
 
   test('modules of Node are imported by their full names, which every runtime knows', async () => {
