@@ -6,11 +6,11 @@ import {
   PostgresIntrospector,
   PostgresQueryCompiler,
   type RawBuilder,
-  sql,
 } from 'kysely';
 import type { CallContext } from '../contract/index.ts';
 import { MigratorError } from '../errors.ts';
 import { Redactor } from '../redactor.ts';
+import { parameterText } from './bind-message.ts';
 import { type ErrorManners, fromDriver } from './errors.ts';
 import { RowStream, type RowTaker, takesRowStreams } from './row-stream.ts';
 
@@ -60,14 +60,21 @@ export type PgStreamRunner = (query: RawBuilder<unknown>, taker: RowTaker) => Pr
  * Whatever the server or the role is set to, the text of a value is the same: ISO dates in UTC, floats with all their
  * digits, bytes in hexadecimal, names without needless quotes. The settings end with the transaction, so a host's pool keeps its own.
  */
-const sessionSettings: Readonly<Record<string, string>> = {
+export const sessionSettings: Readonly<Record<string, string>> = {
   datestyle: 'ISO, YMD',
   timezone: 'UTC',
   intervalstyle: 'iso_8601',
   bytea_output: 'hex',
   extra_float_digits: '3', // before PostgreSQL 12, 1 was not enough
   quote_all_identifiers: 'off',
+  // Else a NULL in an array that is a key would come back as a text, and a host's pool may have set another encoding.
+  array_nulls: 'on',
+  client_encoding: 'UTF8',
 };
+
+/** Nobody's own operators and types come before PostgreSQL's, and a filter finds what it names all the same. */
+export const catalogFirst =
+  "pg_catalog.set_config('search_path', pg_catalog.concat_ws(', ', 'pg_catalog', NULLIF(pg_catalog.current_setting('search_path'), '')), true)";
 
 /**
  * What every transaction begins with. In a stricter level its snapshot may be older than its lock on the table, and a table that was
@@ -76,6 +83,7 @@ const sessionSettings: Readonly<Record<string, string>> = {
 const beginning = [
   'BEGIN ISOLATION LEVEL READ COMMITTED, READ ONLY',
   ...Object.entries(sessionSettings).map(([name, value]) => `SET LOCAL ${name} = '${value}'`),
+  `SELECT ${catalogFirst}`,
 ].join('; ');
 
 const keepText = { getTypeParser: () => (value: string) => value };
@@ -106,7 +114,7 @@ export interface PgTransactions {
   close(): Promise<void>;
 }
 
-const ignore = (): void => undefined;
+export const ignore = (): void => undefined;
 
 /**
  * Takes connections of a pool. A server that shuts down may send its farewell in the packet of its last answer: after the pool has let go
@@ -183,10 +191,10 @@ export class PoolTransactions implements PgTransactions {
       context?.signal?.throwIfAborted();
       this.#pool ??= this.#open();
       const pool = await this.#pool;
-      const client = await pool.acquire();
+      const client = await untilAborted(pool.acquire(), context, (late) => late.release());
       return await this.#transaction(client, work, context);
     } catch (error) {
-      throw fromDriver(error, this.#manners);
+      throw context?.signal?.aborted ? context.signal.reason : fromDriver(error, this.#manners);
     }
   }
 
@@ -223,7 +231,7 @@ export class PoolTransactions implements PgTransactions {
         const { sql: text, parameters } = compile(asked);
         const { rows } = await client.query({
           text,
-          values: [...parameters],
+          values: parameters.map(parameterText),
           rowMode: 'array',
           types: keepText,
         });
@@ -233,7 +241,7 @@ export class PoolTransactions implements PgTransactions {
       const result = await work(query, async (asked, taker) => {
         if (!streams) return handOver(await query(asked), taker);
         const { sql: text, parameters } = compile(asked);
-        const stream = new RowStream(text, parameters, taker);
+        const stream = new RowStream(text, parameters.map(parameterText), taker);
         void client.query(stream as unknown as PgQuery);
         await stream.done;
       });
@@ -246,57 +254,50 @@ export class PoolTransactions implements PgTransactions {
           () => release(false),
           () => release(true),
         );
-      throw signal?.aborted ? signal.reason : error;
+      throw error;
     } finally {
       signal?.removeEventListener('abort', onAbort);
     }
   }
 }
 
-/** Over the host's own Kysely instance, whatever its driver. */
-export class KyselyTransactions<Database> implements PgTransactions {
-  readonly rawText: boolean = false;
-  readonly #db: Kysely<Database>;
-  readonly #manners: ErrorManners;
-
-  constructor(db: Kysely<Database>, values: boolean = false) {
-    this.#db = db;
-    this.#manners = { redact: new Redactor([]), values };
+/** Waits no longer than the signal allows; what comes later is not lost. */
+export async function untilAborted<T>(
+  promise: Promise<T>,
+  context: CallContext | undefined,
+  late: (value: T) => void,
+): Promise<T> {
+  const signal = context?.signal;
+  if (!signal) return await promise;
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const onAbort = (): void => reject(signal.reason);
+  signal.addEventListener('abort', onAbort);
+  try {
+    const value = await Promise.race([promise, aborted]);
+    // It came at the same time.
+    signal.throwIfAborted();
+    return value;
+  } catch (error) {
+    promise.then(late, ignore);
+    throw error;
+  } finally {
+    signal.removeEventListener('abort', onAbort);
   }
-
-  async run<T>(
-    work: (query: PgQueryRunner, stream: PgStreamRunner) => Promise<T>,
-    context?: CallContext,
-  ): Promise<T> {
-    try {
-      context?.signal?.throwIfAborted();
-      const settings = Object.entries(sessionSettings).map(
-        ([name, value]) => sql`set_config(${name}, ${value}, true)`,
-      );
-      return await this.#db
-        .transaction()
-        .setIsolationLevel('read committed')
-        .setAccessMode('read only')
-        .execute(async (transaction) => {
-          await sql`SELECT ${sql.join(settings)}`.execute(transaction);
-          const query: PgQueryRunner = async (asked) => {
-            const { rows } = await asked.execute(transaction);
-            return rows.map((row) => Object.values(row as Record<string, string | null>));
-          };
-          const result = await work(query, async (asked, taker) => handOver(await query(asked), taker));
-          context?.signal?.throwIfAborted();
-          return result;
-        });
-    } catch (error) {
-      throw fromDriver(error, this.#manners);
-    }
-  }
-
-  async close(): Promise<void> {}
 }
 
-function handOver(rows: readonly PgRow[], taker: RowTaker): void {
-  for (const row of rows) taker.row(row);
+export function handOver(rows: readonly PgRow[], taker: RowTaker): void {
+  for (const row of rows) {
+    const other = row.find((value) => value !== null && typeof value !== 'string');
+    if (other !== undefined)
+      throw new MigratorError(
+        'INVALID_OPTION',
+        `The pool gives a value as ${typeof other}, and not as text.`,
+        {
+          help: "Its driver does not keep to a query's `types`: use pg's own Pool, or pass `connectionString`.",
+        },
+      );
+    taker.row(row);
+  }
 }
 
 function plain(text: string): PgQuery {

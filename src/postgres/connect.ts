@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely';
 import { MigratorError } from '../errors.ts';
-import { KyselyTransactions, type PgPoolLike, type PgTransactions, PoolTransactions } from './client.ts';
+import { type PgPoolLike, type PgTransactions, PoolTransactions } from './client.ts';
+import { KyselyTransactions } from './kysely-transactions.ts';
 
 /** How to reach the database: one of the three. */
 export type PostgresConnection<Database> =

@@ -46,9 +46,9 @@ export async function describeTable(query: PgQueryRunner, request: TableRequest)
   const { schema, table } = request;
   const [found] = await query(sql`
     SELECT c.oid::text, n.nspname::text, c.relkind::text, current_database()::text,
-      has_table_privilege(c.oid, 'SELECT')::text,
+      has_any_column_privilege(c.oid, 'SELECT')::text,
       (SELECT coalesce(sum(pg_relation_size(part.reltoastrelid)), 0) FROM pg_class AS part WHERE part.reltoastrelid <> 0
-        AND (part.oid = c.oid OR part.oid IN (SELECT relid FROM pg_partition_tree(c.oid))))::text,
+        AND (part.oid = c.oid OR part.oid IN (SELECT relid FROM pg_partition_tree(c.oid) UNION SELECT inhrelid FROM pg_inherits WHERE inhparent = c.oid)))::text,
       (c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid))::text AS children,
       current_setting('server_encoding') AS encoding
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -93,38 +93,46 @@ export async function describeTable(query: PgQueryRunner, request: TableRequest)
     key,
     keyIndexes: key.map((column) => travelling.indexOf(column)),
     ...(await estimate(query, from, where, columns)),
-    hasLargeValues: kind === 'r' || kind === 'p' ? Number(largeBytes) > 0 : false,
+    hasLargeValues: Number(largeBytes) > 0,
   };
 }
 
 async function readColumns(query: PgQueryRunner, oid: string): Promise<PostgresColumn[]> {
-  // A domain stands for the type below it, which may be a domain again; so may the type of an array's elements.
+  // A domain stands for the type below it, which may be a domain again; so may the type of an array's elements. That it is NOT NULL keeps
+  // no null out of a table, and a constraint that was never validated says nothing of the rows before it.
   const rows = await query(sql`
     WITH RECURSIVE below AS (
-      SELECT oid AS start, oid, typtype, typbasetype, typtype = 'd' AND typnotnull AS not_null FROM pg_type
+      SELECT oid AS start, oid, typtype, typbasetype FROM pg_type
       UNION ALL
-      SELECT below.start, t.oid, t.typtype, t.typbasetype, below.not_null OR (t.typtype = 'd' AND t.typnotnull)
-      FROM below JOIN pg_type AS t ON t.oid = below.typbasetype WHERE below.typtype = 'd'
+      SELECT below.start, t.oid, t.typtype, t.typbasetype FROM below JOIN pg_type AS t ON t.oid = below.typbasetype WHERE below.typtype = 'd'
     ), base AS (
-      SELECT below.start, below.not_null, t.typname, t.typtype, n.nspname, t.typelem, t.typdelim,
+      SELECT below.start, t.oid, t.typname, t.typtype, n.nspname, t.typelem, t.typdelim,
         t.typoutput = 'pg_catalog.array_out'::regproc AS is_array
       FROM below JOIN pg_type AS t ON t.oid = below.oid JOIN pg_namespace AS n ON n.oid = t.typnamespace
       WHERE below.typtype <> 'd'
     )
-    SELECT a.attname::text AS c0, format_type(a.atttypid, a.atttypmod) AS c1, (a.attnotnull OR base.not_null)::text AS c2,
+    SELECT a.attname::text AS c0, format_type(a.atttypid, a.atttypmod) AS c1, (a.attnotnull AND NOT EXISTS (SELECT FROM pg_constraint AS c
+        WHERE c.conrelid = a.attrelid AND c.contype = 'n' AND c.conkey = ARRAY[a.attnum] AND NOT c.convalidated))::text AS c2,
       base.typname::text AS t0, base.nspname::text AS t1, base.typtype::text AS t2, base.is_array::text AS t3,
       element.typname::text AS e0, element.nspname::text AS e1, element.typtype::text AS e2, element.is_array::text AS e3,
-      element.typdelim::text AS e4, a.attnum::text AS i0, concat_ws(' ', a.atttypid, a.atttypmod, a.attcollation) AS i1
+      element.typdelim::text AS e4, CASE WHEN base.oid = a.atttypid THEN format_type(a.atttypid, a.atttypmod) ELSE format_type(base.oid, -1) END AS b0, a.attnum::text AS i0, concat_ws(' ', a.atttypid, a.atttypmod, a.attcollation) AS i1
     FROM pg_attribute AS a JOIN base ON base.start = a.atttypid
       LEFT JOIN base AS element ON base.is_array AND element.start = base.typelem
     WHERE a.attrelid = CAST(${oid} AS oid) AND a.attnum > 0 AND NOT a.attisdropped
     ORDER BY a.attnum`);
   return rows.map((row) => {
     const [name = '', nativeType = '', notNull, ...facts] = row.map((value) => value ?? '');
-    const [number = '', kind = ''] = facts.slice(-2);
-    const type = typeFacts(facts.slice(0, -2));
+    const [baseType = '', number = '', kind = ''] = facts.slice(-3);
+    const type = typeFacts(facts.slice(0, -3));
     const codec = codecOf(type);
-    const described = { name, source: name, identity: { number, kind }, type: codec.type, nativeType };
+    const described = {
+      name,
+      source: name,
+      identity: { number, kind },
+      type: codec.type,
+      nativeType,
+      baseType,
+    };
     const nullable = notNull !== 'true';
     return { ...described, nullable, codec, lost: lostOf(type) };
   });

@@ -50,13 +50,18 @@ const bySystemCode: Readonly<Record<string, MigratorErrorFacts>> = {
   EAI_AGAIN: { help: checkAddress, retryable: true },
   ETIMEDOUT: { help: checkAddress, retryable: true },
   EHOSTUNREACH: { help: checkAddress, retryable: true },
+  ENETUNREACH: { help: checkAddress, retryable: true },
+  EADDRNOTAVAIL: { help: checkAddress, retryable: true },
+  ENETDOWN: { help: again, retryable: true },
   ECONNRESET: { help: again, retryable: true },
+  ECONNABORTED: { help: again, retryable: true },
+  ERR_STREAM_DESTROYED: { help: again, retryable: true },
   EPIPE: { help: again, retryable: true },
 };
 
 /** What pg says of its connections, and the sockets of Workers of theirs: these have no codes. */
 const lostConnection =
-  /connection (terminated|ended|closed|lost|refused)|timeout exceeded|not queryable|cannot connect to/i;
+  /connection (terminated|ended|closed|lost|refused)|timeout exceeded|read timeout|not queryable|cannot connect to/i;
 
 /** What PostgreSQL says in these classes is of connections, names and limits, never of a row's values. */
 const withoutValues: ReadonlySet<string> = new Set('08 0A 25 26 28 34 3D 3F 40 42 53 54 55 57 58'.split(' '));
@@ -125,9 +130,12 @@ function isSqlState(code: string): boolean {
   return /^(?=.*\d)[0-9A-Z]{5}$/.test(code);
 }
 
-/** SQLSTATE or the system's code; of several tries to connect, the first one's. */
+/** SQLSTATE or the system's code; of several tries to connect, the first that is known. */
 function codeOf(error: Error): string {
-  if ('code' in error && typeof error.code === 'string') return error.code;
-  const [first] = error instanceof AggregateError ? (error.errors as unknown[]) : [];
-  return first instanceof Error ? codeOf(first) : '';
+  const tries: unknown[] = error instanceof AggregateError ? error.errors : [];
+  const codes = [error, ...tries].map((one) => {
+    const code: unknown = one instanceof Error && 'code' in one ? one.code : '';
+    return typeof code === 'string' ? code : '';
+  });
+  return codes.find((code) => bySystemCode[code]) ?? codes.find((code) => code !== '') ?? '';
 }

@@ -97,12 +97,13 @@ async function readDatabaseCollation(query: PgQueryRunner): Promise<readonly (st
 /** Asks PostgreSQL how it would read a page, with sorting as the last resort: where it still sorts, no index serves. */
 async function readIndexFindings(query: PgQueryRunner, table: TableDescription): Promise<Finding[]> {
   if (table.estimatedRows <= sortedAtOnce) return [];
-  await query(sql`SET LOCAL enable_sort = off`);
+  await query(
+    sql`SELECT set_config(name, 'off', true) AS c0 FROM pg_settings WHERE name IN ('enable_sort', 'enable_incremental_sort')`,
+  );
   const order = keyOrder(table);
   const [row] = await query(
     sql`EXPLAIN (FORMAT JSON) SELECT ${order} FROM ${table.from} WHERE ${table.where} ORDER BY ${order} LIMIT ${sql.lit(sortedAtOnce)}`,
   );
-  await query(sql`SET LOCAL enable_sort = on`);
   // A host's driver may have parsed the JSON already.
   const explained: unknown = typeof row?.[0] === 'string' ? JSON.parse(row[0]) : row?.[0];
   const [{ Plan: root }] = explained as [{ Plan: PlanNode }];

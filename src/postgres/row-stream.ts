@@ -19,7 +19,7 @@ interface WritableTappedSocket extends TappedSocket {
 interface Wire {
   readonly stream: WireStream;
   parse(query: { readonly text: string; readonly name: ''; readonly types: readonly [] }): void;
-  bind(values: { readonly values: readonly string[] }): void;
+  bind(values: { readonly values: readonly (string | null)[] }): void;
   execute(portal: { readonly rows: number }): void;
   flush(): void;
   sync(): void;
@@ -78,7 +78,7 @@ export class RowStream implements WireRows {
   /** Set by pg where it watches the query: without the call its `query_timeout` runs on. */
   callback: ((error: unknown) => void) | undefined = undefined;
   readonly #text: string;
-  readonly #values: readonly string[];
+  readonly #values: readonly (string | null)[];
   readonly #taker: RowTaker;
   readonly #resolve: () => void;
   readonly #reject: (error: unknown) => void;
@@ -91,9 +91,9 @@ export class RowStream implements WireRows {
   /** Columns come in the server's own form. */
   #isBinary = false;
 
-  constructor(text: string, values: readonly unknown[], taker: RowTaker) {
+  constructor(text: string, values: readonly (string | null)[], taker: RowTaker) {
     this.#text = text;
-    this.#values = values.map(String);
+    this.#values = values;
     this.#taker = taker;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.done = promise;

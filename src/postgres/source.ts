@@ -14,6 +14,7 @@ import type {
 } from '../contract/index.ts';
 import { isMigratorError, MigratorError } from '../errors.ts';
 import { sourceChanged } from './errors.ts';
+import { parameterText } from './bind-message.ts';
 import { choiceOf } from './choice.ts';
 import { compile, type PgTransactions } from './client.ts';
 import { connect } from './connect.ts';
@@ -90,7 +91,7 @@ export class PostgresKeysetSource<
     if (this.#request.where) {
       const { sql: text, parameters } = compile(this.#request.where);
       settings['where'] =
-        parameters.length === 0 ? text : `${text} with ${JSON.stringify(parameters.map(String))}`;
+        parameters.length === 0 ? text : `${text} with ${JSON.stringify(parameters.map(parameterText))}`;
     }
     const renamed = described.columns.filter(({ name, source }) => name !== source);
     if (renamed.length > 0)
@@ -182,7 +183,7 @@ export class PostgresKeysetSource<
     try {
       const [key] = await this.#transactions.run(async (query) => {
         await query(sql`SET LOCAL statement_timeout = '20s'`);
-        return await query(sql`SELECT ${this.#select(table.key)} FROM ${table.from}
+        return await query(sql`SELECT ${keyTexts(table, 'source')} FROM ${table.from}
           WHERE (${table.where}) AND ${size} > ${sql.lit(maxBytes)} LIMIT 1`);
       }, context);
       return key ? this.#canonicalKey(table, key as Key) : null;
@@ -240,14 +241,10 @@ export class PostgresKeysetSource<
   ): Promise<Key | null> {
     const where = within(table, after && { key: after, inclusive: false }, null);
     const inner = keyOrder(table);
-    const outer = table.key.map(({ source }) => sql.id('step', source));
-    const texts = table.key.map((column, index) =>
-      this.#text(outer[index] as RawBuilder<unknown>, column, index),
-    );
-    const descending = sql.join(outer.map((name) => sql`${name} DESC`));
+    const descending = sql.join(table.key.map(({ source }) => sql`${sql.id('step', source)} DESC`));
     const [key] = await this.#transactions.run(
       (query) =>
-        query(sql`SELECT ${sql.join(texts)} FROM (
+        query(sql`SELECT ${keyTexts(table, 'step')} FROM (
           SELECT ${inner} FROM ${table.from} WHERE ${unchanged(table)} AND ${where} ORDER BY ${inner} LIMIT ${sql.lit(size)}
         ) AS step ORDER BY ${descending} LIMIT 1`),
       context,
@@ -299,6 +296,16 @@ export class PostgresKeysetSource<
     // Over a host's Kysely rows are objects: every value needs a name of its own.
     return rawText ? text : sql`${text} AS ${sql.id(`c${index}`)}`;
   }
+}
+
+/** As texts, whatever the pool is set to. Over a host's Kysely rows are objects: every value needs a name of its own. */
+function keyTexts({ key }: TableDescription, from: string): RawBuilder<unknown> {
+  return sql.join(
+    key.map(
+      ({ source, codec }, index) =>
+        sql`${selected(sql.id(from, source), codec, false)} AS ${sql.id(`c${index}`)}`,
+    ),
+  );
 }
 
 function isSingleInteger({ key }: TableDescription): boolean {

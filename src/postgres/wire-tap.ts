@@ -43,7 +43,7 @@ export const valuesAt: number = headerBytes + 2;
 export function rowEnd(chunk: DataView, at: number, end: number): number {
   if (at + headerBytes > end || chunk.getUint8(at) !== dataRow) return 0;
   const next = at + 1 + chunk.getInt32(at + 1);
-  return next > end ? 0 : next;
+  return next > end || next < at + headerBytes ? 0 : next;
 }
 
 /** Takes rows as {@link WireRows.take} does, and does nothing with them. */
@@ -142,6 +142,11 @@ export class WireTap {
         return this.#hold(chunk, at, chunk.length, headerBytes);
       }
       const size = 1 + int32(chunk, at + 1);
+      if (size < headerBytes) {
+        // No message: pg may say so.
+        this.close();
+        return this.#emit(chunk, from);
+      }
       if (chunk[at] !== dataRow) {
         this.#passing = size;
         continue;

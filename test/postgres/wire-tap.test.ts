@@ -290,3 +290,19 @@ test('lengths are read as signed numbers of 32 bits', () => {
     expect(int32(bytes, 2)).toBe(number);
   }
 });
+
+test.each(['D', 'N'])('a message %s that says it is shorter than its own length is left to pg', (letter) => {
+  for (const length of [-1, 0, 3]) {
+    const socket: EventEmitter & TappedSocket = new EventEmitter();
+    const chunks: Uint8Array[] = [];
+    const listener = (chunk: Uint8Array): void => void chunks.push(chunk);
+    socket.on('data', listener);
+    const tap = new WireTap(socket, { take: skipRows });
+    const broken = message(letter, 'rest');
+    broken.writeInt32BE(length, 1);
+    socket.emit('data', Buffer.concat([parsed, dataRow(['1']), broken]));
+    tap.close();
+    expect(socket.listeners('data')).toEqual([listener]);
+    expect(Buffer.concat(chunks).toString('latin1')).toBe(Buffer.concat([parsed, broken]).toString('latin1'));
+  }
+});

@@ -110,7 +110,7 @@ test('a type is known by its catalog, not by its name alone; an unknown one goes
     ['e', 'text', true],
     ['j', 'text', true],
     ['i', 'other', true],
-    ['s', 'integer', false],
+    ['s', 'integer', true],
     ['l', 'array', true],
     ['c', 'text', true],
   ]);

@@ -47,6 +47,8 @@ export interface PostgresColumn extends ColumnDescriptor {
   /** Its name in PostgreSQL; `name` is the one that it travels by. */
   readonly source: string;
   readonly identity: ColumnIdentity;
+  /** The type below its domains, whose checks a stored value need not pass; else `nativeType`. */
+  readonly baseType: string;
   readonly codec: TypeCodec;
   /** What its type has beside the values, and what does not travel; null: nothing. */
   readonly lost: string | null;
@@ -90,6 +92,8 @@ const special: Readonly<Record<string, Partial<TypeCodec>>> = {
   timestamptz: { canonical: isoTimestamptz, binary: 'timestamptz', native: fromIso },
   // The text of money has the locale's currency and separators.
   money: { select: (column) => sql`CAST(${column} AS numeric)`, via: 'numeric' },
+  // Not by text, of which PostgreSQL makes one by looking up a name: `-` is none.
+  regclass: { via: 'bpchar' },
   regoper: { via: 'regoperator' },
   regproc: { via: 'regprocedure' },
 };
@@ -181,9 +185,9 @@ export function selected(column: RawBuilder<unknown>, codec: TypeCodec, raw: boo
 }
 
 /** A key's canonical text as a value of its column's type. */
-export function keyValue(text: string, { nativeType, codec }: PostgresColumn): RawBuilder<unknown> {
+export function keyValue(text: string, { baseType, codec }: PostgresColumn): RawBuilder<unknown> {
   // As text first: a driver that looks at a parameter's type must not read the value in its own way.
   const native = sql`CAST(${codec.native ? codec.native(text) : text} AS text)`;
   const value = codec.via === null ? native : sql`CAST(${native} AS ${sql.raw(codec.via)})`;
-  return sql`CAST(${value} AS ${sql.raw(nativeType)})`;
+  return sql`CAST(${value} AS ${sql.raw(baseType)})`;
 }
