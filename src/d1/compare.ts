@@ -19,6 +19,7 @@ export interface Place {
   readonly connection: D1Connection;
   readonly table: string;
   readonly shape: RowShape;
+  readonly forms: readonly ColumnForm[];
   /** The forms of the key's columns; fewer where not all of them travel. */
   readonly keyForms: readonly ColumnForm[];
 }
@@ -36,7 +37,8 @@ const groupedFlags = 30;
 
 /**
  * Compares a batch with the table inside D1: the rows travel there in the form in which they were copied, and only
- * what differs comes back. A value is equal where SQLite says so with the column's affinity, byte by byte for texts.
+ * what differs comes back. A value is equal where SQLite says so with the column's affinity, byte by byte for texts; what is
+ * sent as a text and stored as a number is equal where the number's text is.
  */
 export async function compareBatch(
   place: Place,
@@ -48,7 +50,7 @@ export async function compareBatch(
   const range = span && within(place, span);
   const inSpan = sql`FROM ${sql.id(table)} WHERE ${range ?? sql`false`}`;
   const [found, counted] = await connection.batch(
-    [differences(table, shape, batch), sql`SELECT count(*) AS rows ${inSpan}`],
+    [differences(place, batch), sql`SELECT count(*) AS rows ${inSpan}`],
     context,
   );
   const rows = (found?.results ?? []) as Row[];
@@ -70,14 +72,16 @@ export async function compareBatch(
   return { missing, different, extra };
 }
 
-function differences(table: string, shape: RowShape, batch: ComparedBatch): RawBuilder<unknown> {
+function differences({ table, shape, forms }: Place, batch: ComparedBatch): RawBuilder<unknown> {
   const stored = (name: string): RawBuilder<unknown> => sql.id('stored', name);
   const sameKey = shape.key.map(
     (column) => sql`${stored(column.name)} = ${batchValue(shape, batch, column)}`,
   );
-  const differs = shape.columns.map(
-    (column) => sql`(${stored(column.name)} COLLATE BINARY IS NOT ${batchValue(shape, batch, column)})`,
-  );
+  const differs = shape.columns.map((column, index) => {
+    // With a plus sign it has no affinity of its own, which would make a number of the text that it is compared with.
+    const plus = forms[index]?.isNumber ? sql`+` : sql``;
+    return sql`(${plus}${stored(column.name)} COLLATE BINARY IS NOT ${batchValue(shape, batch, column)})`;
+  });
   const flags = Array.from({ length: Math.ceil(differs.length / groupedFlags) }, (_, group) => {
     const conditions = differs.slice(group * groupedFlags, (group + 1) * groupedFlags);
     return sql`json_array(${sql.join(conditions)}) AS ${sql.id(`flags${group}`)}`;

@@ -9,7 +9,7 @@ import { describeTable, isUnique, primaryKeyOf } from './schema/table.ts';
 import { tableFindings } from './schema/table-findings.ts';
 import type { D1SinkOptions } from './sink.ts';
 import type { D1TargetParts } from './target.ts';
-import { fitToTable } from './values/affinity.ts';
+import { fitToTable, formsIn } from './values/affinity.ts';
 import { readsFloats } from './values/floats.ts';
 import { formsOf, keysAreKnown, storeSettings } from './values/choose-forms.ts';
 import { keyFormsOf } from './values/types.ts';
@@ -44,7 +44,8 @@ export async function decideTarget(
   const replaces = present !== null && createTable === 'replace' && shape.planned !== true;
   const description = replaces ? null : present;
   const isNew = description === null;
-  const forms = await formsOf(shape, fitToTable(shape, description, store), reading);
+  const stored = await formsOf(shape, fitToTable(shape, description, store), reading);
+  const forms = formsIn(description, stored);
   const wanted = partsOf(options.carryOver);
   const parts = { connection, table, shape, forms, wanted, options: tableOptions, isNew, replaces };
   return {

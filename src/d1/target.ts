@@ -86,7 +86,7 @@ export class D1Target implements SinkTarget<D1Batch> {
     this.database = connection.identity;
     this.mode = upsert ? 'upsert' : 'insert';
     this.#parts = parts;
-    this.#place = { connection, table, shape, keyForms: keyFormsOf(shape, parts.forms) };
+    this.#place = { connection, table, shape, forms: parts.forms, keyForms: keyFormsOf(shape, parts.forms) };
     this.#exists = create === null;
     this.finish = after.length > 0 ? (context) => this.#runEach(after, context) : undefined;
     this.columnTypes = parts.forms.map(({ columnType }) => columnType).join();

@@ -1,5 +1,5 @@
 import type { ColumnDescriptor, Finding, RowShape } from '../../contract/index.ts';
-import { type Affinity, affinityIn } from '../values/affinity.ts';
+import { type Affinity, affinityIn, isNumeric } from '../values/affinity.ts';
 import type { ColumnForm } from '../values/types.ts';
 import { isReserved } from './names.ts';
 import { sameName, type TableColumn, type TableDescription } from './table.ts';
@@ -124,7 +124,16 @@ function isRowId(column: TableColumn, { columns }: TableDescription): boolean {
 }
 
 /** Types whose texts can look like numbers. */
-const numberLike: ReadonlySet<ColumnDescriptor['type']> = new Set(['decimal', 'text', 'json', 'other']);
+const numberLike: ReadonlySet<ColumnDescriptor['type']> = new Set([
+  'decimal',
+  'text',
+  'json',
+  'other',
+  // With a form that was asked for.
+  'integer',
+  'float',
+  'bytes',
+]);
 
 /** What the types of an existing table would change, and which types are taken as their text because none knows them. */
 function typeFindings(
@@ -160,8 +169,7 @@ function lossOf(
   stored: ColumnForm['columnType'] | undefined,
   affinity: Affinity,
 ): string | null {
-  const numeric = affinity === 'INTEGER' || affinity === 'REAL' || affinity === 'NUMERIC';
-  if (stored === 'TEXT' && numeric && numberLike.has(type)) {
+  if (stored === 'TEXT' && isNumeric(affinity) && numberLike.has(type)) {
     return 'The D1 column makes numbers of texts that look like them: 12.50 becomes 12.5, 007 becomes 7, and long digits are rounded.';
   }
   if (stored === 'REAL' && affinity === 'TEXT')

@@ -1,6 +1,7 @@
 import type { RowShape } from '../../contract/index.ts';
 import type { StoreOptions } from './forms.ts';
 import type { TableDescription } from '../schema/table.ts';
+import type { ColumnForm } from './types.ts';
 
 /** What SQLite makes of the values of a column, by its declared type (SQLite documentation, "Datatypes", 3.1). */
 export type Affinity = 'INTEGER' | 'TEXT' | 'BLOB' | 'REAL' | 'NUMERIC';
@@ -17,6 +18,20 @@ export function affinityOf(declared: string): Affinity {
 export function affinityIn(table: TableDescription, { name }: { readonly name: string }): Affinity | null {
   const column = table.columns.find((one) => one.name.toLowerCase() === name.toLowerCase());
   return column ? affinityOf(column.type) : null;
+}
+
+/** True where a column makes numbers of texts that look like them. */
+export function isNumeric(affinity: Affinity | null): boolean {
+  return affinity !== null && affinity !== 'TEXT' && affinity !== 'BLOB';
+}
+
+/** The forms as the columns of a table that exists take them. */
+export function formsIn(table: TableDescription | null, forms: readonly ColumnForm[]): readonly ColumnForm[] {
+  if (!table) return forms;
+  return forms.map((form) => ({
+    ...form,
+    isNumber: form.columnType === 'TEXT' && isNumeric(affinityIn(table, form)),
+  }));
 }
 
 /**

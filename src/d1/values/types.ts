@@ -26,6 +26,8 @@ export interface ColumnForm {
   readonly large: 'text' | 'hex' | null;
   /** True: SQLite orders the stored values as PostgreSQL orders its own. */
   readonly ordered: boolean;
+  /** True: the column of the table that is there makes numbers of texts that look like them. */
+  readonly isNumber?: boolean;
 }
 
 /** The forms of the key's columns, in key order. Columns that do not travel have none. */

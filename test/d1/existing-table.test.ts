@@ -1,0 +1,116 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { ColumnDescriptor, LogicalType, TextRow } from 'resumable-migrator';
+import { ResumableMigrator, type TuningOptions } from 'resumable-migrator';
+import type { StoredForm } from 'resumable-migrator/d1';
+import { MemorySource } from 'resumable-migrator/memory';
+import { World } from '../support/world.ts';
+
+let world: World;
+beforeAll(async () => {
+  world = await World.start();
+});
+afterAll(async () => {
+  await world[Symbol.asyncDispose]();
+});
+
+const column = (name: string, type: LogicalType, nativeType: string = type): ColumnDescriptor => ({
+  name,
+  type,
+  nativeType,
+  nullable: name !== 'id',
+});
+
+type Migrator = ResumableMigrator<Record<string, unknown>, Record<string, unknown>>;
+
+/** Makes a table in D1, and a migrator that copies these rows into it. */
+async function into(
+  ddl: string,
+  columns: readonly ColumnDescriptor[],
+  rows: readonly TextRow[],
+  store: Record<string, StoredForm> = {},
+  options: TuningOptions = {},
+): Promise<Migrator> {
+  await world.d1(ddl);
+  const table = /^CREATE TABLE "?(\w+)/.exec(ddl)?.[1] ?? '';
+  const source = new MemorySource({ name: table, columns, key: ['id'], rows });
+  return new ResumableMigrator({ source, sink: world.binding(table, { store }), ...options });
+}
+
+/** Severity, code and column of what the plan finds. */
+async function found(migrator: Migrator): Promise<unknown[]> {
+  return (await migrator.plan()).findings.map(({ severity, code, column: name }) => [severity, code, name]);
+}
+
+test('a text of which a column made another number is different, and one that is the same number is not', async () => {
+  const migrator = await into(
+    'CREATE TABLE numbers (id INTEGER PRIMARY KEY, code INT, price DECIMAL(30,2), ratio REAL, anything, note TEXT)',
+    [
+      column('id', 'integer'),
+      column('code', 'text'),
+      column('price', 'decimal'),
+      column('ratio', 'decimal'),
+      column('anything', 'text'),
+      column('note', 'text'),
+    ],
+    [
+      ['1', '7', '12.34', '0.5', '007', '007'],
+      ['2', '007', '12.34', '0.5', '7', '7'],
+      ['3', '7', '12345678901234567890.12', '0.5', null, null],
+      ['4', 'x', '12.50', '0.1234567890123456789', '', ''],
+      ['5', null, null, null, null, null],
+    ],
+  );
+  await migrator.run();
+  expect(await world.d1('SELECT code, price, anything, note FROM numbers WHERE id < 3')).toEqual([
+    { code: 7, price: 12.34, anything: '007', note: '007' },
+    { code: 7, price: 12.34, anything: '7', note: '7' },
+  ]);
+  const changed = [
+    { key: ['2'], columns: ['code'] },
+    { key: ['3'], columns: ['price'] },
+    { key: ['4'], columns: ['price', 'ratio'] },
+  ];
+  expect(await migrator.verify({ mode: 'full' })).toMatchObject({ missing: [], different: changed });
+  // Null, a text and bytes where a number was are something else as well.
+  await world.d1(`UPDATE numbers SET code = NULL, price = x'31322e3334', ratio = 'x' WHERE id = 1`);
+  expect(await migrator.verify({ mode: 'full' })).toMatchObject({
+    different: [{ key: ['1'], columns: ['code', 'price', 'ratio'] }, ...changed],
+  });
+});
+
+test('the plan names columns that make numbers of forms that were asked for, and the comparison their values', async () => {
+  const migrator = await into(
+    'CREATE TABLE asked (id INTEGER PRIMARY KEY, raw STRING, ratio NUMERIC, whole REAL, flag NUMERIC, raw_text TEXT)',
+    [
+      column('id', 'integer'),
+      column('raw', 'bytes'),
+      column('ratio', 'float'),
+      column('whole', 'integer'),
+      column('flag', 'boolean'),
+      column('raw_text', 'bytes'),
+    ],
+    [
+      ['1', '0012', '-0', '9007199254740993', 'true', '0012'],
+      ['2', '12e4', '1e+300', '1', 'false', '12e4'],
+      ['3', '00ff', '0.25', null, null, '00ff'],
+    ],
+    { raw: 'hex', ratio: 'text', whole: 'text', flag: 'text', raw_text: 'hex' },
+  );
+  expect(await found(migrator)).toEqual([
+    ['warning', 'COLUMN_TYPE', 'raw'],
+    ['warning', 'COLUMN_TYPE', 'ratio'],
+    ['warning', 'COLUMN_TYPE', 'whole'],
+  ]);
+  await migrator.run();
+  expect(await world.d1('SELECT raw, ratio, flag, raw_text FROM asked')).toEqual([
+    { raw: 12, ratio: 0, flag: 'true', raw_text: '0012' },
+    { raw: 120000, ratio: 1e300, flag: 'false', raw_text: '12e4' },
+    { raw: '00ff', ratio: 0.25, flag: null, raw_text: '00ff' },
+  ]);
+  expect(await migrator.verify({ mode: 'full' })).toMatchObject({
+    different: [
+      { key: ['1'], columns: ['raw', 'ratio', 'whole'] },
+      { key: ['2'], columns: ['raw', 'ratio', 'whole'] },
+    ],
+  });
+});
