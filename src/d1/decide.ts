@@ -57,6 +57,7 @@ export async function decideTarget(
     settings: await storeSettings(store, shape),
     ddl: await statementsFor(parts, context),
     ownIndexes: description?.indexes ?? 0,
+    settlesConflicts: description?.settlesConflicts ?? false,
     upsert: primaryKeyOf(shape).length > 0 && (isNew || isUnique(description, shape.key)),
     keysAreKnown: keysAreKnown(keyFormsOf(shape, forms)),
     atomic,

@@ -46,6 +46,8 @@ export interface D1TargetParts {
   readonly keysAreKnown: boolean;
   /** Indexes that get an entry for every row, without those that {@link ddl} adds. */
   readonly ownIndexes: number;
+  /** True: the table that is there may leave rows out, or delete others, where a constraint is broken. */
+  readonly settlesConflicts: boolean;
   /** True: the statements of a batch are one transaction. */
   readonly atomic: boolean;
   /** Where rows are set aside. */
@@ -91,7 +93,10 @@ export class D1Target implements SinkTarget<D1Batch> {
     this.finish = after.length > 0 ? (context) => this.#runEach(after, context) : undefined;
     this.columnTypes = parts.forms.map(({ columnType }) => columnType).join();
     this.verifier = upsert && parts.keysAreKnown ? this.#makeVerifier() : undefined;
-    this.#insertInto = fixed(sql`INSERT INTO ${sql.id(table)} (${sql.join(identifiers(shape.columns))})`);
+    // Only where it is needed: what triggers do themselves where a row is there already would fail as well.
+    const orAbort = sql.raw(parts.settlesConflicts ? 'OR ABORT ' : '');
+    const names = sql.join(identifiers(shape.columns));
+    this.#insertInto = fixed(sql`INSERT ${orAbort}INTO ${sql.id(table)} (${names})`);
     this.#onConflict = fixed(upsert ? onConflict(shape) : sql``);
     this.#rows = new RowsStatement(parts.forms, table);
   }

@@ -114,3 +114,52 @@ test('the plan names columns that make numbers of forms that were asked for, and
     ],
   });
 });
+
+const email = [column('id', 'integer'), column('email', 'text'), column('n', 'integer')];
+
+test('conflict clauses of a table neither delete rows nor leave them out: the run fails, and keeps what was there', async () => {
+  const clauses = {
+    replacing: 'email TEXT UNIQUE ON CONFLICT REPLACE, n INTEGER',
+    ignoring: 'email TEXT, n INTEGER NOT NULL ON\nconflict IGNORE',
+    checking: 'email TEXT, n INTEGER, UNIQUE (email) ON /* a comment */ CONFLICT IGNORE',
+  };
+  for (const [table, ddl] of Object.entries(clauses)) {
+    await world.d1('DROP TABLE IF EXISTS migration_checkpoints');
+    const rows: TextRow[] = [
+      ['1', 'a', '1'],
+      ['2', 'b', '2'],
+    ];
+    const migrator = await into(
+      `CREATE TABLE ${table} (id INTEGER PRIMARY KEY, ${ddl})`,
+      email,
+      rows,
+      {},
+      {
+        batchSize: 1,
+      },
+    );
+    await migrator.run();
+    rows.push(table === 'ignoring' ? ['3', 'c', null] : ['3', 'a', '3'], ['4', 'd', '4']);
+    await expect(migrator.run(), table).rejects.toMatchObject({ cause: { code: 'SINK_FAILED' } });
+    expect(await world.d1(`SELECT * FROM ${table}`), table).toEqual([
+      { id: 1, email: 'a', n: 1 },
+      { id: 2, email: 'b', n: 2 },
+    ]);
+    rows.splice(2, 1);
+    expect(await migrator.run(), table).toMatchObject({ status: 'completed' });
+    expect(await migrator.verify({ mode: 'full' }), table).toMatchObject({ equal: true, rows: 3 });
+  }
+});
+
+test('a trigger that leaves out what it has already does so still', async () => {
+  await world.d1('CREATE TABLE emails (email TEXT PRIMARY KEY)');
+  const migrator = await into('CREATE TABLE noted (id INTEGER PRIMARY KEY, email TEXT, n INTEGER)', email, [
+    ['1', 'a', '1'],
+    ['2', 'a', '2'],
+  ]);
+  await world.d1(
+    'CREATE TRIGGER note AFTER INSERT ON noted BEGIN INSERT OR IGNORE INTO emails VALUES (new.email); END',
+  );
+  expect(await migrator.run()).toMatchObject({ status: 'completed', rows: 2 });
+  expect(await world.d1('SELECT * FROM emails')).toEqual([{ email: 'a' }]);
+});

@@ -20,6 +20,8 @@ export interface TableDescription {
   readonly uniqueKeys: readonly (readonly string[])[];
   /** Indexes that get an entry for every row beside the row itself. */
   readonly indexes: number;
+  /** True: it may say itself what becomes of a row that breaks one of its constraints (`ON CONFLICT`). */
+  readonly settlesConflicts: boolean;
 }
 
 /** Reads a table's columns and unique keys; null where there is no such table. */
@@ -29,7 +31,8 @@ export async function describeTable(
   context?: CallContext,
 ): Promise<TableDescription | null> {
   const rows = await connection.rows(
-    sql`SELECT name, type, "notnull" AS not_null, dflt_value IS NOT NULL AS has_default, pk, hidden
+    sql`SELECT name, type, "notnull" AS not_null, dflt_value IS NOT NULL AS has_default, pk, hidden,
+    (SELECT sql LIKE '%conflict%' FROM sqlite_schema WHERE type = 'table' AND name = ${table} COLLATE NOCASE) AS settles
   FROM pragma_table_xinfo(${table})`,
     context,
   );
@@ -60,6 +63,7 @@ export async function describeTable(
       ...keys.map((parts) => parts.map((row) => String(row['column_name']))),
     ],
     indexes: byIndex.size - (isTable ? 1 : 0),
+    settlesConflicts: Number(rows[0]?.['settles']) === 1,
   };
 }
 
