@@ -151,7 +151,7 @@ test('conflict clauses of a table neither delete rows nor leave them out: the ru
   }
 });
 
-test('a trigger that leaves out what it has already does so still', async () => {
+test('the plan names triggers, and one that leaves out what it has already does so still', async () => {
   await world.d1('CREATE TABLE emails (email TEXT PRIMARY KEY)');
   const migrator = await into('CREATE TABLE noted (id INTEGER PRIMARY KEY, email TEXT, n INTEGER)', email, [
     ['1', 'a', '1'],
@@ -160,6 +160,15 @@ test('a trigger that leaves out what it has already does so still', async () => 
   await world.d1(
     'CREATE TRIGGER note AFTER INSERT ON noted BEGIN INSERT OR IGNORE INTO emails VALUES (new.email); END',
   );
+  await world.d1('CREATE TRIGGER again BEFORE UPDATE ON NOTED BEGIN SELECT 1; END');
+  const { findings } = await migrator.plan();
+  expect(findings).toMatchObject([
+    {
+      code: 'SINK_TRIGGERS',
+      severity: 'warning',
+      message: expect.stringMatching(/noted has .*: note, again\.$/),
+    },
+  ]);
   expect(await migrator.run()).toMatchObject({ status: 'completed', rows: 2 });
   expect(await world.d1('SELECT * FROM emails')).toEqual([{ email: 'a' }]);
 });

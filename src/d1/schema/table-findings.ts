@@ -60,7 +60,7 @@ function nameFindings(table: string, { columns }: RowShape): Finding[] {
   return findings;
 }
 
-/** Why a table cannot take the rows: columns are missing, or one that must be filled gets no value. */
+/** Why a table cannot take the rows: columns are missing, or one that must be filled gets no value. And what it does with them itself. */
 function problemsOf(
   table: string,
   description: TableDescription,
@@ -95,6 +95,15 @@ function problemsOf(
       (names) => `The D1 table ${table} needs a value for ${names}, which the source does not have.`,
       'Give these columns a default, or let them be null.',
     ),
+    description.triggers
+      ? {
+          code: 'SINK_TRIGGERS',
+          severity: 'warning' as const,
+          column: null,
+          message: `The D1 table ${table} has triggers, which may change rows or leave them out: ${description.triggers}.`,
+          help: 'Drop them until the copy is complete, unless they are for these rows too.',
+        }
+      : null,
   ].filter((finding) => finding !== null);
 }
 

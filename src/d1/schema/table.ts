@@ -22,6 +22,8 @@ export interface TableDescription {
   readonly indexes: number;
   /** True: it may say itself what becomes of a row that breaks one of its constraints (`ON CONFLICT`). */
   readonly settlesConflicts: boolean;
+  /** The names of its triggers; empty where it has none. */
+  readonly triggers: string;
 }
 
 /** Reads a table's columns and unique keys; null where there is no such table. */
@@ -32,7 +34,8 @@ export async function describeTable(
 ): Promise<TableDescription | null> {
   const rows = await connection.rows(
     sql`SELECT name, type, "notnull" AS not_null, dflt_value IS NOT NULL AS has_default, pk, hidden,
-    (SELECT sql LIKE '%conflict%' FROM sqlite_schema WHERE type = 'table' AND name = ${table} COLLATE NOCASE) AS settles
+    (SELECT sql LIKE '%conflict%' FROM sqlite_schema WHERE type = 'table' AND name = ${table} COLLATE NOCASE) AS settles,
+    (SELECT ifnull(group_concat(name, ', '), '') FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ${table} COLLATE NOCASE) AS triggers
   FROM pragma_table_xinfo(${table})`,
     context,
   );
@@ -64,6 +67,7 @@ export async function describeTable(
     ],
     indexes: byIndex.size - (isTable ? 1 : 0),
     settlesConflicts: Number(rows[0]?.['settles']) === 1,
+    triggers: String(rows[0]?.['triggers']),
   };
 }
 
