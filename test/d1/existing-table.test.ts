@@ -172,3 +172,64 @@ test('the plan names triggers, and one that leaves out what it has already does 
   expect(await migrator.run()).toMatchObject({ status: 'completed', rows: 2 });
   expect(await world.d1('SELECT * FROM emails')).toEqual([{ email: 'a' }]);
 });
+
+test('a run is refused, and writes nothing, where D1 takes different keys for equal', async () => {
+  const text = [column('id', 'text'), column('n', 'integer')];
+  const rows: TextRow[] = [
+    ['007', '1'],
+    ['7', '2'],
+  ];
+  const collation = ['error', 'SINK_KEY_COLLATION', 'id'];
+  const type = ['error', 'COLUMN_TYPE', 'id'];
+  const tables: [ddl: string, columns: ColumnDescriptor[], finding: unknown, store?: StoredForm][] = [
+    ['(id TEXT COLLATE NOCASE PRIMARY KEY, n INT)', text, collation],
+    ['(id TEXT COLLATE rtrim PRIMARY KEY, n INT) WITHOUT ROWID', text, collation],
+    ['(id TEXT, n INT, UNIQUE (id COLLATE NOCASE))', text, collation],
+    ['(id INT PRIMARY KEY, n INT)', text, type],
+    ['(id DECIMAL(10,2) PRIMARY KEY, n INT)', [column('id', 'decimal', 'numeric'), ...text.slice(1)], type],
+    ['(id STRING PRIMARY KEY, n INT)', [column('id', 'bytes'), ...text.slice(1)], type, 'hex'],
+    ['(id REAL PRIMARY KEY, n INT)', [column('id', 'integer', 'bigint'), ...text.slice(1)], type],
+  ];
+  for (const [index, [ddl, columns, finding, store]] of tables.entries()) {
+    const table = `merging${index}`;
+    const migrator = await into(`CREATE TABLE ${table} ${ddl}`, columns, rows, store ? { id: store } : {});
+    expect(await found(migrator), ddl).toEqual([finding]);
+    await expect(migrator.run(), ddl).rejects.toMatchObject({
+      code: 'PLAN_REFUSED',
+      message: expect.stringContaining('would overwrite each other') as string,
+    });
+    expect(await world.d1(`SELECT * FROM ${table}`), ddl).toEqual([]);
+  }
+});
+
+test('keys that no collation and no type makes equal are copied, whatever the column of the D1 table is', async () => {
+  const n = column('n', 'integer');
+  const uuid = '6f9619ff-8b86-d011-b42d-00c04fc964ff';
+  const warning = [['warning', 'COLUMN_TYPE', 'id']];
+  const tables: [ddl: string, key: ColumnDescriptor, ids: string[], findings?: unknown][] = [
+    ['(id TEXT COLLATE NOCASE PRIMARY KEY, n INT)', column('id', 'uuid'), [uuid, `7${uuid.slice(1)}`]],
+    ['(id TEXT COLLATE NOCASE PRIMARY KEY, n INT)', column('id', 'text', 'citext'), ['A', 'b']],
+    ['(id TEXT COLLATE NOCASE PRIMARY KEY, n INT)', column('id', 'integer'), ['1', '2']],
+    ['(id TEXT COLLATE BINARY PRIMARY KEY, n INT)', column('id', 'text'), ['A', 'a']],
+    ['(id PRIMARY KEY, n INT)', column('id', 'text'), ['007', '7']],
+    [
+      '(id DECIMAL(10,2) PRIMARY KEY, n INT)',
+      column('id', 'decimal', 'numeric(10,2)'),
+      ['0.01', '0.02'],
+      warning,
+    ],
+    ['(id REAL PRIMARY KEY, n INT)', column('id', 'integer', 'integer'), ['1', '2'], warning],
+    // Of other columns D1 may take texts for equal, and rows that nothing is found by are only added.
+    ['(id TEXT PRIMARY KEY, n INT, note TEXT COLLATE NOCASE UNIQUE)', column('id', 'text'), ['A', 'a']],
+    ['(id INT, n INT)', column('id', 'text'), ['007', '7'], warning],
+  ];
+  for (const [index, [ddl, key, ids, findings = []]] of tables.entries()) {
+    await world.d1('DROP TABLE IF EXISTS migration_checkpoints');
+    const table = `telling${index}`;
+    const rows = ids.map((id, place) => [id, String(place)]);
+    const migrator = await into(`CREATE TABLE ${table} ${ddl}`, [key, n], rows);
+    expect(await found(migrator), ddl).toEqual(findings);
+    expect(await migrator.run(), ddl).toMatchObject({ status: 'completed' });
+    expect(await world.d1(`SELECT n FROM ${table} ORDER BY n`), ddl).toEqual([{ n: 0 }, { n: 1 }]);
+  }
+});

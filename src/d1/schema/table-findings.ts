@@ -2,7 +2,7 @@ import type { ColumnDescriptor, Finding, RowShape } from '../../contract/index.t
 import { type Affinity, affinityIn, isNumeric } from '../values/affinity.ts';
 import type { ColumnForm } from '../values/types.ts';
 import { isReserved } from './names.ts';
-import { sameName, type TableColumn, type TableDescription } from './table.ts';
+import { primaryKeyOf, sameName, type TableColumn, type TableDescription, uniquesOf } from './table.ts';
 
 /** Columns of a table at the most (Cloudflare's documentation, D1 limits). */
 const maxColumns = 100;
@@ -144,20 +144,47 @@ const numberLike: ReadonlySet<ColumnDescriptor['type']> = new Set([
   'bytes',
 ]);
 
+/** Types of which two texts can differ by case alone, or by blanks at their end. */
+const caseTypes: ReadonlySet<ColumnDescriptor['type']> = new Set(['text', 'json', 'array', 'other']);
+
+/** Types of PostgreSQL whose numbers a double tells apart: none has more than 15 digits. */
+const fewDigits = /^(smallint|integer|int[24]|numeric\((\d|1[0-5]),.*)$/;
+
 /** What the types of an existing table would change, and which types are taken as their text because none knows them. */
 function typeFindings(
   shape: RowShape,
   table: TableDescription | null,
   forms: readonly ColumnForm[],
 ): Finding[] {
+  const uniques = table ? uniquesOf(table, primaryKeyOf(shape)).flat() : [];
   return shape.columns.flatMap((column, index): Finding[] => {
     const found: Finding[] = [];
+    const { name, type, nativeType } = column;
+    const stored = forms[index]?.columnType;
     const affinity = table && affinityIn(table, column);
-    const problem = affinity ? lossOf(column, forms[index]?.columnType, affinity) : null;
+    const problem = affinity ? lossOf(column, stored, affinity) : null;
+    const inKey = uniques.filter((one) => sameName(one.name, name));
     if (problem) {
-      const help =
-        'Give the column of the D1 table the type that docs/types.md names, or choose another form with `store`.';
-      found.push({ code: 'COLUMN_TYPE', severity: 'warning', column: column.name, message: problem, help });
+      const isMerging = inKey.length > 0 && !fewDigits.test(nativeType);
+      found.push({
+        code: 'COLUMN_TYPE',
+        severity: isMerging ? 'error' : 'warning',
+        column: name,
+        message: isMerging ? `${problem} It is in the key: ${merging}` : problem,
+        help: 'Give the column of the D1 table the type that docs/types.md names, or choose another form with `store`.',
+      });
+    }
+    const collation = inKey.find((one) => one.collation !== 'BINARY')?.collation;
+    // PostgreSQL's own type without regard to case has no two such keys.
+    const isCaseless = collation === 'NOCASE' && /\bcitext$/.test(nativeType);
+    if (collation !== undefined && stored === 'TEXT' && caseTypes.has(type) && !isCaseless) {
+      found.push({
+        code: 'SINK_KEY_COLLATION',
+        severity: 'error',
+        column: name,
+        message: `The D1 column compares texts of the key with the collation ${collation}: ${merging}`,
+        help: 'Make the column, and the unique index of the key, without COLLATE.',
+      });
     }
     if (column.type === 'other') {
       const message = `${column.nativeType} has no form of its own and is stored as its text.`;
@@ -172,6 +199,8 @@ function typeFindings(
     return found;
   });
 }
+
+const merging = 'rows whose keys it takes for equal would overwrite each other.';
 
 function lossOf(
   { type }: ColumnDescriptor,

@@ -13,11 +13,17 @@ export interface TableColumn {
   readonly type: string;
 }
 
+/** A column of an index, and what takes its texts for equal there: `BINARY` where they differ by any byte. */
+interface IndexedColumn {
+  readonly name: string;
+  readonly collation: string;
+}
+
 /** A D1 table as its PRAGMAs describe it. */
 export interface TableDescription {
   readonly columns: readonly TableColumn[];
   /** Sets of columns that are unique together, the primary key included. */
-  readonly uniqueKeys: readonly (readonly string[])[];
+  readonly uniqueKeys: readonly (readonly IndexedColumn[])[];
   /** Indexes that get an entry for every row beside the row itself. */
   readonly indexes: number;
   /** True: it may say itself what becomes of a row that breaks one of its constraints (`ON CONFLICT`). */
@@ -49,21 +55,28 @@ export async function describeTable(
     generated: Number(row['hidden']) > 1,
   }));
   const indexes = await connection.rows(
-    sql`SELECT list.name AS index_name, info.name AS column_name, list.origin,
+    sql`SELECT list.name AS index_name, info.name AS column_name, coll, list.origin,
     list."unique" = 1 AND list.partial = 0 AS is_key, (SELECT wr FROM pragma_table_list(${table})) AS without_rowid
-  FROM pragma_index_list(${table}) AS list, pragma_index_info(list.name) AS info`,
+  FROM pragma_index_list(${table}) AS list, pragma_index_xinfo(list.name) AS info WHERE key`,
     context,
   );
   const byIndex = Map.groupBy(indexes, (row) => row['index_name']);
   const keys = [...byIndex.values()].filter(([first]) => Number(first?.['is_key']) === 1);
   // Without rowids the primary key's index is the table.
   const isTable = indexes.some((row) => row['origin'] === 'pk' && Number(row['without_rowid']) === 1);
-  const primaryKey = columns.filter((column) => column.primaryKey > 0).map(({ name }) => name);
+  const primaryKey = columns
+    .filter((column) => column.primaryKey > 0)
+    .map(({ name }) => ({ name, collation: 'BINARY' }));
   return {
     columns,
     uniqueKeys: [
       ...(primaryKey.length > 0 ? [primaryKey] : []),
-      ...keys.map((parts) => parts.map((row) => String(row['column_name']))),
+      ...keys.map((parts) =>
+        parts.map((row) => ({
+          name: String(row['column_name']),
+          collation: String(row['coll']).toUpperCase(),
+        })),
+      ),
     ],
     indexes: byIndex.size - (isTable ? 1 : 0),
     settlesConflicts: Number(rows[0]?.['settles']) === 1,
@@ -76,16 +89,21 @@ export function sameName(a: string, b: string): boolean {
   return a.toLowerCase() === b.toLowerCase();
 }
 
-/** True where a row can be found by exactly these columns. */
-export function isUnique(
+/** What a row can be found by that consists of exactly these columns. */
+export function uniquesOf(
   description: TableDescription,
   key: readonly Pick<ColumnDescriptor, 'name'>[],
-): boolean {
-  return description.uniqueKeys.some(
+): TableDescription['uniqueKeys'] {
+  return description.uniqueKeys.filter(
     (unique) =>
       unique.length === key.length &&
-      unique.every((name) => key.some((column) => sameName(column.name, name))),
+      unique.every(({ name }) => key.some((column) => sameName(column.name, name))),
   );
+}
+
+/** True where a row can be found by exactly these columns. */
+export function isUnique(...of: Parameters<typeof uniquesOf>): boolean {
+  return uniquesOf(...of).length > 0;
 }
 
 /** What a table that the sink makes is beside columns, NOT NULL and primary key. */
