@@ -233,3 +233,30 @@ test('keys that no collation and no type makes equal are copied, whatever the co
     expect(await world.d1(`SELECT n FROM ${table} ORDER BY n`), ddl).toEqual([{ n: 0 }, { n: 1 }]);
   }
 });
+
+test('integer keys in a column of texts are counted and compared as they are, and a repair finds nothing to mend', async () => {
+  const rows = Array.from({ length: 25 }, (_, index) => [String(index + 1), `v${index}`]);
+  const migrator = await into(
+    'CREATE TABLE digits (id TEXT PRIMARY KEY, v TEXT)',
+    [column('id', 'integer'), column('v', 'text')],
+    rows,
+    {},
+    { checkpointSize: 10 },
+  );
+  expect(await migrator.run()).toMatchObject({ status: 'completed', rows: 25 });
+  expect(await migrator.verify()).toMatchObject({ equal: true });
+  expect(await migrator.verify({ mode: 'full' })).toMatchObject({ equal: true, rows: 25 });
+  expect(await migrator.repair()).toMatchObject({ run: null, after: { equal: true } });
+  await world.d1(`DELETE FROM digits WHERE id = '3'`);
+  await world.d1(`UPDATE digits SET v = 'x' WHERE id = '20'`);
+  await world.d1(`INSERT INTO digits VALUES ('111', 'too much')`);
+  expect(await migrator.verify({ mode: 'full' })).toMatchObject({
+    missing: [{ key: ['3'] }],
+    different: [{ key: ['20'], columns: ['v'] }],
+    extra: [{ key: ['111'] }],
+  });
+  expect(await migrator.repair({ mode: 'full' })).toMatchObject({ after: { equal: true } });
+  expect(await world.d1('SELECT * FROM digits ORDER BY CAST(id AS INTEGER)')).toEqual(
+    rows.map(([id, v]) => ({ id, v })),
+  );
+});

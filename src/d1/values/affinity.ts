@@ -28,10 +28,15 @@ export function isNumeric(affinity: Affinity | null): boolean {
 /** The forms as the columns of a table that exists take them. */
 export function formsIn(table: TableDescription | null, forms: readonly ColumnForm[]): readonly ColumnForm[] {
   if (!table) return forms;
-  return forms.map((form) => ({
-    ...form,
-    isNumber: form.columnType === 'TEXT' && isNumeric(affinityIn(table, form)),
-  }));
+  return forms.map((form) => {
+    const affinity = affinityIn(table, form);
+    return {
+      ...form,
+      // Integers that a column makes texts of are in the order of their digits.
+      ordered: form.ordered && (form.columnType !== 'INTEGER' || affinity !== 'TEXT'),
+      isNumber: form.columnType === 'TEXT' && isNumeric(affinity),
+    };
+  });
 }
 
 /**
