@@ -74,8 +74,9 @@ export async function compareBatch(
 
 function differences({ table, shape, forms }: Place, batch: ComparedBatch): RawBuilder<unknown> {
   const stored = (name: string): RawBuilder<unknown> => sql.id('stored', name);
+  // With a plus sign the value has no affinity: that of the column holds then, in whose order its index is.
   const sameKey = shape.key.map(
-    (column) => sql`${stored(column.name)} = ${batchValue(shape, batch, column)}`,
+    (column) => sql`${stored(column.name)} = +(${batchValue(shape, batch, column)})`,
   );
   const differs = shape.columns.map((column, index) => {
     // With a plus sign it has no affinity of its own, which would make a number of the text that it is compared with.

@@ -1,13 +1,15 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ColumnDescriptor, LogicalType, TextRow } from 'resumable-migrator';
 import { ResumableMigrator, type TuningOptions } from 'resumable-migrator';
-import type { StoredForm } from 'resumable-migrator/d1';
+import type { D1DatabaseLike, StoredForm } from 'resumable-migrator/d1';
 import { MemorySource } from 'resumable-migrator/memory';
 import { World } from '../support/world.ts';
 
 let world: World;
+let d1: D1DatabaseLike;
 beforeAll(async () => {
   world = await World.start();
+  d1 = await world.stack.d1.database();
 });
 afterAll(async () => {
   await world[Symbol.asyncDispose]();
@@ -20,6 +22,11 @@ const column = (name: string, type: LogicalType, nativeType: string = type): Col
   nullable: name !== 'id',
 });
 
+interface Options extends TuningOptions {
+  readonly key?: readonly string[];
+  readonly database?: D1DatabaseLike;
+}
+
 type Migrator = ResumableMigrator<Record<string, unknown>, Record<string, unknown>>;
 
 /** Makes a table in D1, and a migrator that copies these rows into it. */
@@ -28,12 +35,12 @@ async function into(
   columns: readonly ColumnDescriptor[],
   rows: readonly TextRow[],
   store: Record<string, StoredForm> = {},
-  options: TuningOptions = {},
+  { key = ['id'], database = d1, ...options }: Options = {},
 ): Promise<Migrator> {
   await world.d1(ddl);
   const table = /^CREATE TABLE "?(\w+)/.exec(ddl)?.[1] ?? '';
-  const source = new MemorySource({ name: table, columns, key: ['id'], rows });
-  return new ResumableMigrator({ source, sink: world.binding(table, { store }), ...options });
+  const source = new MemorySource({ name: table, columns, key, rows });
+  return new ResumableMigrator({ source, sink: world.binding(table, { store, database }), ...options });
 }
 
 /** Severity, code and column of what the plan finds. */
@@ -259,4 +266,80 @@ test('integer keys in a column of texts are counted and compared as they are, an
   expect(await world.d1('SELECT * FROM digits ORDER BY CAST(id AS INTEGER)')).toEqual(
     rows.map(([id, v]) => ({ id, v })),
   );
+});
+
+test('rows are found by the index of their key, whatever the key and the columns that hold it', async () => {
+  const uuid = (index: number): string => `00000000-0000-0000-0000-0000000000${String(index + 10)}`;
+  const digits = (index: number): string => String(index * 7);
+  const tables: [key: string, type: LogicalType, id: (index: number) => string, store?: StoredForm][] = [
+    ['id INTEGER PRIMARY KEY', 'integer', digits],
+    ['id INT PRIMARY KEY', 'integer', digits],
+    ['id NUMERIC PRIMARY KEY', 'integer', (index) => String(9223372036854775807n - BigInt(index))],
+    ['id TEXT PRIMARY KEY', 'integer', digits],
+    ['id PRIMARY KEY', 'integer', digits],
+    ['id TEXT PRIMARY KEY', 'integer', digits, 'text'],
+    ['id TEXT PRIMARY KEY', 'text', (index) => `0${index}`],
+    ['id PRIMARY KEY', 'text', (index) => `0${index}`],
+    ['id TEXT PRIMARY KEY', 'uuid', uuid],
+    ['id UUID PRIMARY KEY', 'uuid', uuid],
+    ['id PRIMARY KEY', 'uuid', uuid],
+    ['id BLOB PRIMARY KEY', 'uuid', uuid, 'blob'],
+    ['id TEXT PRIMARY KEY', 'uuid', uuid, 'blob'],
+    ['id BLOB PRIMARY KEY', 'bytes', (index) => `${index}0ff`.padStart(8, '0')],
+    ['id REAL PRIMARY KEY', 'float', (index) => String(index / 8 + 0.5)],
+    ['id INTEGER PRIMARY KEY', 'boolean', (index) => String(index % 2 === 0)],
+    ['id TEXT, part TEXT, PRIMARY KEY (part, id)', 'integer', digits],
+    ['id TEXT, part INT, PRIMARY KEY (id, part)', 'text', (index) => `${index}`],
+  ];
+  for (const [index, [ddl, type, id, store]] of tables.entries()) {
+    const what = `${type} in ${ddl}`;
+    await world.d1('DROP TABLE IF EXISTS migration_checkpoints');
+    const isTwofold = ddl.includes('part');
+    const noted: { statement: string; values: unknown[] }[] = [];
+    const database: D1DatabaseLike = {
+      ...d1,
+      batch: (statements) => d1.batch(statements),
+      prepare: (statement) => {
+        const prepared = d1.prepare(statement);
+        if (!statement.includes(' LEFT JOIN ')) return prepared;
+        return {
+          all: () => prepared.all(),
+          bind: (...values) => {
+            noted.push({ statement, values });
+            return prepared.bind(...values);
+          },
+        };
+      },
+    };
+    const rows = Array.from({ length: type === 'boolean' ? 2 : 60 }, (_, place) => [
+      id(place),
+      ...(isTwofold ? ['7'] : []),
+      `v${place}`,
+    ]);
+    const parts = isTwofold ? [column('part', 'integer')] : [];
+    const migrator = await into(
+      `CREATE TABLE found${index} (${ddl.replace(/(?=, PRIMARY KEY \(|$)/, ', v TEXT')})`,
+      [column('id', type, type === 'float' ? 'double precision' : type), ...parts, column('v', 'text')],
+      rows,
+      store ? { id: store } : {},
+      { database, key: isTwofold ? ['id', 'part'] : ['id'] },
+    );
+    await migrator.run();
+    expect(await migrator.verify({ mode: 'full' }), what).toMatchObject({ equal: true, rows: rows.length });
+    await world.d1(`UPDATE found${index} SET v = 'x' WHERE v = 'v1'`);
+    const different = [{ key: isTwofold ? [id(1), '7'] : [id(1)], columns: ['v'] }];
+    expect(await migrator.verify({ mode: 'full' }), what).toMatchObject({
+      missing: [],
+      different,
+      extra: [],
+    });
+    expect(noted.length, what).toBeGreaterThan(0);
+    const [{ statement, values } = { statement: '', values: [] }] = noted;
+    const { results } = await d1
+      .prepare(`EXPLAIN QUERY PLAN ${statement}`)
+      .bind(...values)
+      .all();
+    const plan = (results as { detail: string }[]).map(({ detail }) => detail).join('; ');
+    expect(plan, what).toMatch(/SEARCH stored USING (INTEGER PRIMARY KEY|INDEX sqlite_autoindex_\w+) /);
+  }
 });
