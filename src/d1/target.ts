@@ -96,7 +96,8 @@ export class D1Target implements SinkTarget<D1Batch> {
     // Only where it is needed: what triggers do themselves where a row is there already would fail as well.
     const orAbort = sql.raw(parts.settlesConflicts ? 'OR ABORT ' : '');
     const names = sql.join(identifiers(shape.columns));
-    this.#insertInto = fixed(sql`INSERT ${orAbort}INTO ${sql.id(table)} (${names})`);
+    // By another name, as `excluded` could be its own.
+    this.#insertInto = fixed(sql`INSERT ${orAbort}INTO ${sql.id(table)} AS target (${names})`);
     this.#onConflict = fixed(upsert ? onConflict(shape) : sql``);
     this.#rows = new RowsStatement(parts.forms, table);
   }

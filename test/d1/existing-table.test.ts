@@ -343,3 +343,26 @@ test('rows are found by the index of their key, whatever the key and the columns
     expect(plan, what).toMatch(/SEARCH stored USING (INTEGER PRIMARY KEY|INDEX sqlite_autoindex_\w+) /);
   }
 });
+
+test.each(['excluded', 'Excluded', 'target'])(
+  'rows that are there are overwritten in a table of the name %s',
+  async (table) => {
+    await world.d1('DROP TABLE IF EXISTS migration_checkpoints');
+    const rows: TextRow[] = [
+      ['1', 'new', '1'],
+      ['2', 'two', null],
+    ];
+    await world.d1('DROP TABLE IF EXISTS excluded');
+    const migrator = await into(
+      `CREATE TABLE "${table}" (id INTEGER PRIMARY KEY, email TEXT, n INT)`,
+      email,
+      rows,
+    );
+    await world.d1(`INSERT INTO "${table}" VALUES (1, 'old', 0), (2, 'old', 0)`);
+    await migrator.run();
+    expect(await world.d1(`SELECT * FROM "${table}"`)).toEqual([
+      { id: 1, email: 'new', n: 1 },
+      { id: 2, email: 'two', n: null },
+    ]);
+  },
+);
