@@ -366,3 +366,37 @@ test.each(['excluded', 'Excluded', 'target'])(
     ]);
   },
 );
+
+test('the plan names REAL columns that round what is stored as an integer, whatever its type was', async () => {
+  const migrator = await into(
+    'CREATE TABLE rounded (id INTEGER PRIMARY KEY, price REAL, at REAL, whole REAL, flag REAL, ok INT)',
+    [
+      column('id', 'integer'),
+      column('price', 'decimal'),
+      column('at', 'timestamp'),
+      column('whole', 'integer'),
+      column('flag', 'boolean'),
+      column('ok', 'decimal'),
+    ],
+    [
+      [
+        '1',
+        '123456789012345.67',
+        '2400-01-02T03:04:05.000001',
+        '9007199254740993',
+        'true',
+        '90071992547409.93',
+      ],
+    ],
+    { price: { scaled: 2 }, at: 'epoch-us', ok: { scaled: 2 } },
+  );
+  expect(await found(migrator)).toEqual([
+    ['warning', 'COLUMN_TYPE', 'price'],
+    ['warning', 'COLUMN_TYPE', 'at'],
+    ['warning', 'COLUMN_TYPE', 'whole'],
+  ]);
+  await migrator.run();
+  expect(await migrator.verify({ mode: 'full' })).toMatchObject({
+    different: [{ key: ['1'], columns: ['price', 'at', 'whole'] }],
+  });
+});

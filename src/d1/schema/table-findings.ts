@@ -212,7 +212,7 @@ function lossOf(
   }
   if (stored === 'REAL' && affinity === 'TEXT')
     return 'The D1 column makes texts of floats, and keeps 15 of their digits.';
-  if (stored === 'INTEGER' && affinity === 'REAL' && type === 'integer') {
+  if (stored === 'INTEGER' && affinity === 'REAL' && type !== 'boolean') {
     return 'The D1 column makes floats of integers: past 2^53 they are rounded.';
   }
   return null;
