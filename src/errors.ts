@@ -141,15 +141,20 @@ export class MigratorError extends Error {
 
   /** The same error with more facts: its place, or the run's result. */
   with(facts: Partial<MigratorErrorFacts>): MigratorError {
-    const copy = new MigratorError(this.code, this.summary, {
-      ...(this as MigratorErrorFacts),
-      cause: this.cause,
-      ...this.place,
-      ...facts,
-    });
-    if (this.stack) copy.stack = this.stack.replace(this.message, () => copy.message);
-    return copy;
+    return withFacts(this, facts);
   }
+}
+
+/** Outside of the class: one that names itself is given another name by the bundler, and that is what Node prints. */
+function withFacts(error: MigratorError, facts: Partial<MigratorErrorFacts>): MigratorError {
+  const copy = new MigratorError(error.code, error.summary, {
+    ...(error as MigratorErrorFacts),
+    cause: error.cause,
+    ...error.place,
+    ...facts,
+  });
+  if (error.stack) copy.stack = error.stack.replace(error.message, () => copy.message);
+  return copy;
 }
 
 /** True for a {@link MigratorError}, of this or of another installed copy of the package. */
