@@ -45,8 +45,8 @@ import {
  * ```
  */
 export class ResumableMigrator<
-  SourceRow extends object,
-  SinkRow extends object,
+  SourceRow extends object = Record<string, unknown>,
+  SinkRow extends object = Record<string, unknown>,
   Result extends ResultRow<SinkRow> = ResultRow<SinkRow>,
 > implements AsyncDisposable {
   readonly #options: EngineOptions;

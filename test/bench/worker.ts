@@ -45,10 +45,7 @@ export default {
   },
 };
 
-function migratorOf(
-  env: Environment,
-  table: string,
-): ResumableMigrator<Record<string, unknown>, Record<string, unknown>> {
+function migratorOf(env: Environment, table: string): ResumableMigrator {
   return new ResumableMigrator({
     source: new PostgresKeysetSource({ connectionString: env.HYPERDRIVE.connectionString, table }),
     sink: new D1BindingSink({ database: databaseOf(env), table }),

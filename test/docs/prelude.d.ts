@@ -23,5 +23,5 @@ declare global {
   const signal: AbortSignal;
   const source: PostgresKeysetSource<SourceDB, 'trips'>;
   const sink: D1RestSink;
-  const migrator: Migrator<Record<string, unknown>, Record<string, unknown>>;
+  const migrator: Migrator;
 }

@@ -10,9 +10,7 @@ class Finishing {
   readonly completedAtFinish: number[] = [];
   failures: unknown[] = [];
 
-  migrator(
-    findings: SinkTarget['findings'] = [],
-  ): ResumableMigrator<Record<string, unknown>, Record<string, unknown>> {
+  migrator(findings: SinkTarget['findings'] = []): ResumableMigrator {
     const inner = this.world.sink();
     const sink: Sink = {
       checkpoints: inner.checkpoints,

@@ -42,7 +42,7 @@ function sized(
   world: World,
   checkpointSize: number | 'auto' | undefined,
   estimates: Partial<SourceDescription>,
-): ResumableMigrator<Record<string, unknown>, Record<string, unknown>> {
+): ResumableMigrator {
   const source = world.source();
   const describe = source.describe.bind(source);
   const described = told(source, undefined, async () => ({ ...(await describe()), ...estimates }));
@@ -284,7 +284,7 @@ test('status() and reset() ask a source nothing that tells its name beforehand',
   await world.migrator().run();
   const status = await world.migrator().status();
   expect(status).toMatchObject({ rows: 25, migration: 'memory' });
-  const asked = (name?: string): ResumableMigrator<Record<string, unknown>, Record<string, unknown>> => {
+  const asked = (name?: string): ResumableMigrator => {
     const source = told(world.source(), name, () => Promise.reject(new Error('gone')));
     return new ResumableMigrator({ source, sink: world.sink(), retry: { retries: 0 } });
   };

@@ -85,7 +85,7 @@ function migrator(
   table: string,
   sink: Parameters<World['rest']>[1] = {},
   tuning: TuningOptions = {},
-): ResumableMigrator<Record<string, unknown>, Record<string, unknown>> {
+): ResumableMigrator {
   return new ResumableMigrator({
     source: world.source(table),
     sink: world.rest(table, { quota, ...sink }),

@@ -48,7 +48,7 @@ function migrator(
   table: string,
   source: Source = world.source(table),
   tuning: TuningOptions = {},
-): ResumableMigrator<Record<string, unknown>, Record<string, unknown>> {
+): ResumableMigrator {
   return new ResumableMigrator({ source, sink: world.rest(table), ...options, ...tuning });
 }
 

@@ -5,7 +5,7 @@ import { MemoryCheckpointStore, MemoryDatabase } from 'resumable-migrator/memory
 import { CrashPoints } from 'resumable-migrator/testing';
 import { World } from '../support/world.ts';
 
-type Migrator = ResumableMigrator<Record<string, unknown>, Record<string, unknown>>;
+type Migrator = ResumableMigrator;
 
 let world: World;
 beforeAll(async () => {

@@ -27,7 +27,7 @@ function migratorOf(
   table: string,
   { to = table, ...options }: CopyOptions = {},
   source: Parameters<World['source']>[1] = {},
-): ResumableMigrator<Record<string, unknown>, Record<string, unknown>> {
+): ResumableMigrator {
   return new ResumableMigrator({
     source: world.source(table, source),
     sink: world.rest(to, options),

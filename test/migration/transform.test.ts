@@ -124,7 +124,7 @@ describe.each(ways)('over $name', ({ sink }) => {
     id: z.bigint(),
     note: z.string().max(8, 'too long').nullable().default('none'),
   });
-  const migratorOf = (): ResumableMigrator<Record<string, unknown>, Record<string, unknown>> =>
+  const migratorOf = (): ResumableMigrator =>
     new ResumableMigrator({
       source: world.source(place),
       sink: sink(place),

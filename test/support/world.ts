@@ -60,7 +60,7 @@ export class World implements AsyncDisposable {
   migrator(
     table: string,
     options: TuningOptions & { readonly source?: SourceOptions } = {},
-  ): ResumableMigrator<Record<string, unknown>, Record<string, unknown>> {
+  ): ResumableMigrator {
     const { source, ...tuning } = options;
     return new ResumableMigrator({ source: this.source(table, source), sink: this.rest(table), ...tuning });
   }

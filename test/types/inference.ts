@@ -102,3 +102,7 @@ export async function results(): Promise<void> {
 }
 // @ts-expect-error -- checkpointSize is a number or 'auto'
 new ResumableMigrator({ source, sink, checkpointSize: '50000' });
+
+// Without its arguments the type takes every migrator.
+export const bare: (every: ResumableMigrator) => ResumableMigrator = (every) => every;
+bare(migrator);
