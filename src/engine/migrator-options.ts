@@ -37,11 +37,12 @@ export type ResumableMigratorOptions<
    */
   readonly validate?: RowSchema<ResultRow<SinkRow>> | undefined;
 } & (
-    | { readonly sink: Sink<SinkRow> & ColumnsFit<SourceRow, SinkRow>; readonly transform?: undefined }
     | {
         readonly sink: Sink<SinkRow>;
         /** Makes other rows of the source's, skips some, or makes several of one. */
         readonly transform: RowTransform<SourceRow, SinkRow, Result> &
           OnlyColumns<Result, SourceRow, SinkRow>;
       }
+    // The last: the compiler explains by it what fits neither.
+    | { readonly sink: Sink<SinkRow> & ColumnsFit<SourceRow, SinkRow>; readonly transform?: undefined }
   );

@@ -9,6 +9,13 @@ const wrong: readonly [code: string, problem: RegExp][] = [
   ],
   [`const { percent }: string = await migrator.status();\n`, /:10 TS2339: Property 'percent'/],
   [`import { nothing } from 'resumable-migrator/nowhere';\n`, /:10 TS2307: Cannot find module/],
+  [
+    `import { ResumableMigrator } from 'resumable-migrator';
+import { D1BindingSink } from 'resumable-migrator/d1';
+const sink = new D1BindingSink<TargetDB, 'trips'>({ database: env.DB, table: 'trips' });
+new ResumableMigrator({ source, sink });\n`,
+    /'the sink table lacks columns of the source': "(?:speed|deleted)"/,
+  ],
 ];
 
 test('every block of TypeScript and JavaScript compiles against the built package, and wrong ones are named', async () => {

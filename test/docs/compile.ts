@@ -23,11 +23,12 @@ export async function compile(blocks: readonly Block[]): Promise<string[]> {
     };
     await writeFile(`${folder}/tsconfig.json`, JSON.stringify(config));
     const output = await outputOf(folder);
-    return output.split('\n').flatMap((line) => {
-      const [, index, row, message] = /(\d+)\.(?:ts|js)\((\d+),\d+\): error (.*)/.exec(line) ?? [];
+    // What explains an error further stands indented below it.
+    return output.split(/\n(?! )/).flatMap((problem) => {
+      const [, index, row, message] = /(\d+)\.(?:ts|js)\((\d+),\d+\): error ([^]*)/.exec(problem) ?? [];
       const block = blocks[Number(index)];
       if (block) return [`${block.file}:${block.line + Number(row) - 1} ${message}`];
-      return /error/.test(line) ? [line] : [];
+      return /error/.test(problem) ? [problem] : [];
     });
   } finally {
     await rm(folder, { recursive: true });
