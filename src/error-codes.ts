@@ -2,7 +2,7 @@
  * Every code, and what it means in one line. `docs/errors.md` lists the same; a test compares the two.
  */
 export const errorCodes = {
-  INVALID_OPTION: 'An option has a value that cannot work.',
+  INVALID_OPTION: 'An option has a value that cannot work, or does not exist.',
   SOURCE_UNREACHABLE: 'The source database did not answer, or the connection broke.',
   SOURCE_CREDENTIALS: 'The source database refused the user or the password.',
   SOURCE_TABLE_NOT_FOUND: 'The source table or view does not exist, or the user may not read it.',

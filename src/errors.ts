@@ -192,6 +192,21 @@ export function invalidOption(message: string, help: string): MigratorError {
   return new MigratorError('INVALID_OPTION', message, { help });
 }
 
+/**
+ * Refuses names that are not known, and what has no names: an option that is spelled otherwise would be passed over in silence.
+ *
+ * @param known - with blanks between them.
+ */
+export function refuseUnknown(taker: string, given: unknown, known: string): void {
+  const names = known.split(' ');
+  const wrong =
+    Object(given) === given
+      ? Object.keys(given as object).find((name) => !names.includes(name))
+      : String(given);
+  if (wrong !== undefined)
+    throw invalidOption(`${taker} takes no ${wrong}.`, `It takes an object with ${names.join(', ')}.`);
+}
+
 /** What a row that no batch of the sink can hold is refused with. */
 export function rowTooLarge(maxRowBytes: number): MigratorError {
   return new MigratorError(

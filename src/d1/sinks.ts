@@ -1,4 +1,5 @@
 import type { D1DatabaseLike } from './database.ts';
+import { refuseUnknown } from '../errors.ts';
 import { D1RestDatabase, type D1RestOptions } from './rest/rest-database.ts';
 import { D1Sink, type D1SinkOptions } from './sink.ts';
 
@@ -6,6 +7,9 @@ import { D1Sink, type D1SinkOptions } from './sink.ts';
 export type TableRow<Database, Table extends keyof Database> = Database[Table] extends object
   ? Database[Table]
   : never;
+
+/** The options that both sinks take, whatever the way to the database. */
+const names = 'table createTable tableOptions carryOver store checkpointTable rejectTable';
 
 /** The options of a {@link D1RestSink}. */
 export interface D1RestSinkOptions<Table extends string, Column extends string = string>
@@ -28,6 +32,11 @@ export class D1RestSink<
 > extends D1Sink<TableRow<Database, Table>> {
   /** @throws MigratorError `INVALID_OPTION`; nothing is sent here. */
   constructor(options: D1RestSinkOptions<Table, keyof Database[Table] & string>) {
+    refuseUnknown(
+      'The sink',
+      options,
+      `accountId databaseId apiToken baseUrl timeoutMs maxResponseBytes quota fetch ${names}`,
+    );
     super(new D1RestDatabase(options), options);
   }
 }
@@ -57,6 +66,7 @@ export class D1BindingSink<
 > extends D1Sink<TableRow<Database, Table>> {
   /** @throws MigratorError `INVALID_OPTION`; nothing is read or written here. */
   constructor(options: D1BindingSinkOptions<Table, keyof Database[Table] & string>) {
+    refuseUnknown('The sink', options, `database ${names}`);
     super(options.database, options);
   }
 }

@@ -1,5 +1,5 @@
 import type { CheckpointStore, RowSchema, Sink, Source } from '../contract/index.ts';
-import { invalidOption, type MigratorError } from '../errors.ts';
+import { invalidOption, type MigratorError, refuseUnknown } from '../errors.ts';
 import type { RetryPolicy } from './retry.ts';
 import {
   checkPolicy,
@@ -91,9 +91,10 @@ export function resolveOptions(
     readonly checkpoints?: CheckpointStore | undefined;
   } & RowOptions,
 ): EngineOptions {
-  if (!parts.source) throw missingPart('source', 'a Source, for example a PostgresKeysetSource');
-  if (!parts.sink) throw missingPart('sink', 'a Sink, for example a D1RestSink');
+  if (!parts?.source?.describe) throw missingPart('source', 'a Source, for example a PostgresKeysetSource');
+  if (!parts.sink?.prepare) throw missingPart('sink', 'a Sink, for example a D1RestSink');
   const { checkpointSize, name = null, retry = {} } = tuning;
+  refuseUnknown('retry', retry, 'retries baseMs maxMs');
   if (name !== null && (typeof name !== 'string' || name === '')) {
     throw invalidOption(
       `name must be a text that is not empty, not ${show(name)}.`,
@@ -107,10 +108,9 @@ export function resolveOptions(
     least: number,
     help?: string,
   ): number => wholeNumber(option, tuning[option] ?? fallback, least, help);
-  return {
+  const resolved = {
     source: parts.source,
     sink: parts.sink,
-    store: parts.checkpoints ?? parts.sink.checkpoints,
     name,
     checkpointSize:
       checkpointSize === undefined || checkpointSize === 'auto'
@@ -151,10 +151,14 @@ export function resolveOptions(
     validate: checkSchema(parts.validate),
     onReject: checkPolicy(tuning.onReject, parts.sink.rejects !== undefined),
   };
+  // All are resolved by their own names; one is not.
+  refuseUnknown('The migrator', parts, `${Object.keys(resolved).join(' ')} checkpoints`);
+  return { ...resolved, store: parts.checkpoints ?? parts.sink.checkpoints };
 }
 
 /** Checks the limits of one run. */
 export function checkBudget(budget: Budget): Budget {
+  refuseUnknown('budget', budget, 'milliseconds rows batches');
   for (const limit of ['milliseconds', 'rows', 'batches'] as const) {
     const value = budget[limit];
     if (value !== undefined) wholeNumber(`budget.${limit}`, value, 1, 'Leave it out for no limit.');
@@ -171,7 +175,7 @@ function wholeNumber(option: string, value: unknown, least: number, help = 'It i
 }
 
 function missingPart(option: string, what: string): MigratorError {
-  return invalidOption(`${option} is missing.`, `Pass ${what}.`);
+  return invalidOption(`${option} is missing, or is something else.`, `Pass ${what}.`);
 }
 
 /** A value as messages show it. */

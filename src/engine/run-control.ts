@@ -1,5 +1,5 @@
 import type { PauseReason } from '../contract/index.ts';
-import { isMigratorError } from '../errors.ts';
+import { invalidOption, isMigratorError, refuseUnknown } from '../errors.ts';
 import type { Budget } from './options.ts';
 
 /**
@@ -26,8 +26,11 @@ export class RunControl {
     run: { readonly signal?: AbortSignal | undefined; readonly budget?: Budget | undefined },
     graceMs: number,
   ) {
+    refuseUnknown('The call', run, 'signal budget mode from');
     this.#budget = run.budget ?? {};
     this.#signal = run.signal;
+    if (this.#signal && !this.#signal.throwIfAborted)
+      throw invalidOption('signal is no AbortSignal.', 'Of an AbortController pass its signal.');
     this.#onSignal = () => {
       this.#end('signal');
       this.#timers.push(setTimeout(() => this.#abort.abort(this.#stop.signal.reason), graceMs));

@@ -40,6 +40,9 @@ import { unchanged, versionOf } from './unchanged.ts';
  * ```ts
  * const source = new PostgresKeysetSource<SourceDB, 'cities'>({ pool, table: 'cities' });
  * const renamed = new PostgresKeysetSource({ db, table: 'cities', columns: { id: true, name: 'full_name' } });
+ * // Where `Database` is given, so is the type of `columns`.
+ * const columns = { id: true, name: 'full_name' } as const;
+ * const typed = new PostgresKeysetSource<SourceDB, 'cities', typeof columns>({ pool, table: 'cities', columns });
  * ```
  */
 export class PostgresKeysetSource<
@@ -56,6 +59,7 @@ export class PostgresKeysetSource<
 
   /** @throws MigratorError `INVALID_OPTION`; nothing is read here. */
   constructor(options: PostgresKeysetSourceOptions<Database, Table, Choice>) {
+    const choices = choiceOf(options);
     this.#transactions = connect(options);
     if (typeof options.table !== 'string' || options.table === '') {
       throw new MigratorError('INVALID_OPTION', 'The source has no table.', {
@@ -66,9 +70,7 @@ export class PostgresKeysetSource<
     this.#request = {
       schema: dot > 0 ? options.table.slice(0, dot) : options.schema,
       table: options.table.slice(dot + 1),
-      key: options.key,
-      columns: choiceOf(options.columns),
-      where: options.where,
+      ...choices,
     };
     this.name = this.#request.table;
   }

@@ -54,7 +54,7 @@ export function checkTransform(transform: RowOptions['transform']): CheckedTrans
     columns = {},
     key,
     map,
-  } = transform as {
+  } = (transform ?? {}) as {
     readonly version: unknown;
     readonly columns?: Readonly<Record<string, LogicalType | ResultColumn | false | undefined>>;
     readonly key?: readonly unknown[];
