@@ -167,7 +167,16 @@ export class PoolTransactions implements PgTransactions {
     const { connectionString, maxConnections } = from;
     this.#manners = { redact: new Redactor(secretsOf(connectionString)), values };
     this.#open = async () => {
-      const { Pool } = await import('pg');
+      const { Pool } = await import('pg').catch((cause: unknown) => {
+        throw new MigratorError(
+          'INVALID_OPTION',
+          '`connectionString` needs the package pg, which cannot be loaded.',
+          {
+            help: 'Install it: npm install pg. Or pass `db`, a Kysely instance with another driver.',
+            cause,
+          },
+        );
+      });
       const { socketsFor } = await import('./sockets.ts');
       const stream = socketsFor(connectionString);
       const pool = new Pool({
