@@ -12,7 +12,8 @@ export interface Configuration {
   readonly accountId: string;
   readonly databaseId: string;
   readonly apiBaseUrl: string | undefined;
-  readonly checkpointSize: number | 'auto';
+  /** Undefined: what a stored plan has, or else 50,000. */
+  readonly checkpointSize: number | 'auto' | undefined;
   /** Undefined: as many rows as fit in a request. */
   readonly batchSize: number | undefined;
   readonly batchDelayMs: number;
@@ -64,7 +65,7 @@ export function readConfiguration(args: readonly string[], env: Environment): Co
     tables: tablesOf(options, variables),
     checkpointSize: variables.is('CHECKPOINT_SIZE', 'auto')
       ? 'auto'
-      : (variables.wholeNumber('CHECKPOINT_SIZE', 1, ', or "auto"') ?? 50_000),
+      : variables.wholeNumber('CHECKPOINT_SIZE', 1, ', or "auto"'),
     batchSize: variables.wholeNumber('BATCH_SIZE', 1),
     resume: variables.flag('RESUME_MODE') ?? true,
     batchDelayMs: variables.wholeNumber('BATCH_DELAY_MS', 0) ?? 0,

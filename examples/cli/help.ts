@@ -26,7 +26,7 @@ Required variables
 Optional variables
   TABLE_NAME                 the table to copy (coordinate_speed_new)
   TABLE_NAMES                what --all copies, with commas between (coordinate_speed_new,camera_locations)
-  CHECKPOINT_SIZE            records a checkpoint (50000); auto: by the size of the table
+  CHECKPOINT_SIZE            records a checkpoint (what the stored plan has, or 50000); auto: by the size of the table
   BATCH_SIZE                 records an insert (as many as fit in one request)
   RESUME_MODE                false: forget the checkpoints of earlier runs and start anew (true)
   BATCH_DELAY_MS             milliseconds between two batches of a checkpoint (0)

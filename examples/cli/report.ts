@@ -33,7 +33,7 @@ export function reportConfiguration(output: Output, configuration: Configuration
   output.line();
   output.line('Configuration:');
   output.line(`  ${tables.length === 1 ? 'Table' : 'Tables'}: ${tables.join(', ')}`);
-  output.line(`  Checkpoint Size: ${checkpointSize === 'auto' ? 'auto' : `${checkpointSize} records`}`);
+  output.line(`  Checkpoint Size: ${showSize(checkpointSize)}`);
   output.line(
     `  D1 Batch Size: ${batchSize === undefined ? 'as many rows as fit in a request' : `${batchSize} rows`}`,
   );
@@ -46,11 +46,16 @@ export function reportConfiguration(output: Output, configuration: Configuration
   output.line();
 }
 
+function showSize(size: Configuration['checkpointSize']): string {
+  if (size === undefined) return '50000 records, or what the stored plan has';
+  return size === 'auto' ? size : `${size} records`;
+}
+
 /** How much there is, and what the run will plan. */
 export function reportPlan(output: Lines, table: string, plan: PlanPreview, ids: KeyRange | null): void {
   output.line(`   Total records: ${plan.totalRows}`);
   output.line(`   ${keyWord(plan.key)} range: ${ids ? showEnds(ids) : 'none'}`);
-  // Errors are told of by the run, which refuses them.
+  // Errors are told of by the run, which refuses them, and then plans nothing.
   for (const { severity, column, message, help } of plan.findings.filter((one) => one.severity !== 'error')) {
     const mark = severity === 'warning' ? '⚠️ ' : 'ℹ️ ';
     output.line(oneLine(`   ${mark} ${column === null ? '' : `${column}: `}${message} ${help}`));
@@ -59,6 +64,7 @@ export function reportPlan(output: Lines, table: string, plan: PlanPreview, ids:
   output.line(`📋 Initializing checkpoints for ${table}...`);
   const { total } = plan.progress.checkpoints;
   if (total > 0) output.line(`   Found ${checkpoints(total)} of earlier runs`);
+  if (plan.findings.some(({ severity }) => severity === 'error')) return;
   if (plan.newCheckpoints > 0) {
     output.line(`   Creating ${checkpoints(plan.newCheckpoints)} (${plan.checkpointSize} records each)...`);
   } else if (total === 0) {

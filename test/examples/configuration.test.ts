@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { readConfiguration } from '../../examples/cli/configuration.ts';
 import { World } from '../support/world.ts';
 import { createDrive, expectCompleted, rowsWritten, run } from './command.ts';
 
@@ -51,6 +52,11 @@ describe('before anything is connected to', () => {
     expect(exitCode, stderr).toBe(2);
     expect(stdout).toBe('');
     expect(stderr).toContain(`Malformed: ${name}=${value} ${rule}\n`);
+  });
+
+  test('a CHECKPOINT_SIZE that is not set leaves the size to the stored plan', () => {
+    expect(readConfiguration([], complete)?.checkpointSize).toBeUndefined();
+    expect(readConfiguration([], { ...complete, CHECKPOINT_SIZE: ' 25000 ' })?.checkpointSize).toBe(25_000);
   });
 
   test('everything that is wrong is in one message', async () => {
@@ -163,8 +169,9 @@ describe('against real databases', () => {
 
   test('another CHECKPOINT_SIZE than that of the stored plan: exit code 2, names the setting, nothing changed', async () => {
     await expectCompleted(run({ ...world.stack.env, TABLE_NAME: 'drive', CHECKPOINT_SIZE: '10' }));
-    const { exitCode, stderr } = await unchanged({ CHECKPOINT_SIZE: '20' });
+    const { exitCode, stdout, stderr } = await unchanged({ CHECKPOINT_SIZE: '20' });
     expect(exitCode, stderr).toBe(2);
+    expect(stdout).not.toContain('Creating');
     expect(stderr).toContain('PLAN_MISMATCH');
     expect(stderr).toContain('checkpointSize was 10, now 20');
     expect(stderr).toContain('RESUME_MODE=false');
