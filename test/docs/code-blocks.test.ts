@@ -12,6 +12,8 @@ const wrong: readonly [code: string, problem: RegExp][] = [
   [
     `import { ResumableMigrator } from 'resumable-migrator';
 import { D1BindingSink } from 'resumable-migrator/d1';
+import { PostgresKeysetSource } from 'resumable-migrator/postgres';
+const source = new PostgresKeysetSource<SourceDB, 'trips'>({ pool, table: 'trips' });
 const sink = new D1BindingSink<TargetDB, 'trips'>({ database: env.DB, table: 'trips' });
 new ResumableMigrator({ source, sink });\n`,
     /'the sink table lacks columns of the source': "(?:speed|deleted)"/,

@@ -21,7 +21,7 @@ declare global {
   const pool: Pool;
   const env: { DB: D1DatabaseLike; HYPERDRIVE: { connectionString: string } };
   const signal: AbortSignal;
-  const source: PostgresKeysetSource<SourceDB, 'trips'>;
+  const source: PostgresKeysetSource;
   const sink: D1RestSink;
   const migrator: Migrator;
 }
