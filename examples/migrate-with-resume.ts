@@ -1,6 +1,6 @@
 /**
  * Copies PostgreSQL tables into Cloudflare D1, with the variables and the output of the resumable migration guide.
- * `node examples/migrate-with-resume.ts --help` explains it; `npm run demo` shows it without any account.
+ * `npx node examples/migrate-with-resume.ts --help` explains it; `npm run demo` shows it without any account.
  */
 import type { GroupPlan, GroupResult, RunResult } from 'resumable-migrator';
 import { budgetExitCode } from './cli/budget.ts';
@@ -103,7 +103,7 @@ function again(env: Environment): string {
   const args = process.argv.slice(2).map((arg) => ` ${arg}`);
   const command = script.startsWith('migrate:resume')
     ? `npm run ${script}`
-    : `node examples/migrate-with-resume.ts${args.join('')}`;
+    : `npx node examples/migrate-with-resume.ts${args.join('')}`;
   const unset = /^(false|0)$/i.test(env['RESUME_MODE']?.trim() ?? '') ? ' (without RESUME_MODE=false)' : '';
   return `run the same command again${unset}: ${command}`;
 }

@@ -6,7 +6,7 @@ export const HELP = `Copies a PostgreSQL table into Cloudflare D1. Stop it anywh
   npm run migrate:resume:all       copies both, or the tables that TABLE_NAMES says, parents before children
   npm run migrate:plan             shows what copying would do, and changes nothing
   npm run migrate:status           shows how much is copied; reads D1 alone (-- --all, -- --watch, -- --json)
-  node examples/migrate-with-resume.ts [--table NAME ... | --all] [--plan] [--status] [--verbose] [--help]
+  npx node examples/migrate-with-resume.ts [--table NAME ... | --all] [--plan] [--status] [--verbose] [--help]
 
 Arguments (they go before variables)
   --table NAME               the table to copy; may be given several times

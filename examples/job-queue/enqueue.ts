@@ -1,4 +1,4 @@
-/** Asks for tables to be copied: `node examples/job-queue/enqueue.ts coordinate_speed_new camera_locations`. */
+/** Asks for tables to be copied: `npx node examples/job-queue/enqueue.ts coordinate_speed_new camera_locations`. */
 import { openQueue, sendSlice } from './queue.ts';
 
 const tables = process.argv.slice(2);

@@ -34,7 +34,7 @@ afterAll(async () => {
 /** The same command with less to do. One that goes on by itself takes the place of the shell, so that its end is told. */
 function small(command: string): string {
   if (command === 'npm run demo') return 'npm run demo -- --rows 1000';
-  return readyOf(command) ? command.replace(/ &$/, '').replace(/(?=\bnode )/, 'exec ') : command;
+  return readyOf(command) ? command.replace(/ &$/, '').replace(/(?=\S*\bnode )/, 'exec ') : command;
 }
 
 /** Runs a command to its end; one that goes on by itself until it is ready, and then to the end that Ctrl-C asks for. */

@@ -95,8 +95,8 @@ const elsewhere: readonly Elsewhere[] = [
 
 /** What goes on until it is interrupted, and what it says once it is there. */
 const lasting: readonly (readonly [command: RegExp, ready: RegExp])[] = [
-  [/^\S* ?node examples\/node-service\/main\.ts/, /listening/],
-  [/^node examples\/job-queue\/worker\.ts/, /^ready$/m],
+  [/\bnode examples\/node-service\/main\.ts/, /listening/],
+  [/\bnode examples\/job-queue\/worker\.ts/, /^ready$/m],
 ];
 
 /** What a command that goes on by itself says when it is ready; undefined for one that ends. */

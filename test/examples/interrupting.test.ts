@@ -41,7 +41,9 @@ test.each([
     expect(stdout).toContain('🛑 Stopping: the batch in flight is finished and saved.');
     expect(stdout).toContain(`⏸️ Migration of ${table} paused; what was copied is saved`);
     expect(stdout).toMatch(/Checkpoints: \d+ of 20 completed/);
-    expect(stdout).toContain('To resume: run the same command again: node examples/migrate-with-resume.ts');
+    expect(stdout).toContain(
+      'To resume: run the same command again: npx node examples/migrate-with-resume.ts',
+    );
 
     // Everything was given back, and what the table says is what D1 holds.
     const [state] = await world.d1(
