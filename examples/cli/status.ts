@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type GroupProgress, MigrationGroup } from 'resumable-migrator';
+import { type GroupProgress, MigrationGroup, type Progress } from 'resumable-migrator';
 import { MemorySource } from 'resumable-migrator/memory';
 import { renderStatus } from 'resumable-migrator/report';
 import type { Configuration } from './configuration.ts';
@@ -58,9 +58,20 @@ function groupOf(configuration: Configuration): MigrationGroup {
 }
 
 function asText(progress: GroupProgress, output: Output, width?: number): string {
-  const [only] = progress.tables;
-  const shown = progress.tables.length === 1 && only ? only : progress;
+  const tables = progress.tables.map(withReasons);
+  const [only] = tables;
+  const shown = tables.length === 1 && only ? only : { ...progress, tables };
   return renderStatus(shown, { colour: (style, text) => output.colour(style, text), width });
+}
+
+/** Another script may have stored no reason: then no code is known either. */
+function withReasons(table: Progress): Progress {
+  const failures = table.failures.map((failure) =>
+    failure.message === ''
+      ? { ...failure, code: 'failed', message: 'error_message holds no reason.' }
+      : failure,
+  );
+  return { ...table, failures };
 }
 
 /** One line for each look where there are several. */

@@ -96,6 +96,13 @@ test('checkpoints that failed are shown with their message, and end it with 1', 
   expect(stdout).toContain('VALUE_REFUSED, checkpoint 2\n');
 });
 
+test('a checkpoint that failed without a stored reason is shown without a code of its own', async () => {
+  await world.d1(`UPDATE migration_checkpoints SET error_message = NULL WHERE table_name = 'broken'`);
+  const { exitCode, stdout, stderr } = await run(env(), '--status', '--table', 'broken');
+  expect(exitCode, stderr).toBe(1);
+  expect(stdout).toMatch(/\n {2}failed, checkpoint 2\n {4}error_message holds no reason\.\n$/);
+});
+
 test('Ctrl-C ends --watch with 130, and says nothing of a copy', async () => {
   const watching = new Command(env(), ['--status', '--table', 'not_yet', '--watch']);
   await untilSaid(watching, 'not_yet: nothing is planned yet');
