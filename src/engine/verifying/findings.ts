@@ -68,6 +68,10 @@ export function noFindings(): Findings {
   };
 }
 
+/** All that was found, listed or not. */
+export const countOf = ({ counts }: Pick<Findings, 'counts'>): number =>
+  counts.missing + counts.different + counts.extra;
+
 /** Counts findings, and lists the first of them: memory must not grow with what is wrong. */
 export function note<Kind extends 'missing' | 'different' | 'extra'>(
   all: Findings,

@@ -1,4 +1,5 @@
-import type { CallContext, Key, RunResult, TextRow } from '../../contract/index.ts';
+import type { Key, RunResult, TextRow } from '../../contract/index.ts';
+import { Calls } from './calls.ts';
 import { outcomeOf } from './comparison.ts';
 import { BatchFiller } from '../copying/fill.ts';
 import type { EngineOptions } from '../options.ts';
@@ -7,7 +8,7 @@ import type { Prepared } from '../planning/plan.ts';
 import { RunControl } from '../run-control.ts';
 import { runMigration, type RunOptions } from '../run.ts';
 import type { Emit } from '../copying/scheduler.ts';
-import type { FullVerification, RowFinding } from './findings.ts';
+import { countOf, type FullVerification, type RowFinding } from './findings.ts';
 import { distinct, keyText, rowsOfKeys, without } from './by-key.ts';
 import { FullVerifier } from './verify-full.ts';
 import { type CountVerification, prepareStored, reopenDifferences, verifyCounts } from './verify.ts';
@@ -41,12 +42,12 @@ export async function verifyMigration(
   verify: VerifyOptions,
   emit: Emit,
 ): Promise<VerifyResult> {
-  const context: CallContext = { signal: verify.signal };
-  if (verify.mode !== 'full') return await verifyCounts(options, context);
-  const prepared = await prepareStored(options, context);
+  if (verify.mode !== 'full') return await verifyCounts(options, new Calls(options, verify.signal, emit));
   const control = new RunControl(verify, options.graceMs);
   try {
-    return await new FullVerifier(options, prepared, control, emit).execute(verify.from ?? 1);
+    const calls = new Calls(options, control.stop, emit, control);
+    const prepared = await prepareStored(options, calls);
+    return await new FullVerifier(options, prepared, control, calls).execute(verify.from ?? 1);
   } finally {
     control.dispose();
   }
@@ -61,56 +62,67 @@ export async function repairMigration(
   verify: VerifyOptions,
   emit: Emit,
 ): Promise<RepairResult> {
-  const context: CallContext = { signal: verify.signal };
-  const before = await verifyMigration(options, verify, emit);
+  const calls = new Calls(options, verify.signal, emit);
+  if (verify.mode === 'full') return await repairFull(options, verify, calls, emit);
+  const before = await verifyCounts(options, calls);
   if (before.equal) return { before, run: null, rows: 0, after: before };
-  if (before.mode === 'count') {
-    await reopenDifferences(options, before, context);
-    const run = await runMigration(options, verify, emit);
-    return { before, run, rows: 0, after: await verifyMigration(options, verify, emit) };
-  }
+  await reopenDifferences(options, before, calls);
+  const run = await runMigration(options, verify, emit);
+  return { before, run, rows: 0, after: await verifyCounts(options, calls) };
+}
+
+async function repairFull(
+  options: EngineOptions,
+  verify: VerifyOptions,
+  calls: Calls,
+  emit: Emit,
+): Promise<RepairResult<FullVerification>> {
+  const compare = async (): Promise<FullVerification> =>
+    (await verifyMigration(options, verify, emit)) as FullVerification;
+  const before = await compare();
+  if (before.equal) return { before, run: null, rows: 0, after: before };
   // Rows past the planned end, and checkpoints that are not done, are a run's to copy.
   const unplanned = before.uncheckedCheckpoints > 0 || (before.sourceRows ?? 0) > before.rows;
   const run = unplanned ? await runMigration(options, verify, emit) : null;
-  const prepared = await prepareStored(options, context);
   let rows = 0;
   for (let found = before; ;) {
-    const mended = await mend(options, prepared, found, context);
+    const mended = await mend(options, found, calls);
     rows += mended;
-    const after = await verifyMigration(options, verify, emit);
+    const after = await compare();
     // A result lists its first findings only: where there were more, another round mends those.
-    if (after.mode === 'full' && !after.equal && mended > 0 && !listsAll(found)) found = after;
-    else return { before, run, rows, after };
+    if (after.equal || mended === 0 || listsAll(found)) return { before, run, rows, after };
+    found = after;
   }
 }
 
-function listsAll({ counts, missing, different, extra }: FullVerification): boolean {
-  return (
-    counts.missing === missing.length &&
-    counts.different === different.length &&
-    counts.extra === extra.length
-  );
+function listsAll(found: FullVerification): boolean {
+  return countOf(found) === found.missing.length + found.different.length + found.extra.length;
 }
 
+/** Mends what is listed, until the signal. Answers how many rows. */
 async function mend(
   options: EngineOptions,
-  prepared: Prepared,
-  found: FullVerification,
-  context: CallContext,
+  { missing, different, extra }: FullVerification,
+  calls: Calls,
 ): Promise<number> {
-  const { target, pipeline } = prepared;
-  const read = async (keys: readonly Key[]): Promise<readonly TextRow[]> =>
-    (await options.source.readRows?.(keys, context)) ?? [];
-  const { missing, different, extra } = found;
-  const seqs = new Map([...extra, ...missing, ...different].map(({ key, seq }) => [keyText(key), seq ?? 0]));
   let mended = 0;
-  for await (const [rows] of rowsOfKeys(keysOf([...missing, ...different]), read)) {
-    mended += (await writeAgain(options, prepared, rows, seqs, context)).length;
+  if (missing.length + different.length + extra.length === 0) return mended;
+  const prepared = await prepareStored(options, calls);
+  const { target, pipeline } = prepared;
+  const { readRows } = calls;
+  const seqs = new Map([...extra, ...missing, ...different].map(({ key, seq }) => [keyText(key), seq ?? 0]));
+  for await (const [rows] of rowsOfKeys(keysOf([...missing, ...different]), readRows)) {
+    mended += (await writeAgain(options, prepared, rows, seqs, calls)).length;
   }
   // The source may have such a row, skipped or to be set aside. One that was changed meanwhile stays.
-  for await (const [rows, asked] of rowsOfKeys(keysOf(extra), pipeline === null ? async () => [] : read)) {
-    const written = await writeAgain(options, prepared, rows, seqs, context);
-    mended += (await target.verifier?.delete(without(asked, written), context)) ?? 0;
+  for await (const [rows, asked] of rowsOfKeys(
+    keysOf(extra),
+    pipeline === null ? async () => [] : readRows,
+  )) {
+    const written = await writeAgain(options, prepared, rows, seqs, calls);
+    const gone = without(asked, written);
+    mended +=
+      (await calls.retrying('delete rows', async (context) => target.verifier?.delete(gone, context))) ?? 0;
   }
   return mended;
 }
@@ -123,7 +135,7 @@ async function writeAgain(
   prepared: Prepared,
   rows: readonly TextRow[],
   seqs: ReadonlyMap<string, number>,
-  context: CallContext,
+  calls: Calls,
 ): Promise<readonly Key[]> {
   const { migration, description, target, pipeline } = prepared;
   const encoder = target.encoder();
@@ -136,7 +148,8 @@ async function writeAgain(
   const written: Key[] = [];
   const flush = async (): Promise<void> => {
     filler.take();
-    await target.write(encoder.take(), context);
+    const batch = encoder.take();
+    await calls.retrying('write rows again', (context) => target.write(batch, context));
   };
   for (const row of rows) {
     const outcome = await outcomeOf(prepared, row);
@@ -152,6 +165,9 @@ async function writeAgain(
   }
   if (filler.rows > 0) await flush();
   // What is in the sink now is no rejected row any more.
-  if (pipeline && written.length > 0) await options.sink.rejects?.remove(migration, written, context);
+  if (pipeline && written.length > 0)
+    await calls.retrying('forget rejected rows', async (context) =>
+      options.sink.rejects?.remove(migration, written, context),
+    );
   return written;
 }

@@ -1,6 +1,5 @@
 import pLimit from 'p-limit';
 import type {
-  CallContext,
   Checkpoint,
   Comparison,
   EncodedBatch,
@@ -13,8 +12,10 @@ import { BatchQueue } from '../batch-queue.ts';
 import { unlimitedRows } from '../copying/batch-limit.ts';
 import { type FilledBatch, PlainBatches, type PlainJob } from '../copying/batches.ts';
 import { keyText, without } from './by-key.ts';
+import type { Calls } from './calls.ts';
 import { type ComparedRows, ComparisonBatches } from './comparison.ts';
 import {
+  countOf,
   type Findings,
   type FullVerification,
   merge,
@@ -30,10 +31,8 @@ import { NotedKeys } from '../rows/noted-keys.ts';
 import type { RowPipeline } from '../rows/pipeline.ts';
 import type { Prepared } from '../planning/plan.ts';
 import { rowKey } from '../planning/refusals.ts';
-import { retryEvent, withRetries } from '../retry.ts';
 import type { RunControl } from '../run-control.ts';
-import type { Emit } from '../copying/scheduler.ts';
-import { allCheckpoints } from './verify.ts';
+import { allCheckpoints, countBoth } from './verify.ts';
 
 /** A batch that waits to be compared, and the stretch of keys that it stands for. */
 interface Compared {
@@ -46,7 +45,7 @@ export class FullVerifier {
   readonly #options: EngineOptions;
   readonly #prepared: Prepared;
   readonly #control: RunControl;
-  readonly #emit: Emit;
+  readonly #calls: Calls;
   readonly #verifier: SinkVerifier;
   readonly #job: PlainJob;
   readonly #lookup: SourceLookup;
@@ -54,7 +53,7 @@ export class FullVerifier {
   #checked = 0;
   #total = 0;
 
-  constructor(options: EngineOptions, prepared: Prepared, control: RunControl, emit: Emit) {
+  constructor(options: EngineOptions, prepared: Prepared, control: RunControl, calls: Calls) {
     const { target, migration, description } = prepared;
     if (!target.verifier || !options.source.readRows) {
       throw new MigratorError(
@@ -69,7 +68,7 @@ export class FullVerifier {
     this.#options = options;
     this.#prepared = prepared;
     this.#control = control;
-    this.#emit = emit;
+    this.#calls = calls;
     this.#verifier = target.verifier;
     this.#job = {
       source: options.source,
@@ -81,86 +80,76 @@ export class FullVerifier {
       pageSize: options.pageSize,
       retry: options.retry,
       stop: control.stop,
-      retried: (notice) => emit('retry', retryEvent(migration, notice)),
+      retried: calls.retried,
     };
     this.#lookup = new SourceLookup(options, this.#prepared, {
-      readRows: async (keys) =>
-        await this.#try(
-          'read rows again',
-          async (context) => (await options.source.readRows?.(keys, context)) ?? [],
-        ),
+      readRows: calls.readRows,
       compare: async (batch) => await this.#compare(batch, null),
     });
   }
 
   /** @param from - the first checkpoint to compare, as `resumeFrom` of an earlier result says. */
   async execute(from: number): Promise<FullVerification> {
-    const { migration, stored, target } = this.#prepared;
-    this.#total = stored?.checkpoints ?? 0;
-    const limit = pLimit(this.#options.concurrency);
-    const finished = new Map<number, Findings>();
-    let resumeFrom: number | null = null;
-    let unchecked = 0;
-    if (stored) {
-      for await (const checkpoints of allCheckpoints(this.#options, migration, this.#context, from - 1)) {
-        const completed = checkpoints.filter(({ status }) => status === 'completed');
-        unchecked += checkpoints.length - completed.length;
-        const found = await Promise.all(
-          completed.map((checkpoint) => limit(() => this.#checkpoint(checkpoint))),
-        );
-        for (const [index, findings] of found.entries()) {
-          const seq = completed[index]?.seq ?? 0;
-          if (findings) finished.set(seq, findings);
-          else resumeFrom = Math.min(resumeFrom ?? seq, seq);
-        }
-        if (resumeFrom !== null) break;
-      }
-    }
-    const all = merge(
-      [...finished].filter(([seq]) => resumeFrom === null || seq < resumeFrom).map(([, one]) => one),
-    );
+    this.#total = this.#prepared.stored?.checkpoints ?? 0;
+    const finished: Findings[] = [];
+    const [resumeFrom, unchecked] = await this.#checkpoints(from, finished);
+    const all = merge(finished);
     const whole = resumeFrom === null && from <= 1;
-    const sourceRows = whole
-      ? await this.#try('count rows', (context) => this.#options.source.countRows(undefined, context))
-      : null;
-    const sinkRows = whole
-      ? await this.#try('count rows', (context) => target.countRows(undefined, context))
-      : null;
-    // What no checkpoint's stretch of keys showed: rows outside the plan, or in a sink with another order.
-    const strays =
-      whole && sinkRows !== null ? sinkRows - (all.expectedRows - all.counts.missing + all.counts.extra) : 0;
-    if (strays > 0 && !this.#keepsKey) all.counts.extra += strays;
-    else if (strays > 0) note(all, 'extra', await this.#strayRows(strays, all.extra, stored?.end ?? null));
-    const { rows, expectedRows, rejectedRows, counts, missing, different, extra } = all;
-    const clean = counts.missing + counts.different + counts.extra === 0;
+    const totals = whole ? await this.#totals(all) : null;
+    const { sourceRows = null, sinkRows = null } = totals ?? {};
+    const clean = countOf(all) === 0;
     const sameTotals =
       this.#prepared.pipeline === null
         ? sourceRows === sinkRows
-        : sourceRows === rows && sinkRows === expectedRows;
+        : sourceRows === all.rows && sinkRows === all.expectedRows;
     return {
-      migration,
+      migration: this.#prepared.migration,
       mode: 'full',
       status: resumeFrom === null ? 'completed' : 'paused',
       resumeFrom,
-      equal: whole && clean && unchecked === 0 && sameTotals,
-      rows,
-      expectedRows,
-      rejectedRows,
+      equal: totals !== null && clean && unchecked === 0 && sameTotals,
+      ...all,
       sourceRows,
       sinkRows,
-      checkedCheckpoints: finished.size,
+      checkedCheckpoints: finished.length,
       uncheckedCheckpoints: unchecked,
-      counts,
-      missing,
-      different,
-      extra,
     };
   }
 
-  /** Compares one checkpoint. Null: the run was asked to stop before it was done. */
-  async #checkpoint(checkpoint: Checkpoint): Promise<Findings | null> {
-    if (this.#control.stopped) return null;
-    const { range, seq } = checkpoint;
+  /** Compares those that are complete. Answers which was the first that was not compared, null for none, and how many are not complete. */
+  async #checkpoints(from: number, finished: Findings[]): Promise<readonly [number | null, number]> {
+    const limit = pLimit(this.#options.concurrency);
+    let unchecked = 0;
+    if (!this.#prepared.stored) return [null, unchecked];
+    for await (const checkpoints of allCheckpoints(this.#options, this.#calls, from - 1)) {
+      const completed = checkpoints.filter(({ status }) => status === 'completed');
+      unchecked += checkpoints.length - completed.length;
+      const found = await Promise.all(
+        completed.map((checkpoint) => limit(() => this.#unlessStopped(() => this.#checkpoint(checkpoint)))),
+      );
+      for (const [index, { seq }] of completed.entries()) {
+        const findings = found[index];
+        if (!findings) return [seq, unchecked];
+        finished.push(findings);
+      }
+    }
+    return [null, unchecked];
+  }
+
+  /** Counts the whole tables. What no checkpoint's stretch of keys showed is noted: rows outside the plan, or in a sink with another order. */
+  async #totals(all: Findings): Promise<{ sourceRows: number; sinkRows: number | null }> {
+    const { stored, target } = this.#prepared;
+    const counted = await countBoth(this.#options, target, undefined, this.#calls);
+    const { missing, extra } = all.counts;
+    const strays = (counted.sinkRows ?? 0) - (all.expectedRows - missing + extra);
+    if (strays > 0 && !this.#keepsKey) all.counts.extra += strays;
+    else if (strays > 0) note(all, 'extra', await this.#strayRows(strays, all.extra, stored?.end ?? null));
+    return counted;
+  }
+
+  /** Compares one checkpoint. */
+  async #checkpoint({ range, seq }: Checkpoint): Promise<Findings> {
+    this.#control.stop.throwIfAborted();
     const findings = noFindings();
     const queue = new BatchQueue(async ({ compared, span }: Compared) => {
       if (compared.rows > 0 && !this.#control.admit(compared.rows)) throw this.#control.stop.reason;
@@ -184,7 +173,6 @@ export class FullVerifier {
         () => error,
         (queueError: unknown) => queueError,
       );
-      if (this.#control.stopped && failure === this.#control.stop.reason) return null;
       throw isMigratorError(failure) ? failure.with({ checkpoint: seq }) : failure;
     }
     this.#checked += 1;
@@ -268,7 +256,7 @@ export class FullVerifier {
     for (const start of end === null ? [null] : [end, null]) {
       for (let after: Key | null = start; strays.size < count;) {
         const from: Key | null = after;
-        const keys: readonly Key[] = await this.#try('read keys', (context) =>
+        const keys: readonly Key[] = await this.#calls.retrying('read keys', (context) =>
           this.#verifier.keys(from, 5_000, context),
         );
         const absent = await this.#lookup.absent(keys);
@@ -287,7 +275,7 @@ export class FullVerifier {
 
   async #compare(batch: EncodedBatch, span: KeyRange | null): Promise<Comparison> {
     let calls = 0;
-    const found = await this.#try('compare a batch', (context) => {
+    const found = await this.#calls.retrying('compare a batch', (context) => {
       calls += 1;
       return this.#verifier.compare(batch, span, context);
     });
@@ -296,14 +284,12 @@ export class FullVerifier {
     return found;
   }
 
-  async #try<T>(operation: string, call: (context: CallContext) => Promise<T>): Promise<T> {
-    return await withRetries(
-      operation,
-      () => call(this.#context),
-      this.#options.retry,
-      this.#context,
-      this.#job.retried,
-    );
+  /** Null: the run was asked to stop before it was done. */
+  async #unlessStopped<T>(call: () => Promise<T>): Promise<T | null> {
+    return await call().catch((error: unknown) => {
+      if (this.#control.stopped && error === this.#control.stop.reason) return null;
+      throw error;
+    });
   }
 
   /** True: a range of keys means the same on both sides. */
@@ -311,12 +297,8 @@ export class FullVerifier {
     return this.#prepared.pipeline?.keepsKey !== false;
   }
 
-  get #context(): CallContext {
-    return { signal: this.#control.stop };
-  }
-
   #progress(): void {
-    this.#emit('verify:progress', {
+    this.#calls.emit('verify:progress', {
       migration: this.#prepared.migration,
       rows: this.#rows,
       checkedCheckpoints: this.#checked,

@@ -1,10 +1,11 @@
 import pLimit from 'p-limit';
-import type { CallContext, Checkpoint, KeyRange } from '../../contract/index.ts';
+import type { Checkpoint, KeyRange, SinkTarget } from '../../contract/index.ts';
 import { MigratorError } from '../../errors.ts';
 import type { EngineOptions } from '../options.ts';
 import type { Prepared } from '../planning/plan.ts';
 import { rowKey } from '../planning/refusals.ts';
 import { prepare } from '../planning/survey.ts';
+import type { Calls } from './calls.ts';
 
 /** A checkpoint whose two sides have different numbers of rows. */
 export interface CountDifference {
@@ -40,15 +41,15 @@ export interface CountVerification {
 }
 
 /** Compares both sides by the number of rows of each completed checkpoint. Changes nothing. */
-export async function verifyCounts(options: EngineOptions, context: CallContext): Promise<CountVerification> {
-  const prepared = await prepareStored(options, context);
+export async function verifyCounts(options: EngineOptions, calls: Calls): Promise<CountVerification> {
+  const prepared = await prepareStored(options, calls);
   const { migration, target } = prepared;
   const limit = pLimit(options.concurrency);
   const differences: CountDifference[] = [];
   const totals = { processed: 0, written: 0, rejected: 0 };
   let checked = 0;
   let unchecked = 0;
-  for await (const checkpoints of prepared.stored ? allCheckpoints(options, migration, context) : []) {
+  for await (const checkpoints of prepared.stored ? allCheckpoints(options, calls) : []) {
     const completed = checkpoints.filter((checkpoint) => checkpoint.status === 'completed');
     unchecked += checkpoints.length - completed.length;
     checked += completed.length;
@@ -58,12 +59,11 @@ export async function verifyCounts(options: EngineOptions, context: CallContext)
       totals.rejected += checkpoint.recordsRejected;
     }
     const found = await Promise.all(
-      completed.map((checkpoint) => limit(() => compareCounts(options, prepared, checkpoint, context))),
+      completed.map((checkpoint) => limit(() => compareCounts(options, prepared, checkpoint, calls))),
     );
     differences.push(...found.filter((difference) => difference !== null));
   }
-  const sourceRows = await options.source.countRows(undefined, context);
-  const sinkRows = await target.countRows(undefined, context);
+  const { sourceRows, sinkRows } = await countBoth(options, target, undefined, calls);
   const isPlain = prepared.pipeline === null && totals.processed === totals.written;
   const sameTotals = isPlain
     ? sourceRows === sinkRows
@@ -86,9 +86,9 @@ export async function verifyCounts(options: EngineOptions, context: CallContext)
 export async function reopenDifferences(
   options: EngineOptions,
   found: CountVerification,
-  context: CallContext,
+  calls: Calls,
 ): Promise<void> {
-  const { target } = await prepareStored(options, context);
+  const { target } = await prepareStored(options, calls);
   if (target.mode === 'insert' && found.differences.length > 0) {
     throw new MigratorError(
       'VERIFY_UNSUPPORTED',
@@ -101,17 +101,17 @@ export async function reopenDifferences(
   }
   // First, so that a repair which is interrupted finds the same checkpoints again.
   const seqs = found.differences.map(({ seq }) => seq);
-  if (seqs.length > 0) await options.sink.rejects?.clear(found.migration, seqs, context);
-  await options.store.reopen(
-    found.migration,
-    found.differences.map(({ id }) => id),
-    context,
-  );
+  const ids = found.differences.map(({ id }) => id);
+  await calls.retrying('reopen checkpoints', async (context) => {
+    if (seqs.length > 0) await options.sink.rejects?.clear(found.migration, seqs, context);
+    await options.store.reopen(found.migration, ids, context);
+  });
 }
 
 /** Both sides, where something was planned: otherwise there is nothing to compare. */
-export async function prepareStored(options: EngineOptions, context: CallContext): Promise<Prepared> {
-  const prepared = await prepare(options, context);
+export async function prepareStored(options: EngineOptions, calls: Calls): Promise<Prepared> {
+  const prepared = await calls.retrying('prepare', (context) => prepare(options, context));
+  calls.migration = prepared.migration;
   if (prepared.stored || prepared.description.estimatedRows === 0) return prepared;
   throw new MigratorError('PLAN_MISSING', 'Nothing has been copied yet, so there is nothing to compare.', {
     migration: prepared.migration,
@@ -121,14 +121,16 @@ export async function prepareStored(options: EngineOptions, context: CallContext
 
 /** The plan's checkpoints after `afterSeq`, in portions. */
 export async function* allCheckpoints(
-  options: EngineOptions,
-  migration: string,
-  context: CallContext,
+  { store }: EngineOptions,
+  calls: Calls,
   after: number = 0,
 ): AsyncGenerator<readonly Checkpoint[], void> {
   const limit = 500;
   for (let afterSeq = after; ;) {
-    const checkpoints = await options.store.list(migration, { afterSeq, limit }, context);
+    const filter = { afterSeq, limit };
+    const checkpoints = await calls.retrying('list checkpoints', (context) =>
+      store.list(calls.migration, filter, context),
+    );
     yield checkpoints;
     const last = checkpoints.at(-1);
     if (!last || checkpoints.length < limit) return;
@@ -136,16 +138,30 @@ export async function* allCheckpoints(
   }
 }
 
+/** Counts the rows of a range on both sides; without one, those of the whole tables. */
+export async function countBoth(
+  { source }: EngineOptions,
+  target: SinkTarget | null,
+  range: KeyRange | undefined,
+  calls: Calls,
+): Promise<{ sourceRows: number; sinkRows: number | null }> {
+  const sourceRows = await calls.retrying('count rows', (context) => source.countRows(range, context));
+  const sinkRows =
+    target && (await calls.retrying('count rows', (context) => target.countRows(range, context)));
+  return { sourceRows, sinkRows };
+}
+
 async function compareCounts(
   options: EngineOptions,
   { target, pipeline }: Prepared,
   checkpoint: Checkpoint,
-  context: CallContext,
+  calls: Calls,
 ): Promise<CountDifference | null> {
   const { seq, id, range, recordsProcessed, recordsWritten } = checkpoint;
-  const sourceRows = await options.source.countRows(range, context);
-  const inRange = pipeline?.keepsKey === false ? null : await target.countRows(range, context);
-  const sinkRows = inRange ?? recordsWritten;
+  const inRange = pipeline?.keepsKey === false ? null : target;
+  const counted = await countBoth(options, inRange, range, calls);
+  const { sourceRows } = counted;
+  const sinkRows = counted.sinkRows ?? recordsWritten;
   const isPlain = pipeline === null && recordsProcessed === recordsWritten;
   const expectedRows = isPlain ? sourceRows : recordsWritten;
   const isEqual = sinkRows === expectedRows && (isPlain || sourceRows === recordsProcessed);

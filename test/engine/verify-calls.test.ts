@@ -1,0 +1,85 @@
+import { MigratorError, type RepairResult, type VerifyResult } from 'resumable-migrator';
+import { CrashPoints } from 'resumable-migrator/testing';
+import { expect, test } from 'vitest';
+import { World } from './world.ts';
+
+// What verify() and repair() do where a call fails, is too much for the sink, or is not to go on.
+
+const full = { mode: 'full' } as const;
+const identity = (id: number): string => JSON.stringify([String(id)]);
+
+/** A complete copy of 35 rows with one row lost, one changed and one too many. */
+async function damaged(): Promise<World> {
+  const world = new World({ rows: 35, mode: 'upsert' });
+  await world.migrator().run();
+  world.table.rows.delete(identity(7));
+  world.table.rows.set(identity(9), ['9', 'changed']);
+  world.table.rows.set(identity(1000), ['1000', 'outside']);
+  return world;
+}
+
+test.each([
+  ['verify', {}],
+  ['verify', full],
+  ['repair', {}],
+  ['repair', full],
+] as const)('%s() tries a call that failed in passing again, whichever it was: %o', async (method, mode) => {
+  const counting = new CrashPoints();
+  const call = async (
+    world: World,
+    faults: CrashPoints,
+  ): Promise<[VerifyResult | RepairResult, string[]]> => {
+    const migrator = world.migrator({ onReject: 'set-aside', leaseMs: 100 }, faults);
+    const retried: string[] = [];
+    migrator.on('retry', ({ code }) => retried.push(code));
+    // A claim whose answer is lost is held by nobody.
+    migrator.on('wait', () => world.passTime());
+    const options = mode as { readonly mode?: 'count' };
+    return [await (method === 'verify' ? migrator.verify(options) : migrator.repair(options)), retried];
+  };
+  const [expected] = await call(await damaged(), counting);
+  expect(counting.count).toBeGreaterThan(10);
+  const limited = new MigratorError('SINK_RATE_LIMITED', 'Slow down.', {
+    help: 'Wait.',
+    retryable: true,
+    retryAfterMs: 1,
+  });
+  for (let n = 1; n <= counting.count; n += 1) {
+    for (const [moment, error] of [['before', limited], ['after']] as const) {
+      const world = await damaged();
+      const faults = new CrashPoints().failAt(n, moment, error);
+      const [found, retried] = await call(world, faults);
+      const what = `${counting.effects[n - 1]}, effect ${n}, ${moment}`;
+      if ('after' in found && 'after' in expected) expect(found.after, what).toEqual(expected.after);
+      else expect(found, what).toEqual(expected);
+      if (method === 'repair' && mode === full) expect(world.differences(), what).toEqual({});
+      // What a run writes it asks for again; the others say that they try again.
+      if (method === 'verify') expect(retried, what).toHaveLength(1);
+    }
+  }
+});
+
+test('waits that the other side asks for use up no retry of a verification', async () => {
+  const world = await damaged();
+  const faults = new CrashPoints();
+  const error = new MigratorError('SINK_RATE_LIMITED', 'Slow down.', {
+    help: 'Wait.',
+    retryable: true,
+    retryAfterMs: 1,
+  });
+  for (let nth = 1; nth <= 10; nth += 1) faults.failAt({ effect: 'sink.countRows', nth }, 'before', error);
+  const migrator = world.migrator({ retry: { retries: 0, baseMs: 1 } }, faults);
+  expect(await migrator.verify()).toMatchObject({ sinkRows: 35 });
+});
+
+test('a wait that is longer than the budget pauses a comparison in full', async () => {
+  const world = await damaged();
+  const error = new MigratorError('SINK_RATE_LIMITED', 'Slow down.', {
+    help: 'Wait.',
+    retryable: true,
+    retryAfterMs: 600_000,
+  });
+  const faults = new CrashPoints().failAt({ effect: 'sink.compare', nth: 4 }, 'before', error);
+  const found = await world.migrator({}, faults).verify({ ...full, budget: { milliseconds: 300_000 } });
+  expect(found).toMatchObject({ status: 'paused', resumeFrom: 2, rows: 10 });
+});
