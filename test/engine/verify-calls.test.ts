@@ -1,7 +1,8 @@
 import { MigratorError, type RepairResult, type VerifyResult } from 'resumable-migrator';
+import { MemoryCheckpointStore, MemorySource } from 'resumable-migrator/memory';
 import { CrashPoints } from 'resumable-migrator/testing';
-import { expect, test } from 'vitest';
-import { World } from './world.ts';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { rejection, World } from './world.ts';
 
 // What verify() and repair() do where a call fails, is too much for the sink, or is not to go on.
 
@@ -16,6 +17,25 @@ async function damaged(): Promise<World> {
   world.table.rows.set(identity(9), ['9', 'changed']);
   world.table.rows.set(identity(1000), ['1000', 'outside']);
   return world;
+}
+
+/** Aborts while a method of an adapter is called for the nth time, before it does anything. */
+function abortedDuring<Adapter extends object>(
+  adapter: Adapter,
+  method: keyof Adapter & string,
+  nth: number,
+): AbortController {
+  const controller = new AbortController();
+  const spied = adapter as Record<string, (...args: unknown[]) => unknown>;
+  const original = spied[method];
+  let calls = 0;
+  const spy = vi.spyOn(spied, method).mockImplementation(function (this: unknown, ...args) {
+    calls += 1;
+    if (calls === nth) controller.abort(new Error('the host wants to stop'));
+    return original?.apply(this, args);
+  });
+  onTestFinished(() => spy.mockRestore());
+  return controller;
 }
 
 test.each([
@@ -82,4 +102,41 @@ test('a wait that is longer than the budget pauses a comparison in full', async 
   const faults = new CrashPoints().failAt({ effect: 'sink.compare', nth: 4 }, 'before', error);
   const found = await world.migrator({}, faults).verify({ ...full, budget: { milliseconds: 300_000 } });
   expect(found).toMatchObject({ status: 'paused', resumeFrom: 2, rows: 10 });
+});
+
+test.each([
+  ['the source is described', MemorySource.prototype, 'describe', 1, { resumeFrom: 1, rows: 0 }],
+  [
+    'the first checkpoints are listed',
+    MemoryCheckpointStore.prototype,
+    'list',
+    1,
+    { resumeFrom: 1, rows: 0 },
+  ],
+  ['rows are read', MemorySource.prototype, 'readPage', 3, { resumeFrom: 2, rows: 10 }],
+  ['the tables are counted', MemorySource.prototype, 'countRows', 1, { resumeFrom: null, rows: 35 }],
+] as const)(
+  'a signal that comes while %s pauses a comparison in full, with all that was found until then',
+  async (_, adapter, method, nth, expected) => {
+    const world = await damaged();
+    const { signal } = abortedDuring(adapter as object, method as never, nth);
+    const found = await world.migrator().verify({ ...full, signal });
+    expect(found).toMatchObject({
+      status: 'paused',
+      equal: false,
+      sourceRows: null,
+      sinkRows: null,
+      ...expected,
+    });
+    expect(found.missing.map(({ key }) => key[0])).toEqual(expected.rows === 35 ? ['7'] : []);
+    if (found.resumeFrom === null) return;
+    const rest = await world.migrator().verify({ ...full, from: found.resumeFrom });
+    expect(rest).toMatchObject({ rows: 35 - expected.rows, missing: [{ key: ['7'] }] });
+  },
+);
+
+test('a comparison by counts that is stopped rejects with the reason of the signal', async () => {
+  const world = await damaged();
+  const { signal } = abortedDuring(MemorySource.prototype, 'countRows', 2);
+  expect(await rejection(world.migrator().verify({ signal }))).toBe(signal.reason);
 });

@@ -15,7 +15,10 @@ export interface RowFinding {
 export interface FullVerification {
   readonly migration: string;
   readonly mode: 'full';
-  /** `paused`: the signal or the budget ended it; go on with `from: result.resumeFrom`. */
+  /**
+   * `paused`: the signal or the budget ended it; go on with `from: result.resumeFrom`. Where that is null only the rows of
+   * the tables were not counted.
+   */
   readonly status: 'completed' | 'paused';
   /** The `seq` of the first checkpoint that was not compared; null when all were. */
   readonly resumeFrom: number | null;

@@ -8,7 +8,7 @@ import type { Prepared } from '../planning/plan.ts';
 import { RunControl } from '../run-control.ts';
 import { runMigration, type RunOptions } from '../run.ts';
 import type { Emit } from '../copying/scheduler.ts';
-import { countOf, type FullVerification, type RowFinding } from './findings.ts';
+import { countOf, type FullVerification, noFindings, type RowFinding } from './findings.ts';
 import { distinct, keyText, rowsOfKeys, without } from './by-key.ts';
 import { FullVerifier } from './verify-full.ts';
 import { type CountVerification, prepareStored, reopenDifferences, verifyCounts } from './verify.ts';
@@ -45,11 +45,38 @@ export async function verifyMigration(
   if (verify.mode !== 'full') return await verifyCounts(options, new Calls(options, verify.signal, emit));
   const control = new RunControl(verify, options.graceMs);
   try {
-    const calls = new Calls(options, control.stop, emit, control);
-    const prepared = await prepareStored(options, calls);
-    return await new FullVerifier(options, prepared, control, calls).execute(verify.from ?? 1);
+    return await verifyFull(options, control, new Calls(options, control.stop, emit, control), verify.from);
   } finally {
     control.dispose();
+  }
+}
+
+/** Compares every value, until the control says that it is enough. */
+async function verifyFull(
+  options: EngineOptions,
+  control: RunControl,
+  calls: Calls,
+  from = 1,
+): Promise<FullVerification> {
+  try {
+    control.stop.throwIfAborted();
+    const prepared = await prepareStored(options, calls);
+    return await new FullVerifier(options, prepared, control, calls).execute(from);
+  } catch (error) {
+    if (!control.stopped || error !== control.stop.reason) throw error;
+    // Before anything could be compared.
+    return {
+      migration: calls.migration,
+      mode: 'full',
+      status: 'paused',
+      resumeFrom: from,
+      equal: false,
+      ...noFindings(),
+      sourceRows: null,
+      sinkRows: null,
+      checkedCheckpoints: 0,
+      uncheckedCheckpoints: 0,
+    };
   }
 }
 
@@ -105,24 +132,31 @@ async function mend(
   { missing, different, extra }: FullVerification,
   calls: Calls,
 ): Promise<number> {
+  const { signal } = calls.context;
   let mended = 0;
   if (missing.length + different.length + extra.length === 0) return mended;
-  const prepared = await prepareStored(options, calls);
-  const { target, pipeline } = prepared;
-  const { readRows } = calls;
-  const seqs = new Map([...extra, ...missing, ...different].map(({ key, seq }) => [keyText(key), seq ?? 0]));
-  for await (const [rows] of rowsOfKeys(keysOf([...missing, ...different]), readRows)) {
-    mended += (await writeAgain(options, prepared, rows, seqs, calls)).length;
-  }
-  // The source may have such a row, skipped or to be set aside. One that was changed meanwhile stays.
-  for await (const [rows, asked] of rowsOfKeys(
-    keysOf(extra),
-    pipeline === null ? async () => [] : readRows,
-  )) {
-    const written = await writeAgain(options, prepared, rows, seqs, calls);
-    const gone = without(asked, written);
-    mended +=
-      (await calls.retrying('delete rows', async (context) => target.verifier?.delete(gone, context))) ?? 0;
+  try {
+    const prepared = await prepareStored(options, calls);
+    const { target, pipeline } = prepared;
+    const { readRows } = calls;
+    const seqs = new Map(
+      [...extra, ...missing, ...different].map(({ key, seq }) => [keyText(key), seq ?? 0]),
+    );
+    for await (const [rows] of rowsOfKeys(keysOf([...missing, ...different]), readRows)) {
+      mended += (await writeAgain(options, prepared, rows, seqs, calls)).length;
+    }
+    // The source may have such a row, skipped or to be set aside. One that was changed meanwhile stays.
+    for await (const [rows, asked] of rowsOfKeys(
+      keysOf(extra),
+      pipeline === null ? async () => [] : readRows,
+    )) {
+      const written = await writeAgain(options, prepared, rows, seqs, calls);
+      const gone = without(asked, written);
+      mended +=
+        (await calls.retrying('delete rows', async (context) => target.verifier?.delete(gone, context))) ?? 0;
+    }
+  } catch (error) {
+    if (!signal?.aborted || error !== signal.reason) throw error;
   }
   return mended;
 }

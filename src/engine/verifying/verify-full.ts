@@ -95,7 +95,7 @@ export class FullVerifier {
     const [resumeFrom, unchecked] = await this.#checkpoints(from, finished);
     const all = merge(finished);
     const whole = resumeFrom === null && from <= 1;
-    const totals = whole ? await this.#totals(all) : null;
+    const totals = whole ? await this.#unlessStopped(() => this.#totals(all)) : null;
     const { sourceRows = null, sinkRows = null } = totals ?? {};
     const clean = countOf(all) === 0;
     const sameTotals =
@@ -105,7 +105,7 @@ export class FullVerifier {
     return {
       migration: this.#prepared.migration,
       mode: 'full',
-      status: resumeFrom === null ? 'completed' : 'paused',
+      status: resumeFrom !== null || (whole && !totals) ? 'paused' : 'completed',
       resumeFrom,
       equal: totals !== null && clean && unchecked === 0 && sameTotals,
       ...all,
@@ -119,21 +119,27 @@ export class FullVerifier {
   /** Compares those that are complete. Answers which was the first that was not compared, null for none, and how many are not complete. */
   async #checkpoints(from: number, finished: Findings[]): Promise<readonly [number | null, number]> {
     const limit = pLimit(this.#options.concurrency);
+    let next = from;
     let unchecked = 0;
     if (!this.#prepared.stored) return [null, unchecked];
-    for await (const checkpoints of allCheckpoints(this.#options, this.#calls, from - 1)) {
-      const completed = checkpoints.filter(({ status }) => status === 'completed');
-      unchecked += checkpoints.length - completed.length;
-      const found = await Promise.all(
-        completed.map((checkpoint) => limit(() => this.#unlessStopped(() => this.#checkpoint(checkpoint)))),
-      );
-      for (const [index, { seq }] of completed.entries()) {
-        const findings = found[index];
-        if (!findings) return [seq, unchecked];
-        finished.push(findings);
+    const stopped = await this.#unlessStopped(async () => {
+      for await (const checkpoints of allCheckpoints(this.#options, this.#calls, from - 1)) {
+        const completed = checkpoints.filter(({ status }) => status === 'completed');
+        unchecked += checkpoints.length - completed.length;
+        const found = await Promise.all(
+          completed.map((checkpoint) => limit(() => this.#unlessStopped(() => this.#checkpoint(checkpoint)))),
+        );
+        for (const [index, { seq }] of completed.entries()) {
+          next = seq;
+          const findings = found[index];
+          if (!findings) return true;
+          finished.push(findings);
+        }
+        next = (checkpoints.at(-1)?.seq ?? next) + 1;
       }
-    }
-    return [null, unchecked];
+      return false;
+    });
+    return [stopped === false ? null : next, unchecked];
   }
 
   /** Counts the whole tables. What no checkpoint's stretch of keys showed is noted: rows outside the plan, or in a sink with another order. */
