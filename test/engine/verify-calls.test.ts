@@ -1,5 +1,5 @@
 import { MigratorError, type RepairResult, type VerifyResult } from 'resumable-migrator';
-import { MemoryCheckpointStore, MemorySource } from 'resumable-migrator/memory';
+import { MemoryCheckpointStore, type MemorySink, MemorySource } from 'resumable-migrator/memory';
 import { CrashPoints } from 'resumable-migrator/testing';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { rejection, World } from './world.ts';
@@ -17,6 +17,30 @@ async function damaged(): Promise<World> {
   world.table.rows.set(identity(9), ['9', 'changed']);
   world.table.rows.set(identity(1000), ['1000', 'outside']);
   return world;
+}
+
+/** A sink that compares no more than so many rows at once. Notes how many each call had. */
+function weakSink(
+  world: World,
+  most: number,
+  facts: { readonly retryable?: boolean },
+): [MemorySink, number[]] {
+  const sink = world.sink();
+  const asked: number[] = [];
+  const prepare = sink.prepare.bind(sink);
+  vi.spyOn(sink, 'prepare').mockImplementation(async (...args) => {
+    const target = await prepare(...args);
+    const { verifier } = target;
+    if (!verifier) throw new Error('the sink has a key');
+    const compare = verifier.compare.bind(verifier);
+    vi.spyOn(verifier, 'compare').mockImplementation(async (batch, ...others) => {
+      asked.push(batch.rows);
+      if (batch.rows <= most) return await compare(batch, ...others);
+      throw new MigratorError('SINK_OVERLOADED', 'CPU time limit', { help: 'Less.', shrink: true, ...facts });
+    });
+    return target;
+  });
+  return [sink, asked];
 }
 
 /** Aborts while a method of an adapter is called for the nth time, before it does anything. */
@@ -102,6 +126,47 @@ test('a wait that is longer than the budget pauses a comparison in full', async 
   const faults = new CrashPoints().failAt({ effect: 'sink.compare', nth: 4 }, 'before', error);
   const found = await world.migrator({}, faults).verify({ ...full, budget: { milliseconds: 300_000 } });
   expect(found).toMatchObject({ status: 'paused', resumeFrom: 2, rows: 10 });
+});
+
+test.each([
+  ['the sink says that it passes', { retryable: true }],
+  ['the statement is too long', {}],
+])('a batch that is too much for the sink is compared in smaller ones: %s', async (_, facts) => {
+  const world = await damaged();
+  const [sink, asked] = weakSink(world, 2, facts);
+  const migrator = world.migrator({ batchSize: 10, pageSize: 10 }, undefined, sink);
+  const progress: number[] = [];
+  migrator.on('verify:progress', ({ rows }) => progress.push(rows));
+  expect(await migrator.verify(full)).toMatchObject({
+    status: 'completed',
+    rows: 35,
+    counts: { missing: 1, different: 1, extra: 1 },
+    missing: [{ seq: 2, key: ['7'] }],
+    different: [{ seq: 2, key: ['9'], columns: ['name'] }],
+    extra: [{ seq: null, key: ['1000'] }],
+  });
+  expect(progress.at(-1)).toBe(35);
+  expect(asked.slice(0, 3)).toEqual([10, 5, 3]);
+  expect(Math.max(...asked.slice(3))).toBeLessThanOrEqual(4);
+});
+
+test('the rows that are made of others are compared in smaller batches as well', async () => {
+  const transform = { version: '1', map: (row: object) => ({ ...row }) };
+  const world = new World({ rows: 35, mode: 'upsert' });
+  await world.migrator({ transform }).run();
+  world.table.rows.delete(identity(7));
+  const [sink] = weakSink(world, 2, { retryable: true });
+  expect(
+    await world.migrator({ transform, batchSize: 10, pageSize: 10 }, undefined, sink).verify(full),
+  ).toMatchObject({ rows: 35, missing: [{ seq: 2, key: ['7'] }], counts: { missing: 1, different: 0 } });
+});
+
+test('a single row that is too much for the sink ends a verification, which names its checkpoint', async () => {
+  const world = await damaged();
+  const [sink, asked] = weakSink(world, 0, {});
+  const error = await rejection(world.migrator({}, undefined, sink).verify(full));
+  expect(error).toMatchObject({ code: 'SINK_OVERLOADED', place: { checkpoint: 1 } });
+  expect(asked).toEqual([4, 2, 1]);
 });
 
 test.each([

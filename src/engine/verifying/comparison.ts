@@ -1,5 +1,6 @@
 import type { BatchEncoder, EncodedBatch, RejectedRow, TextRow } from '../../contract/index.ts';
 import { BatchFiller } from '../copying/fill.ts';
+import type { PlainJob } from '../copying/batches.ts';
 import type { EngineOptions } from '../options.ts';
 import { type KeyList, NotedKeys } from '../rows/noted-keys.ts';
 import type { RowOutcome } from '../rows/refusal.ts';
@@ -15,13 +16,18 @@ export interface ComparedRows {
   readonly rejects: readonly RejectedRow[];
 }
 
+/** The rows of a batch at the most. */
+export type Bounds = Pick<PlainJob, 'batchLimit'>;
+
 /** Puts rows, as they should be in the sink, into batches to compare. */
 export class ComparisonBatches {
+  readonly #limit: Bounds['batchLimit'];
   readonly #encoder: BatchEncoder;
   readonly #filler: BatchFiller;
   readonly #keys: NotedKeys;
 
-  constructor({ onReject, batchSize }: EngineOptions, prepared: Prepared) {
+  constructor({ onReject, batchSize }: EngineOptions, prepared: Prepared, { batchLimit }: Bounds) {
+    this.#limit = batchLimit;
     this.#encoder = prepared.target.encoder(batchSize);
     const { description } = prepared;
     this.#keys = new NotedKeys(description);
@@ -33,7 +39,7 @@ export class ComparisonBatches {
   /** False: it does not fit; take the batch first, then put the row again. */
   put(row: TextRow, outcome: RowOutcome): boolean {
     const before = this.#encoder.rows;
-    if (!this.#filler.put(row, outcome)) return false;
+    if (this.#filler.rows >= this.#limit.rows || !this.#filler.put(row, outcome)) return false;
     for (let made = this.#encoder.rows - before; made > 0; made -= 1) this.#keys.note(row);
     return true;
   }
@@ -48,9 +54,10 @@ export class ComparisonBatches {
 export async function* comparedRows(
   options: EngineOptions,
   prepared: Prepared,
+  bounds: Bounds,
   rows: readonly TextRow[],
 ): AsyncGenerator<ComparedRows, void> {
-  const batches = new ComparisonBatches(options, prepared);
+  const batches = new ComparisonBatches(options, prepared, bounds);
   for (const row of rows) {
     const outcome = await outcomeOf(prepared, row);
     if (batches.put(row, outcome)) continue;

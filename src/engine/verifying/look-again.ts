@@ -1,5 +1,5 @@
-import type { Comparison, EncodedBatch, Key, TextRow } from '../../contract/index.ts';
-import { comparedRows } from './comparison.ts';
+import type { Comparison, Key, TextRow } from '../../contract/index.ts';
+import { type Bounds, type ComparedRows, comparedRows } from './comparison.ts';
 import type { EngineOptions } from '../options.ts';
 import { keyOf } from '../paging.ts';
 import type { Prepared } from '../planning/plan.ts';
@@ -10,7 +10,8 @@ export interface LookupCalls {
   /** Reads the rows of these keys; none for keys that have no row. */
   readonly readRows: (keys: readonly Key[]) => Promise<readonly TextRow[]>;
   /** Compares the rows of a batch with those in the sink. */
-  compare(batch: EncodedBatch): Promise<Comparison>;
+  compare(compared: ComparedRows): Promise<Comparison>;
+  readonly bounds: Bounds;
 }
 
 /** Reads single rows of the source again, before anything is said of them. */
@@ -33,8 +34,9 @@ export class SourceLookup {
     const different: { key: Key; columns: readonly string[] }[] = [];
     // Several rows of the sink may come from one of the source.
     for await (const [rows] of rowsOfKeys(distinct(suspects), this.#calls.readRows)) {
-      for await (const { batch, keys } of comparedRows(this.#options, this.#prepared, rows)) {
-        const found = await this.#calls.compare(batch);
+      for await (const compared of this.#compared(rows)) {
+        const found = await this.#calls.compare(compared);
+        const { keys } = compared;
         missing.push(...found.missing.map((row) => keys.at(row)));
         different.push(...found.different.map(({ row, columns }) => ({ key: keys.at(row), columns })));
       }
@@ -55,8 +57,12 @@ export class SourceLookup {
   async #keysInSink(rows: readonly TextRow[]): Promise<readonly Key[]> {
     if (this.#prepared.pipeline === null) return rows.map((row) => keyOf(this.#prepared.description, row));
     const found: Key[] = [];
-    for await (const { keys } of comparedRows(this.#options, this.#prepared, rows))
+    for await (const { keys } of this.#compared(rows))
       for (let row = 0; row < keys.length; row += 1) found.push(keys.at(row));
     return found;
+  }
+
+  #compared(rows: readonly TextRow[]): AsyncGenerator<ComparedRows, void> {
+    return comparedRows(this.#options, this.#prepared, this.#calls.bounds, rows);
   }
 }

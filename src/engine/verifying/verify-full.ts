@@ -1,15 +1,8 @@
 import pLimit from 'p-limit';
-import type {
-  Checkpoint,
-  Comparison,
-  EncodedBatch,
-  Key,
-  KeyRange,
-  SinkVerifier,
-} from '../../contract/index.ts';
+import type { Checkpoint, Comparison, Key, KeyRange, SinkVerifier } from '../../contract/index.ts';
 import { isMigratorError, MigratorError } from '../../errors.ts';
 import { BatchQueue } from '../batch-queue.ts';
-import { unlimitedRows } from '../copying/batch-limit.ts';
+import { BatchLimit } from '../copying/batch-limit.ts';
 import { type FilledBatch, PlainBatches, type PlainJob } from '../copying/batches.ts';
 import { keyText, without } from './by-key.ts';
 import type { Calls } from './calls.ts';
@@ -31,6 +24,7 @@ import { NotedKeys } from '../rows/noted-keys.ts';
 import type { RowPipeline } from '../rows/pipeline.ts';
 import type { Prepared } from '../planning/plan.ts';
 import { rowKey } from '../planning/refusals.ts';
+import { retryDelay, sleep } from '../retry.ts';
 import type { RunControl } from '../run-control.ts';
 import { allCheckpoints, countBoth } from './verify.ts';
 
@@ -38,7 +32,11 @@ import { allCheckpoints, countBoth } from './verify.ts';
 interface Compared {
   readonly compared: ComparedRows;
   readonly span: KeyRange | null;
+  readonly upper: Key;
 }
+
+/** Ends the reading of rows: the sink could not compare so many at once. */
+class TooMuch extends Error {}
 
 /** Compares every value of every row of the completed checkpoints. Changes nothing; memory does not grow with the table. */
 export class FullVerifier {
@@ -49,12 +47,13 @@ export class FullVerifier {
   readonly #verifier: SinkVerifier;
   readonly #job: PlainJob;
   readonly #lookup: SourceLookup;
+  readonly #limit: BatchLimit;
   #rows = 0;
   #checked = 0;
   #total = 0;
 
   constructor(options: EngineOptions, prepared: Prepared, control: RunControl, calls: Calls) {
-    const { target, migration, description } = prepared;
+    const { target, migration, description, pipeline } = prepared;
     if (!target.verifier || !options.source.readRows) {
       throw new MigratorError(
         'VERIFY_UNSUPPORTED',
@@ -70,12 +69,14 @@ export class FullVerifier {
     this.#control = control;
     this.#calls = calls;
     this.#verifier = target.verifier;
+    // With a pipeline rows of the source are not rows of a batch.
+    this.#limit = new BatchLimit(pipeline ? undefined : options.batchSize, Infinity, () => undefined);
     this.#job = {
       source: options.source,
       target,
       batchSize: options.batchSize,
       encoders: [],
-      batchLimit: { rows: options.batchSize ?? unlimitedRows, pageRows: Infinity },
+      batchLimit: this.#limit,
       description,
       pageSize: options.pageSize,
       retry: options.retry,
@@ -84,7 +85,8 @@ export class FullVerifier {
     };
     this.#lookup = new SourceLookup(options, this.#prepared, {
       readRows: calls.readRows,
-      compare: async (batch) => await this.#compare(batch, null),
+      compare: async (compared) => await this.#compare(compared, null),
+      bounds: this.#job,
     });
   }
 
@@ -154,36 +156,46 @@ export class FullVerifier {
   }
 
   /** Compares one checkpoint. */
-  async #checkpoint({ range, seq }: Checkpoint): Promise<Findings> {
-    this.#control.stop.throwIfAborted();
+  async #checkpoint({ seq, range }: Checkpoint): Promise<Findings> {
     const findings = noFindings();
-    const queue = new BatchQueue(async ({ compared, span }: Compared) => {
+    for (let rest: KeyRange | null = range; rest;) rest = await this.#stretch(seq, rest, findings);
+    this.#checked += 1;
+    this.#progress();
+    return findings;
+  }
+
+  /** Compares what is left of a checkpoint. Answers what is left then: a batch was too much for the sink, and the next are smaller. */
+  async #stretch(seq: number, range: KeyRange, findings: Findings): Promise<KeyRange | null> {
+    const { upper: end } = range;
+    this.#control.stop.throwIfAborted();
+    let done = range.lower;
+    const queue = new BatchQueue(async ({ compared, span, upper }: Compared) => {
       if (compared.rows > 0 && !this.#control.admit(compared.rows)) throw this.#control.stop.reason;
       await this.#batch(seq, compared, span, findings);
+      done = { key: upper, inclusive: false };
     });
     let { lower } = range;
     const push = (compared: ComparedRows, upper: Key): void => {
       const span = this.#keepsKey ? { lower, upper } : null;
       lower = { key: upper, inclusive: false };
-      queue.push({ compared, span });
+      queue.push({ compared, span, upper });
     };
     try {
       const rest = this.#prepared.pipeline
         ? await this.#fill(this.#prepared.pipeline, range, push, () => queue.room())
         : await this.#fillPlain(range, push, () => queue.room());
       // The rest of the range as well: the sink may have rows there.
-      push(rest, range.upper);
+      push(rest, end);
       await queue.drained();
+      return null;
     } catch (error) {
       const failure: unknown = await queue.drained().then(
         () => error,
         (queueError: unknown) => queueError,
       );
+      if (failure instanceof TooMuch) return { lower: done, upper: end };
       throw isMigratorError(failure) ? failure.with({ checkpoint: seq }) : failure;
     }
-    this.#checked += 1;
-    this.#progress();
-    return findings;
   }
 
   /** Puts rows into batches as they are. Returns the last, which may be empty. */
@@ -207,7 +219,7 @@ export class FullVerifier {
     push: (compared: ComparedRows, upper: Key) => void,
     room: () => Promise<void>,
   ): Promise<ComparedRows> {
-    const batches = new ComparisonBatches(this.#options, this.#prepared);
+    const batches = new ComparisonBatches(this.#options, this.#prepared, this.#job);
     let lastKey = range.upper;
     for await (const page of pages(this.#job, range, null)) {
       for (const row of page.rows) {
@@ -226,19 +238,20 @@ export class FullVerifier {
 
   async #batch(
     seq: number,
-    { batch, keys, rows, rejects }: ComparedRows,
+    compared: ComparedRows,
     span: KeyRange | null,
     findings: Findings,
   ): Promise<void> {
-    const found = await this.#compare(batch, span);
+    const { keys, rows, rejects } = compared;
+    const found = await this.#compare(compared, span);
+    const suspects = [...found.missing, ...found.different.map(({ row }) => row)].map((row) => keys.at(row));
+    const { missing, different } = await this.#lookup.again(suspects);
+    const extra = await this.#lookup.absent(found.extra ?? []);
     findings.rows += rows;
     findings.expectedRows += keys.length;
     findings.rejectedRows += rejects.length;
     this.#rows += rows;
     this.#progress();
-    const suspects = [...found.missing, ...found.different.map(({ row }) => row)].map((row) => keys.at(row));
-    const { missing, different } = await this.#lookup.again(suspects);
-    const extra = await this.#lookup.absent(found.extra ?? []);
     note(
       findings,
       'missing',
@@ -279,12 +292,22 @@ export class FullVerifier {
     return [...strays.values()];
   }
 
-  async #compare(batch: EncodedBatch, span: KeyRange | null): Promise<Comparison> {
+  async #compare({ batch, rows }: ComparedRows, span: KeyRange | null): Promise<Comparison> {
     let calls = 0;
-    const found = await this.#calls.retrying('compare a batch', (context) => {
+    const found = await this.#calls.retrying('compare a batch', async (context) => {
       calls += 1;
-      return this.#verifier.compare(batch, span, context);
+      try {
+        return await this.#verifier.compare(batch, span, context);
+      } catch (error) {
+        if (!isMigratorError(error) || !error.shrink || rows < 2) throw error;
+        this.#limit.tooMuch(rows);
+        const delayMs = retryDelay(this.#options.retry, 1, error, Math.random());
+        this.#calls.retried({ operation: 'compare a batch', attempt: 1, delayMs, error });
+        await sleep(delayMs, context.signal);
+        throw new TooMuch();
+      }
     });
+    this.#limit.taken(rows, 0);
     // After a failure another request may still be on its way with it.
     if (calls === 1) batch.release?.();
     return found;
