@@ -1,4 +1,4 @@
-import { MigratorError, type RepairResult, type VerifyResult } from 'resumable-migrator';
+import { MigratorError, type RepairResult, type RowSchema, type VerifyResult } from 'resumable-migrator';
 import { MemoryCheckpointStore, type MemorySink, MemorySource } from 'resumable-migrator/memory';
 import { CrashPoints } from 'resumable-migrator/testing';
 import { expect, onTestFinished, test, vi } from 'vitest';
@@ -205,3 +205,30 @@ test('a comparison by counts that is stopped rejects with the reason of the sign
   const { signal } = abortedDuring(MemorySource.prototype, 'countRows', 2);
   expect(await rejection(world.migrator().verify({ signal }))).toBe(signal.reason);
 });
+
+test.each(['while it compares', 'while it looks again', 'while it mends'] as const)(
+  'a validation that never answers does not keep a repair from stopping: %s',
+  async (when) => {
+    const world = await damaged();
+    const controller = new AbortController();
+    const waits = when === 'while it compares' ? 1 : when === 'while it looks again' ? 2 : 3;
+    let asked = 0;
+    const validate: RowSchema<Record<string, unknown>> = {
+      '~standard': {
+        version: 1,
+        vendor: 'test',
+        validate: (value) => {
+          const row = value as Record<string, unknown>;
+          if (row['id'] !== 9n || (asked += 1) < waits) return { value: row };
+          // Only once it waits for the answer the host stops.
+          setImmediate(() => controller.abort());
+          return new Promise(() => undefined);
+        },
+      },
+    };
+    const { signal } = controller;
+    const { after } = await world.migrator({ validate }).repair({ ...full, signal });
+    expect(after).toMatchObject({ status: 'paused', equal: false });
+    expect(asked).toBe(waits);
+  },
+);

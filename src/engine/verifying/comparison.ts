@@ -16,8 +16,8 @@ export interface ComparedRows {
   readonly rejects: readonly RejectedRow[];
 }
 
-/** The rows of a batch at the most. */
-export type Bounds = Pick<PlainJob, 'batchLimit'>;
+/** The rows of a batch at the most, and what ends comparing. */
+export type Bounds = Pick<PlainJob, 'batchLimit' | 'stop'>;
 
 /** Puts rows, as they should be in the sink, into batches to compare. */
 export class ComparisonBatches {
@@ -59,7 +59,7 @@ export async function* comparedRows(
 ): AsyncGenerator<ComparedRows, void> {
   const batches = new ComparisonBatches(options, prepared, bounds);
   for (const row of rows) {
-    const outcome = await outcomeOf(prepared, row);
+    const outcome = await outcomeOf(prepared, row, bounds.stop);
     if (batches.put(row, outcome)) continue;
     yield batches.take();
     batches.put(row, outcome);
@@ -68,6 +68,21 @@ export async function* comparedRows(
 }
 
 /** What a row of the source should be in the sink. */
-export async function outcomeOf({ pipeline }: Prepared, row: TextRow): Promise<RowOutcome> {
-  return pipeline === null ? [row] : await pipeline.process(row);
+export async function outcomeOf(
+  { pipeline }: Prepared,
+  row: TextRow,
+  signal: AbortSignal | undefined,
+): Promise<RowOutcome> {
+  const outcome = pipeline === null ? [row] : pipeline.process(row);
+  return outcome instanceof Promise ? await orStopped(outcome, signal) : outcome;
+}
+
+/** Host code may never answer: rejects with the signal's reason where that comes first. */
+export async function orStopped<T>(answer: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  return await new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal?.reason as Error);
+    if (signal?.aborted) onAbort();
+    signal?.addEventListener('abort', onAbort, { once: true });
+    void answer.then(resolve, reject).finally(() => signal?.removeEventListener('abort', onAbort));
+  });
 }

@@ -186,7 +186,7 @@ async function writeAgain(
     await calls.retrying('write rows again', (context) => target.write(batch, context));
   };
   for (const row of rows) {
-    const outcome = await outcomeOf(prepared, row);
+    const outcome = await outcomeOf(prepared, row, calls.context.signal);
     const put = (): boolean => {
       const before = encoder.rows;
       if (!filler.put(row, outcome)) return false;

@@ -6,7 +6,7 @@ import { BatchLimit } from '../copying/batch-limit.ts';
 import { type FilledBatch, PlainBatches, type PlainJob } from '../copying/batches.ts';
 import { keyText, without } from './by-key.ts';
 import type { Calls } from './calls.ts';
-import { type ComparedRows, ComparisonBatches } from './comparison.ts';
+import { type ComparedRows, ComparisonBatches, orStopped } from './comparison.ts';
 import {
   countOf,
   type Findings,
@@ -224,7 +224,7 @@ export class FullVerifier {
     for await (const page of pages(this.#job, range, null)) {
       for (const row of page.rows) {
         const processed = pipeline.process(row);
-        const outcome = processed instanceof Promise ? await processed : processed;
+        const outcome = processed instanceof Promise ? await orStopped(processed, this.#job.stop) : processed;
         if (!batches.put(row, outcome)) {
           push(batches.take(), lastKey);
           await room();
