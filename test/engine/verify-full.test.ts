@@ -85,13 +85,16 @@ test.each([
 test('rows that changed while they were compared are looked at again, and not reported', async () => {
   const world = await damaged(() => undefined);
   const index = world.rows.findIndex(([id]) => id === '9');
-  const [before] = world.rows.splice(index, 1, ['9', 'while it was read']);
-  const migrator = world.migrator();
+  const before = world.rows[index] ?? [];
+  world.rows[index] = ['9', 'while it was read'];
+  const faults = new CrashPoints();
+  const freeze = faults.freezeAt({ effect: 'source.readRows', nth: 1 }, 'before');
+  const verified = world.migrator({}, faults).verify({ mode: 'full' });
   // The source goes back to what was copied before the second look.
-  migrator.on('verify:progress', () => {
-    if (before) world.rows[index] = before;
-  });
-  expect(await migrator.verify({ mode: 'full' })).toMatchObject({ equal: true });
+  await freeze.reached;
+  world.rows[index] = before;
+  freeze.thaw();
+  expect(await verified).toMatchObject({ equal: true });
 });
 
 test('a budget pauses between checkpoints, and the next call goes on there and finds the same', async () => {
@@ -132,6 +135,25 @@ test('rows that came after the planned end are reported by their number, and rep
     run: { rows: 1 },
     after: { equal: true },
   });
+});
+
+test('a row after the planned end that both sides have is no compared row, whatever it holds, and repair copies it', async () => {
+  const world = await damaged((rows) => rows.set(identity(500), ['500', 'WRONG']));
+  world.rows.push(['500', 'right']);
+  expect(await world.migrator().verify({ mode: 'full' })).toMatchObject({
+    status: 'completed',
+    equal: false,
+    rows: 35,
+    sourceRows: 36,
+    sinkRows: 36,
+    counts: { missing: 0, different: 0, extra: 0 },
+  });
+  const migrator = world.migrator();
+  expect(await migrator.repair({ mode: 'full' })).toMatchObject({
+    run: { rows: 1 },
+    after: { equal: true, rows: 36 },
+  });
+  expect(world.differences()).toEqual({});
 });
 
 test('rows without a key cannot be compared in full, and the error says what can be done', async () => {

@@ -48,6 +48,19 @@ test('a page of a run says its state, its figures and its times in UTC', async (
   expect(page).toContain('aria-label="Checkpoints: 4 completed, 0 in progress, 0 pending, 0 failed"');
 });
 
+test('a page says why both sides are not the same where no row is named, and what to do', async () => {
+  const world = new World({ rows: 35, mode: 'upsert' });
+  const migrator = world.migrator();
+  const recorder = recordRun(migrator);
+  await migrator.run();
+  world.rows.push(['500', 'right']);
+  world.table.rows.set('["500"]', ['500', 'WRONG']);
+  recorder.verified(await migrator.verify({ mode: 'full' }));
+  const text = textOf(renderReport([recorder.toJSON()], { at }));
+  expect(text).toContain('They are not the same. Only in the source 0 Other values 0 Only in the sink 0');
+  expect(text).toContain('Those that came after the end of the plan are copied by the next run.');
+});
+
 test('a page may load nothing and run nothing: no script, no address, a policy that says so', async () => {
   for (const records of [[await recorded()], [hostileRecord()], []]) {
     const page = renderReport(records, { at });

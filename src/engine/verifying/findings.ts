@@ -22,7 +22,7 @@ export interface FullVerification {
   readonly status: 'completed' | 'paused';
   /** The `seq` of the first checkpoint that was not compared; null when all were. */
   readonly resumeFrom: number | null;
-  /** True: every row of both tables was compared, and every value is the same. */
+  /** True: every row of both tables was compared, and every value is the same. So `rows` and `sourceRows` are, and `expectedRows` and `sinkRows`. */
   readonly equal: boolean;
   /** Rows of the source that were compared. */
   readonly rows: number;
@@ -30,7 +30,10 @@ export interface FullVerification {
   readonly expectedRows: number;
   /** Rows of the source that cannot be copied, and so should not be in the sink. */
   readonly rejectedRows: number;
-  /** Whole tables; null where a part was compared only. */
+  /**
+   * Whole tables; null where a part was compared only. More rows in the source than `rows`: some came after the end of the plan,
+   * or while it was compared. They were not compared; a run copies those after the end, and so does `repair()`.
+   */
   readonly sourceRows: number | null;
   readonly sinkRows: number | null;
   readonly checkedCheckpoints: number;
