@@ -19,6 +19,15 @@ async function damaged(): Promise<World> {
   return world;
 }
 
+/** More rows than a result lists, copied. */
+async function large(): Promise<World> {
+  const rows = Array.from({ length: 1_200 }, (_, index) => [String(index), `name ${index}`]);
+  const world = new World({ rows, mode: 'upsert' });
+  await world.migrator(wide).run();
+  return world;
+}
+const wide = { batchSize: 1_000, pageSize: 1_000, checkpointSize: 1_200 };
+
 /** A sink that compares no more than so many rows at once. Notes how many each call had. */
 function weakSink(
   world: World,
@@ -128,6 +137,78 @@ test('a wait that is longer than the budget pauses a comparison in full', async 
   expect(found).toMatchObject({ status: 'paused', resumeFrom: 2, rows: 10 });
 });
 
+test('rows that the sink changes whenever they are written end a repair, however many they are', async () => {
+  const world = await large();
+  const { rows } = world.table;
+  const set = rows.set.bind(rows);
+  const controller = new AbortController();
+  let sets = 0;
+  rows.set = (key, [id = null, name]) => {
+    // A repair that does not end by itself is ended, and has mended more.
+    if ((sets += 1) > 5_000) controller.abort();
+    return set(key, [id, name?.toUpperCase() ?? null]);
+  };
+  for (const [key, row] of rows) rows.set(key, row);
+  const { rows: mended, after } = await world.migrator(wide).repair({ ...full, signal: controller.signal });
+  expect(mended).toBe(1_000);
+  expect(after).toMatchObject({ equal: false, counts: { missing: 0, different: 1_200, extra: 0 } });
+});
+
+test('more rows than a result lists are mended in rounds, as long as each leaves fewer', async () => {
+  const world = await large();
+  world.table.rows.clear();
+  expect(await world.migrator(wide).repair(full)).toMatchObject({
+    before: { counts: { missing: 1_200 } },
+    rows: 1_200,
+    after: { equal: true },
+  });
+  expect(world.differences()).toEqual({});
+});
+
+test('a budget bounds a repair as a whole: what was found is mended, and compared again within what is left', async () => {
+  const world = await damaged();
+  const compared: number[] = [];
+  const repair = async (budget: { readonly rows?: number; readonly batches?: number }, from?: number) => {
+    const migrator = world.migrator();
+    compared.length = 0;
+    migrator.on('verify:progress', ({ rows }) => compared.push(rows));
+    return await migrator.repair({ ...full, from, budget });
+  };
+  const first = await repair({ rows: 20 });
+  expect(first).toMatchObject({
+    before: { status: 'paused', resumeFrom: 3, rows: 20, counts: { missing: 1, different: 1, extra: 0 } },
+    rows: 2,
+    after: { status: 'paused', resumeFrom: 1, equal: false, rows: 0 },
+  });
+  // Nothing was found there, so there is nothing to compare again.
+  const second = await repair({ rows: 10 }, first.before.resumeFrom ?? undefined);
+  expect(second.before).toMatchObject({ status: 'paused', resumeFrom: 4 });
+  expect(second.after).toBe(second.before);
+  // All of it, and half of it once more.
+  const third = await repair({ rows: 50 });
+  expect(third).toMatchObject({
+    before: { status: 'completed', counts: { extra: 1 } },
+    rows: 1,
+    after: { status: 'paused', resumeFrom: 2, rows: 10 },
+  });
+  expect(await repair({})).toMatchObject({ rows: 0, after: { equal: true } });
+});
+
+test('a run that a repair needs takes its part of the budget, and no more', async () => {
+  const world = new World({ rows: 35, mode: 'upsert' });
+  await world.migrator().run({ budget: { rows: 10 } });
+  const rows = world.recorded();
+  const { before, run, after } = await world.migrator().repair({ ...full, budget: { rows: 20 } });
+  expect(before).toMatchObject({ status: 'completed', checkedCheckpoints: 1, rows: 10 });
+  expect(run).toMatchObject({ status: 'paused', reason: 'budget' });
+  expect(world.recorded() - rows).toBe(run?.rows);
+  // Between two batches of at most four rows.
+  expect(run?.rows).toBeGreaterThanOrEqual(10);
+  expect(run?.rows).toBeLessThan(14);
+  expect(after).toMatchObject({ status: 'paused', rows: 0 });
+  expect((await world.migrator().repair(full)).after).toMatchObject({ equal: true, rows: 35 });
+});
+
 test.each([
   ['the sink says that it passes', { retryable: true }],
   ['the statement is too long', {}],
@@ -204,6 +285,17 @@ test('a comparison by counts that is stopped rejects with the reason of the sign
   const world = await damaged();
   const { signal } = abortedDuring(MemorySource.prototype, 'countRows', 2);
   expect(await rejection(world.migrator().verify({ signal }))).toBe(signal.reason);
+});
+
+test('a signal ends a repair in full between two calls, and it says what it has mended', async () => {
+  const world = await damaged();
+  const { signal } = abortedDuring(MemorySource.prototype, 'describe', 2);
+  expect(await world.migrator().repair({ ...full, signal })).toMatchObject({
+    before: { status: 'completed', counts: { missing: 1, different: 1, extra: 1 } },
+    run: null,
+    rows: 0,
+    after: { migration: 'memory', status: 'paused', resumeFrom: 1, rows: 0 },
+  });
 });
 
 test.each(['while it compares', 'while it looks again', 'while it mends'] as const)(

@@ -28,11 +28,13 @@ export type VerifyResult = CountVerification | FullVerification;
 
 /** What `repair()` did. */
 export interface RepairResult<Result extends VerifyResult = VerifyResult> {
+  /** What the first comparison found: all of it that is listed was mended, unless the signal came. Slices go on at its `resumeFrom`. */
   readonly before: Result;
   /** The run that copied reopened checkpoints again; null where none had to be. */
   readonly run: RunResult | null;
   /** Rows that were written again or deleted one by one. */
   readonly rows: number;
+  /** The last comparison; `before` where nothing was to be mended. `paused` where the budget left too little for it. */
   readonly after: Result;
 }
 
@@ -98,27 +100,60 @@ export async function repairMigration(
   return { before, run, rows: 0, after: await verifyCounts(options, calls) };
 }
 
+/** Knows what the comparisons of a repair have spent of its budget. */
+class RepairControl extends RunControl {
+  rows = 0;
+  batches = 0;
+
+  override admit(rows: number): boolean {
+    const admitted = super.admit(rows);
+    if (admitted) {
+      this.rows += rows;
+      this.batches += 1;
+    }
+    return admitted;
+  }
+}
+
 async function repairFull(
   options: EngineOptions,
-  verify: VerifyOptions,
+  { signal, from, budget: { milliseconds, ...given } = {} }: VerifyOptions,
   calls: Calls,
   emit: Emit,
 ): Promise<RepairResult<FullVerification>> {
-  const compare = async (): Promise<FullVerification> =>
-    (await verifyMigration(options, verify, emit)) as FullVerification;
-  const before = await compare();
-  if (before.equal) return { before, run: null, rows: 0, after: before };
-  // Rows past the planned end, and checkpoints that are not done, are a run's to copy.
-  const unplanned = before.uncheckedCheckpoints > 0 || (before.sourceRows ?? 0) > before.rows;
-  const run = unplanned ? await runMigration(options, verify, emit) : null;
-  let rows = 0;
-  for (let found = before; ;) {
-    const mended = await mend(options, found, calls);
-    rows += mended;
-    const after = await compare();
-    // A result lists its first findings only: where there were more, another round mends those.
-    if (after.equal || mended === 0 || listsAll(found)) return { before, run, rows, after };
-    found = after;
+  const started = performance.now();
+  // Less what the run takes of it; read anew before every batch.
+  const budget = { milliseconds, rows: given.rows ?? Infinity, batches: given.batches ?? Infinity };
+  const control = new RepairControl({ signal, budget }, options.graceMs);
+  const comparing = new Calls(options, control.stop, emit, control);
+  try {
+    const before = await verifyFull(options, control, comparing, from);
+    // Rows past the planned end, and checkpoints that are not done, are a run's to copy.
+    const unplanned = before.uncheckedCheckpoints > 0 || (before.sourceRows ?? 0) > before.rows;
+    let run: RunResult | null = null;
+    if (before.equal || (control.stopped && !unplanned && countOf(before) === 0))
+      return { before, run, rows: 0, after: before };
+    if (unplanned) {
+      const left = {
+        milliseconds: milliseconds && milliseconds - (performance.now() - started),
+        rows: budget.rows - control.rows,
+        batches: budget.batches - control.batches,
+      };
+      run = await runMigration(options, { signal, budget: left }, emit);
+      budget.rows -= run.rows;
+      budget.batches -= run.batches;
+    }
+    let rows = 0;
+    for (let found = before; ;) {
+      rows += await mend(options, found, calls);
+      const after = await verifyFull(options, control, comparing, from);
+      // A result lists its first findings only. Where there were more another round mends those, as long as that helps.
+      const isLast = control.stopped || after.equal || listsAll(found) || countOf(after) >= countOf(found);
+      if (isLast) return { before, run, rows, after };
+      found = after;
+    }
+  } finally {
+    control.dispose();
   }
 }
 
