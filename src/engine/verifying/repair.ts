@@ -13,7 +13,10 @@ import { distinct, keyText, rowsOfKeys, without } from './by-key.ts';
 import { FullVerifier } from './verify-full.ts';
 import { type CountVerification, prepareStored, reopenDifferences, verifyCounts } from './verify.ts';
 
-/** What to compare, and for how long. */
+/**
+ * What to compare, and for how long. With `full` the signal and the budget end it as `paused`. With `count` the signal makes them reject
+ * with its reason, and the budget bounds only the run of a repair.
+ */
 export interface VerifyOptions extends RunOptions {
   /**
    * `count`: the number of rows of every completed checkpoint. `full`: every value of every row. Default `count`.
