@@ -231,6 +231,13 @@ test.each([
   expect(Math.max(...asked.slice(3))).toBeLessThanOrEqual(4);
 });
 
+test('what was compared before the batch that was too much is not compared again', async () => {
+  const world = await damaged();
+  const tooMuch = new MigratorError('SINK_FAILED', 'statement too long', { help: 'Less.', shrink: true });
+  const faults = new CrashPoints().failAt({ effect: 'sink.compare', nth: 2 }, 'before', tooMuch);
+  expect(await world.migrator({}, faults).verify(full)).toMatchObject({ rows: 35, expectedRows: 35 });
+});
+
 test('the rows that are made of others are compared in smaller batches as well', async () => {
   const transform = { version: '1', map: (row: object) => ({ ...row }) };
   const world = new World({ rows: 35, mode: 'upsert' });
