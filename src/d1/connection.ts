@@ -1,6 +1,7 @@
 import { type CompiledQuery, Kysely, type RawBuilder } from 'kysely';
 import { D1Dialect, type D1DialectConfig } from 'kysely-d1';
 import type { CallContext } from '../contract/index.ts';
+import { invalidOption } from '../errors.ts';
 import { type D1DatabaseLike, type D1ResultLike, type D1StatementLike, isRemote } from './database.ts';
 import { fromBinding } from './errors.ts';
 
@@ -19,7 +20,14 @@ const kysely = new Kysely<Record<string, Row>>({
 export class D1Connection {
   readonly database: D1DatabaseLike;
 
+  /** @throws MigratorError `INVALID_OPTION` where it is no database, as a binding is that the Worker does not have. */
   constructor(database: D1DatabaseLike) {
+    if (typeof (database as D1DatabaseLike | undefined)?.prepare !== 'function') {
+      throw invalidOption(
+        '`database` is missing, or is no D1 database.',
+        "Pass the Worker's binding, `env.DB`, by the name that it has in wrangler.jsonc.",
+      );
+    }
     this.database = database;
   }
 

@@ -1,5 +1,5 @@
 import type { CallContext, RowShape } from '../contract/index.ts';
-import { MigratorError } from '../errors.ts';
+import { invalidOption, MigratorError } from '../errors.ts';
 import { isAtomic } from './atomicity.ts';
 import type { D1Connection } from './connection.ts';
 import { partsOf } from './schema/carry-options.ts';
@@ -26,6 +26,12 @@ export async function decideTarget(
   context?: CallContext,
 ): Promise<Omit<D1TargetParts, 'again' | 'rejects'>> {
   const { table, createTable = 'if-missing', store = {}, tableOptions = {} } = options;
+  const wanted = partsOf(options.carryOver);
+  if (!['if-missing', 'never', 'replace'].includes(createTable))
+    throw invalidOption(
+      `\`createTable\` cannot be ${createTable}.`,
+      "It is 'if-missing', 'never' or 'replace'.",
+    );
   // Once before anything is asked: an option that cannot work needs no endpoint to be refused.
   const hasFloats = (await formsOf(shape, store, 'all')).some(({ columnType }) => columnType === 'REAL');
   if (tableOptions.strict || tableOptions.withoutRowid)
@@ -46,7 +52,6 @@ export async function decideTarget(
   const isNew = description === null;
   const stored = await formsOf(shape, fitToTable(shape, description, store), reading);
   const forms = formsIn(description, stored);
-  const wanted = partsOf(options.carryOver);
   const parts = { connection, table, shape, forms, wanted, options: tableOptions, isNew, replaces };
   return {
     connection,

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isMigratorError, type MigratorErrorCode, ResumableMigrator } from 'resumable-migrator';
+import { D1CheckpointStore, type D1DatabaseLike } from 'resumable-migrator/d1';
 import { PostgresKeysetSource } from 'resumable-migrator/postgres';
 import { World } from '../support/world.ts';
 
@@ -198,6 +199,57 @@ describe('the sink', () => {
 
   test('a missing table is refused where it is not to be made', async () => {
     await refused(() => to('nowhere', { createTable: 'never' }), 'SINK_TABLE_NOT_FOUND', /no table nowhere/);
+  });
+
+  test('a binding that the Worker does not have is refused where the sink is made', async () => {
+    for (const database of [undefined, null, 'DB', {}] as unknown[]) {
+      const make = (): unknown => world.binding('good', { database: database as D1DatabaseLike });
+      expect(make, JSON.stringify(database)).toThrow(
+        expect.objectContaining({
+          code: 'INVALID_OPTION',
+          message: expect.stringContaining('`database` is missing') as string,
+          help: expect.stringContaining('wrangler.jsonc') as string,
+        }) as Error,
+      );
+    }
+    expect(() => new D1CheckpointStore({ database: undefined as unknown as D1DatabaseLike })).toThrow(
+      '`database` is missing',
+    );
+  });
+
+  test('what createTable and carryOver do not take is refused, with what they take', async () => {
+    const createTable = 'always' as 'never';
+    await refused(() => to('good', { createTable }), 'INVALID_OPTION', /`createTable` cannot be always/);
+    for (const carryOver of [
+      'none',
+      true,
+      { index: 'after' },
+      { indexes: true },
+      { uniques: 'later' },
+      { checks: 'before' },
+      { defaults: {} },
+      { foreignKeys: 'customers' },
+      { toString: true },
+    ])
+      await refused(
+        () => to('good', { carryOver: carryOver as 'all' }),
+        'INVALID_OPTION',
+        /`carryOver` cannot be /,
+      );
+    for (const carryOver of [
+      'all',
+      {},
+      {
+        indexes: 'before',
+        uniques: undefined,
+        checks: false,
+        defaults: true,
+        foreignKeys: { customers: 'crm' },
+      },
+    ] as const) {
+      const { findings } = await to('good', { carryOver }).plan();
+      expect(findings).toEqual([]);
+    }
   });
 
   test('a missing column is named', async () => {

@@ -1,4 +1,5 @@
 import type { ForeignKeySchema, RowShape } from '../../contract/index.ts';
+import { invalidOption } from '../../errors.ts';
 import type { TableDescription } from './table.ts';
 import type { StoredColumns } from './translate.ts';
 
@@ -42,9 +43,28 @@ const everything: CarryOver = {
   foreignKeys: true,
 };
 
-/** The option as its parts. */
+/**
+ * The option as its parts.
+ *
+ * @throws MigratorError `INVALID_OPTION` where it has a part, or a value, that nobody knows.
+ */
 export function partsOf(carryOver: 'all' | CarryOver | undefined): CarryOver {
-  return carryOver === 'all' ? everything : (carryOver ?? {});
+  if (carryOver === 'all') return everything;
+  const parts = carryOver ?? {};
+  if (typeof parts === 'object' && Object.entries(parts).every(isPart)) return parts;
+  throw invalidOption(
+    `\`carryOver\` cannot be ${JSON.stringify(carryOver)}.`,
+    "It is 'all', or has of these parts: indexes and uniques, 'before' or 'after'; checks, defaults and foreignKeys, true or false.",
+  );
+}
+
+function isPart([part, value]: [string, unknown]): boolean {
+  if (!Object.hasOwn(everything, part)) return false;
+  if (!value) return true;
+  if (part === 'foreignKeys' && typeof value === 'object') return true;
+  return typeof everything[part as keyof CarryOver] === 'string'
+    ? value === 'before' || value === 'after'
+    : value === true;
 }
 
 /** The name in D1 of the table that a foreign key refers to. */
