@@ -565,6 +565,37 @@ describe.each([
     ]);
   });
 
+  test('takes nothing but pairs of hexadecimal digits for bytes, and for a uuid that is stored as its bytes', async () => {
+    const store: StoreOptions = { 'a uuid': 'blob' };
+    const encoder = new D1Encoder(await formsFor(['bytes', 'uuid'], store), Infinity, isEscaped);
+    const uuid = '6f9619ff-8b86-d011-b42d-00c04fc964ff';
+    const refused = (column: string): unknown =>
+      expect.objectContaining({
+        code: 'VALUE_REFUSED',
+        place: expect.objectContaining({ column }) as unknown,
+      });
+    for (const word of ['a', 'abc', 'zz', '0g', 'x0', '00 ', '\\x00', '"', 'é', `${'00'.repeat(60_000)}0`]) {
+      expect(() => encoder.add([word, uuid]), word).toThrow(refused('a bytes'));
+      expect(
+        () =>
+          encoder.addAll([
+            [null, null],
+            [word, uuid],
+          ]),
+        word,
+      ).toThrow(refused('a bytes'));
+      expect(() => encoder.add(['00', word]), word).toThrow(refused('a uuid'));
+    }
+    for (const word of ['', '00ff', 'ABCD', null]) expect(encoder.add([word, uuid])).toBe(true);
+    const digits = uuid.replaceAll('-', '');
+    expect(rowsOf(encoder.take())).toEqual([
+      ['', digits],
+      ['00ff', digits],
+      ['ABCD', digits],
+      [null, digits],
+    ]);
+  });
+
   test('writes what a value becomes over what it was', async () => {
     const store: StoreOptions = { 'a float': { nan: 'null', negativeZero: 'zero' } };
     const encoder = new D1Encoder(await formsFor(['float'], store), Infinity, isEscaped);

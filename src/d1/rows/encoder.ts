@@ -1,6 +1,7 @@
 import type { BatchEncoder, ByteRows, EncodedBatch, RejectedRow, TextRow } from '../../contract/index.ts';
 import { groupTooLarge, isMigratorError, rowTooLarge } from '../../errors.ts';
 import type { ColumnForm } from '../values/types.ts';
+import { valueRefused } from '../values/value-encoders.ts';
 import type { BufferPool } from './buffer-pool.ts';
 import { kinds } from './layout.ts';
 import { RowWriter } from './row-writer.ts';
@@ -42,6 +43,8 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
   readonly #writer: RowWriter;
   /** Not 0 where the bytes of a column's values can stand in the text as they are. */
   readonly #asIs: Uint8Array;
+  /** The columns that travel as hexadecimal digits. */
+  readonly #hex: readonly number[];
   /** The kinds of the columns in the next batch, where a value asks for others than they have. */
   #asked: Uint8Array | null = null;
   /** Rows that are tried to be written together, and those that go by themselves before that is tried again. */
@@ -66,6 +69,7 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
     this.#forms = forms;
     this.#maxRows = maxRows;
     this.#asIs = Uint8Array.from(forms, ({ asIs }) => Number(asIs));
+    this.#hex = [...forms.keys()].filter((column) => forms[column]?.kind === 'hex');
     const kindsOf = Uint8Array.from(forms, ({ kind }) => kinds[kind]);
     this.#writer = new RowWriter(kindsOf, maxBatchBytes, isEscaped, pool);
   }
@@ -75,6 +79,11 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
   }
 
   add(row: TextRow): boolean {
+    // Whoever hands over bytes of rows has made the digits itself; D1 would make null of others.
+    for (const column of this.#hex) {
+      const value = row[column];
+      if (value) this.#encoded(this.#forms[column] as ColumnForm, value, true);
+    }
     return this.addBytes(bytesOf(row), 0, 1) === 1;
   }
 
@@ -217,9 +226,16 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
   }
 
   /** A value as JSON. Says which column refused it; the engine adds the row's key. */
-  #encoded({ name, encode }: ColumnForm, value: string): string {
+  #encoded({ name, encode }: ColumnForm, value: string, isHex: boolean = false): string {
     try {
-      return encode(value);
+      const json = encode(value);
+      if (isHex) {
+        // A uuid loses its hyphens, and bytes are the digits themselves.
+        const digits = json.length === value.length + 2 ? value : json.slice(1, -1);
+        if (digits.length % 2 !== 0 || noHex.test(digits))
+          throw valueRefused('bytes that are no pairs of hexadecimal digits');
+      }
+      return json;
     } catch (error) {
       throw isMigratorError(error)
         ? error.with({ help: `Column ${name}: ${error.help}`, column: name })
@@ -259,6 +275,8 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
 
 /** What can stand in a field as a text. */
 const shortText = /^[ !#-[\]-~]*[!#-[\]-~]$/;
+
+const noHex = /[^\da-f]/i;
 
 /** The numbers that a field takes. */
 const plainNumber = /^-?\d+(\.\d+)?(e[+-]?\d+)?$/;
