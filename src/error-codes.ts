@@ -29,7 +29,7 @@ export const errorCodes = {
   TRANSFORM_FAILED: 'The transform threw, or gave something that is no row of the result.',
   ROW_INVALID: 'A row does not pass the validation.',
   PLAN_MISMATCH: 'The stored plan was made with other settings.',
-  PLAN_INCOMPLETE: 'Checkpoints are missing in the middle of the stored plan.',
+  PLAN_INCOMPLETE: 'Checkpoints of the plan are missing in the store.',
   PLAN_REFUSED: 'The plan has findings of severity error, so a run would fail.',
   PLAN_MISSING: 'There is no plan yet.',
   CHECKPOINTS_FAILED: 'The run ended with failed checkpoints.',

@@ -89,6 +89,11 @@ export class RunControl {
     this.#end(null);
   }
 
+  /** Ends the run for a reason that is told elsewhere. */
+  giveUp(): void {
+    this.#end(null);
+  }
+
   /** Pauses the run where the error says that a quota is used up until a known time. */
   pauseFor(error: unknown): boolean {
     const isQuota =

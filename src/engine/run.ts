@@ -52,6 +52,7 @@ class Run {
     rejected: 0,
     batches: 0,
     completed: 0,
+    gone: 0,
     firstFailure: null,
     retryable: true,
     failures: [],
@@ -66,7 +67,7 @@ class Run {
     this.#emit = emit;
   }
 
-  async execute({ prepare, refuseErrors }: typeof Survey): Promise<RunResult> {
+  async execute({ prepare, refuseErrors, checkpointsGone }: typeof Survey): Promise<RunResult> {
     const { store } = this.#options;
     const stopContext: CallContext = { signal: this.#control.stop };
     const retried = (notice: RetryNotice): void =>
@@ -130,11 +131,17 @@ class Run {
         return before;
       });
     meter.finish(progress.checkpoints.total);
+    const { total, completed, inProgress, pending, failed: failing } = progress.checkpoints;
+    const known = Math.max(planning.lastSeq, before.checkpoints.total, total);
+    // What is deleted needs no copying any more, so the rest may be complete without it.
+    const missing = known - completed - inProgress - pending - failing;
     const failed = this.#tally.failures.length > 0 || this.#control.fatal !== null;
-    const copied = planning.finished && progress.checkpoints.completed === progress.checkpoints.total;
-    const done = copied && !failed && (await this.#finish(prepared, progress, retrying));
-    const result = this.#end(failed ? 'failed' : done ? 'completed' : 'paused', progress);
+    const gone = Math.max(this.#tally.gone, failed || this.#control.stopped ? 0 : missing);
+    const copied = planning.finished && completed === known;
+    const done = copied && !failed && gone === 0 && (await this.#finish(prepared, progress, retrying));
+    const result = this.#end(failed || gone > 0 ? 'failed' : done ? 'completed' : 'paused', progress);
     if (this.#control.fatal !== null) throw this.#fatalError(migration, result);
+    if (gone > 0) throw checkpointsGone(migration, Math.max(gone, missing), known).with({ result });
     if (failed) throw this.#failuresError(migration, result);
     return result;
   }

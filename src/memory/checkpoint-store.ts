@@ -49,7 +49,7 @@ export class MemoryCheckpointStore implements CheckpointStore {
       this.database.plans.set(migration, settings);
       for (const [index, range] of ranges.entries()) {
         this.database.checkpoints.push({
-          id: this.database.checkpoints.reduce((highest, { id }) => Math.max(highest, id), 0) + 1,
+          id: (this.database.lastId += 1),
           migration,
           seq: afterSeq + index + 1,
           range,

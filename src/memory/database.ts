@@ -36,6 +36,8 @@ export type MemoryCheckpoint = { -readonly [Field in keyof Checkpoint]: Checkpoi
 export class MemoryDatabase {
   readonly tables: Map<string, MemoryTable> = new Map();
   readonly checkpoints: MemoryCheckpoint[] = [];
+  /** The highest id that a checkpoint has had: none is given twice. */
+  lastId: number = 0;
   readonly plans: Map<string, PlanSettings> = new Map();
   /** Rows that were set aside, in the order of their ids. */
   readonly rejects: (StoredReject & { readonly migration: string })[] = [];

@@ -4,7 +4,7 @@ import { type FilledBatch, PlainBatches } from './batches.ts';
 import type { HeldCheckpoint } from './held-checkpoint.ts';
 import type { CopyJob } from './job.ts';
 import { sleep } from '../retry.ts';
-import { complete, type Position, send } from './send.ts';
+import { complete, type NotOurs, type Position, send } from './send.ts';
 
 /** Told of every batch once it is durably in. */
 export type OnCommitted = (batch: {
@@ -19,7 +19,7 @@ export type OnCommitted = (batch: {
 }) => void;
 
 /** How the copy of a checkpoint ended. An error is thrown instead. */
-export type CopyEnd = 'completed' | 'stopped' | 'lost';
+export type CopyEnd = 'completed' | 'stopped' | NotOurs;
 
 /** A batch that waits for its turn, and how it moves the checkpoint. */
 interface Filled {
@@ -31,8 +31,8 @@ interface Filled {
 
 /** Ends the reading of rows for a reason that is no error. */
 class Interrupted extends Error {
-  readonly end: 'stopped' | 'lost' | Position;
-  constructor(end: 'stopped' | 'lost' | Position) {
+  readonly end: CopyEnd | Position;
+  constructor(end: CopyEnd | Position) {
     super('interrupted');
     this.end = end;
   }
@@ -111,8 +111,7 @@ async function copyFrom(
     if (rest) push(rest, true);
     onRead();
     await queue.drained();
-    if (!rest && !(await complete(job, lease))) throw new Interrupted('lost');
-    return 'completed';
+    return rest ? 'completed' : await complete(job, lease);
   } catch (error) {
     // A write in flight is never abandoned, as it may still land; and what was read before the failure is good.
     const failure: unknown = await queue.drained().then(

@@ -42,6 +42,8 @@ export interface Tally {
   rejected: number;
   batches: number;
   completed: number;
+  /** Checkpoints that this run had claimed, and that were deleted. */
+  gone: number;
   firstFailure: unknown;
   /** Whether each of the failures may pass by itself. */
   retryable: boolean;
@@ -84,6 +86,8 @@ export class Scheduler {
   /** Checkpoints that were planned before the first claim. */
   readonly #counted: number;
   #claimed = 0;
+  /** By the `seq` of those that were claimed. */
+  readonly #ids = new Map<number, number>();
   /** For how many that have room claims are under way. */
   #asked = 0;
   #nothing: Nothing | null = null;
@@ -130,6 +134,12 @@ export class Scheduler {
   #stopFor(error: unknown): void {
     const { control } = this.#parts;
     if (!control.stopped) control.fail(error);
+  }
+
+  /** A checkpoint that was ours is not there any more: whatever the plan is now, it is not the one that is copied here. */
+  #isGone(): void {
+    this.tally.gone += 1;
+    this.#parts.control.giveUp();
   }
 
   get #added(): number {
@@ -190,7 +200,12 @@ export class Scheduler {
       if (claim.kind === 'claimed') {
         const { checkpoint, more = [] } = claim;
         this.#claimed += 1 + more.length;
-        for (const one of [checkpoint, ...more]) this.#ahead.push(new HeldCheckpoint(job, one));
+        for (const one of [checkpoint, ...more]) {
+          this.#ahead.push(new HeldCheckpoint(job, one));
+          // One that was planned anew has another id, and maybe other settings than ours.
+          if ((this.#ids.get(one.seq) ?? one.id) !== one.id) this.#isGone();
+          this.#ids.set(one.seq, one.id);
+        }
       } else this.#nothing ??= { waitMs: claim.kind === 'busy' ? claim.waitMs : null, over, change };
     } catch (error) {
       this.#stopFor(error);
@@ -254,10 +269,11 @@ export class Scheduler {
         tally.completed += 1;
         emit('checkpoint:completed', event);
         meter.checkpointCompleted();
-      } else if (end === 'lost') {
-        emit('checkpoint:lost', event);
-      } else {
+      } else if (end === 'stopped') {
         await held.giveBack();
+      } else {
+        emit('checkpoint:lost', event);
+        if (end === 'gone') this.#isGone();
       }
     } catch (error) {
       // A quota that is used up says nothing of the checkpoint: it is given back, or its lease runs out.

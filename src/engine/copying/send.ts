@@ -11,7 +11,10 @@ export interface Position {
 }
 
 /** A `Position`: the checkpoint is ours but stands there, or the batch must be made smaller; read again from there. */
-export type SendEnd = 'committed' | 'lost' | Position;
+export type SendEnd = 'committed' | NotOurs | Position;
+
+/** Another worker has the checkpoint, or nobody: it was deleted. */
+export type NotOurs = 'lost' | 'gone';
 
 /** Sends a batch until it is known to be in, or known not to be ours any more. */
 export async function send(job: CopyJob, batch: EncodedBatch, advance: Advance): Promise<SendEnd> {
@@ -74,7 +77,8 @@ async function deliver(
 
 /** Compares the stored checkpoint with what a write wanted. `unmoved`: it stands where we started. */
 function compare(stored: Checkpoint | null, advance: Advance): SendEnd | 'unmoved' {
-  if (stored?.fenceToken !== advance.lease.fenceToken) return 'lost';
+  if (stored === null) return 'gone';
+  if (stored.fenceToken !== advance.lease.fenceToken) return 'lost';
   if (stored.cursor !== null && sameKey(stored.cursor, advance.to)) {
     return stored.status === (advance.complete ? 'completed' : 'in_progress') ? 'committed' : 'lost';
   }
@@ -96,11 +100,8 @@ async function readCheckpoint(job: CopyJob, lease: Lease, context: CallContext):
   );
 }
 
-/**
- * Completes a range without rows, or whose last row was written before: nothing is left to send. False: it is not ours
- * any more.
- */
-export async function complete(job: CopyJob, lease: Lease): Promise<boolean> {
+/** Completes a range without rows, or whose last row was written before: nothing is left to send. */
+export async function complete(job: CopyJob, lease: Lease): Promise<'completed' | NotOurs> {
   const context: CallContext = { signal: job.abort };
   const released = await withRetries(
     'complete a checkpoint',
@@ -109,9 +110,10 @@ export async function complete(job: CopyJob, lease: Lease): Promise<boolean> {
     context,
     job.retried,
   );
-  if (released) return true;
+  if (released) return 'completed';
   const stored = await readCheckpoint(job, lease, context);
-  return stored?.status === 'completed' && stored.fenceToken === lease.fenceToken;
+  if (stored === null) return 'gone';
+  return stored.status === 'completed' && stored.fenceToken === lease.fenceToken ? 'completed' : 'lost';
 }
 
 function positionOf(checkpoint: Checkpoint): Position {

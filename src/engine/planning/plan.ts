@@ -29,14 +29,14 @@ export interface Prepared {
 /**
  * Makes the tables and the plan, or lengthens the plan by what came after its end. Safe beside other processes that do the same.
  *
- * @param onAdded - told of each portion of checkpoints that was added here.
+ * @param onAdded - told of each portion of checkpoints that was added here, and where the plan ends then.
  * @returns the plan's first range where all of it was made here, null where nothing is to be copied, else undefined.
  */
 export async function ensurePlan(
   options: EngineOptions,
   prepared: Prepared,
   context: CallContext,
-  onAdded: (checkpoints: number) => void,
+  onAdded: (checkpoints: number, lastSeq: number) => void,
 ): Promise<KeyRange | null | undefined> {
   const { adopt, checkStoredPlan } = await import('./survey.ts');
   const { store, source } = options;
@@ -64,7 +64,7 @@ export async function ensurePlan(
       if (lastSeq === 0) [first] = ranges;
       lastSeq += ranges.length;
       after = ranges.at(-1)?.upper ?? after;
-      onAdded(ranges.length);
+      onAdded(ranges.length, lastSeq);
     }
     if (!overtaken) return first;
     first = undefined;

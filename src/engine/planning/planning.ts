@@ -9,6 +9,7 @@ import { type RetryNotice, sleep, withRetries } from '../retry.ts';
  */
 export class Planning {
   #added = 0;
+  #lastSeq: number;
   #finished = false;
   #first: KeyRange | null | undefined;
   #failure: unknown = null;
@@ -22,10 +23,12 @@ export class Planning {
     context: CallContext,
     retried: (notice: RetryNotice) => void,
   ) {
+    this.#lastSeq = prepared.stored?.lastSeq ?? 0;
     this.#renew();
     const plan = async (): Promise<void> => {
-      const onAdded = (count: number): void => {
+      const onAdded = (count: number, lastSeq: number): void => {
         this.#added += count;
+        this.#lastSeq = lastSeq;
         this.#renew();
       };
       try {
@@ -48,6 +51,11 @@ export class Planning {
   /** Checkpoints that were added so far. */
   get added(): number {
     return this.#added;
+  }
+
+  /** How many checkpoints the plan has at the least, as it was found and as it was lengthened here. */
+  get lastSeq(): number {
+    return this.#lastSeq;
   }
 
   /**

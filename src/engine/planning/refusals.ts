@@ -92,6 +92,18 @@ function checkpointsMissing(migration: string, { lastSeq, checkpoints }: StoredP
   );
 }
 
+/** Someone deleted checkpoints under a run that counted on them. */
+export function checkpointsGone(migration: string, gone: number, known: number): MigratorError {
+  return new MigratorError(
+    'PLAN_INCOMPLETE',
+    `${gone} of ${known} checkpoints that this run knew are not in the store any more: they were deleted while it copied, by reset() or by hand.`,
+    {
+      migration,
+      help: 'Run again: what is not planned any more is planned and copied anew. Where that was meant to start anew, that is all. Where only some in the middle are gone, the next run is refused until reset() (RESUME_MODE=false) forgets the others too.',
+    },
+  );
+}
+
 /** Checkpoints without settings that cannot be taken over. */
 export function gapsBetween(migration: string): MigratorError {
   return planIncomplete(migration, 'The stored checkpoints do not cover the keys without a gap');

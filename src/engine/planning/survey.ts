@@ -22,6 +22,8 @@ import {
 } from './refusals.ts';
 import type { CheckedTransform } from '../rows/transform-options.ts';
 
+export { checkpointsGone } from './refusals.ts';
+
 /** Rows a checkpoint where the host names no number: the guide's. */
 const usualCheckpointSize = 50_000;
 
