@@ -114,6 +114,8 @@ export interface StoreSummary {
   readonly inProgress: number;
   readonly completed: number;
   readonly failed: number;
+  /** Numbers below the highest `seq` that no checkpoint has any more: someone deleted them. Left out where there are none. */
+  readonly missing?: number | undefined;
   readonly recordsProcessed: number;
   readonly recordsWritten: number;
   readonly recordsRejected: number;

@@ -13,6 +13,7 @@ export interface CheckpointFailure {
 export interface Progress {
   readonly migration: string;
   readonly checkpoints: {
+    /** More than the sum of the others where some in the middle of the plan were deleted: then it is never complete. */
     readonly total: number;
     readonly completed: number;
     readonly inProgress: number;

@@ -99,8 +99,8 @@ export async function readProgress(
   context: CallContext,
 ): Promise<Progress> {
   const summary = await store.summarize(migration, context);
-  const { completed, inProgress, pending, failed } = summary;
-  const total = completed + inProgress + pending + failed;
+  const { completed, inProgress, pending, failed, missing = 0 } = summary;
+  const total = completed + inProgress + pending + failed + missing;
   const failures = failed === 0 ? [] : await store.list(migration, { status: 'failed', limit: 100 }, context);
   return {
     migration,

@@ -152,7 +152,9 @@ export class MemoryCheckpointStore implements CheckpointStore {
         all.filter((one) => one.status === status).length;
       const lastCompleted = all.findLast(({ status }) => status === 'completed');
       const next = all.find(({ status }) => status !== 'completed');
+      const missing = (all.at(-1)?.seq ?? 0) - all.length;
       return {
+        ...(missing > 0 && { missing }),
         pending: count('pending'),
         inProgress: count('in_progress'),
         completed: count('completed'),

@@ -161,3 +161,14 @@ test('a run that is stopped says that it is paused, also where checkpoints were 
     reason: 'signal',
   });
 });
+
+test('status() counts the checkpoints that are missing in the middle, and so does not take the copy for complete', async () => {
+  const world = new World({ rows: 50, mode: 'upsert' });
+  await world.migrator().run();
+  world.database.checkpoints.splice(1, 2);
+  expect(await world.migrator().status()).toMatchObject({
+    checkpoints: { total: 5, completed: 3, pending: 0 },
+    percent: 60,
+  });
+  expect(await rejection(world.migrator().run())).toMatchObject({ code: 'PLAN_INCOMPLETE' });
+});

@@ -42,3 +42,14 @@ test.each([
     expect(await world.sinkRows(table, 'id')).toEqual(await world.sourceRows(table, 'id'));
   },
 );
+
+test('status() counts checkpoints that are missing in the middle', async () => {
+  await tables('holes');
+  await world.migrator('holes', tuning).run();
+  await world.d1("DELETE FROM migration_checkpoints WHERE table_name = 'holes' AND seq IN (2, 5)");
+  expect(await world.migrator('holes', tuning).status()).toMatchObject({
+    checkpoints: { total: 10, completed: 8, pending: 0 },
+    percent: 80,
+  });
+  expect(await rejection(world.migrator('holes', tuning).run())).toMatchObject({ code: 'PLAN_INCOMPLETE' });
+});

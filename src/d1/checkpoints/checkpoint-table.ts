@@ -155,7 +155,7 @@ export async function summarize(
     return place.connection.batch(
       [
         sql`SELECT status, count(*) AS checkpoints, sum(records_processed) AS rows,
-  sum(coalesce(records_written, records_processed)) AS written, sum(records_rejected) AS rejected ${of} GROUP BY status`,
+  sum(coalesce(records_written, records_processed)) AS written, sum(records_rejected) AS rejected, max(seq) AS last_seq ${of} GROUP BY status`,
         sql`SELECT ${checkpointColumns} ${of} AND status = 'completed' ORDER BY seq DESC LIMIT 1`,
         sql`SELECT ${checkpointColumns} FROM (${sql.join(firsts, sql` UNION ALL `)}) ORDER BY seq LIMIT 1`,
       ],
@@ -166,9 +166,12 @@ export async function summarize(
   const count = (status: string): number => Number(statuses.get(status)?.['checkpoints'] ?? 0);
   const sum = (field: string): number =>
     [...statuses.values()].reduce((total, row) => total + Number(row[field]), 0);
+  const lastSeq = Math.max(...[...statuses.values()].map((row) => Number(row['last_seq'])));
+  const missing = lastSeq - sum('checkpoints');
   const first = (rows: unknown[] | undefined): Checkpoint | null =>
     rows?.[0] ? decodeCheckpoint(rows[0] as Row) : null;
   return {
+    ...(missing > 0 && { missing }),
     pending: count('pending'),
     inProgress: count('in_progress'),
     completed: count('completed'),
