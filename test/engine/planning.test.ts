@@ -76,6 +76,25 @@ test('a plan for wide rows is gone on with, whether or not the default is spelle
   expect(world.differences()).toEqual({});
 });
 
+test.each([7, 'auto'] as const)(
+  'a plan of checkpointSize %s is gone on with where the next run names none, and lengthened in its size',
+  async (size) => {
+    const world = new World({ rows: 25, mode: 'insert' });
+    await world.migrator({ checkpointSize: size }).run({ budget: { batches: 2 } });
+    const planned = world.database.plans.get('memory');
+    for (let id = 100; id < 110; id += 1) world.rows.push([String(id), 'later']);
+    const unnamed = world.migrator({ checkpointSize: undefined });
+    expect(await unnamed.plan()).toMatchObject({ findings: [], checkpointSize: planned?.checkpointSize });
+    expect(await unnamed.run()).toMatchObject({
+      status: 'completed',
+      progress: { checkpoints: { total: size === 7 ? 6 : 2 } },
+    });
+    expect(world.database.plans.get('memory')).toEqual(planned);
+    expect(world.differences()).toEqual({});
+    await refusal(world.migrator({ checkpointSize: 11 }).run(), 'PLAN_MISMATCH');
+  },
+);
+
 test('a plan that was made here is told without asking for it, as the store has it', async () => {
   const world = new World({ rows: 25, mode: 'insert' });
   const faults = new CrashPoints();

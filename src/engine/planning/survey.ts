@@ -101,7 +101,7 @@ export async function survey(options: EngineOptions, context: CallContext): Prom
   const occupied = stored === null && target.mode === 'insert' && !(await target.isEmpty(context));
   // Another process may have planned and begun between the two questions: then these rows are its own.
   if (occupied) stored = await store.readPlan(migration, context);
-  const fingerprint = fingerprintOf(options, description, shape, target, delivery);
+  const fingerprint = fingerprintOf(options, description, shape, target, delivery, stored);
   const mismatch = stored && storedPlanProblem(migration, stored, fingerprint);
   if (mismatch) problems.push(mismatch);
   if (occupied && !stored) problems.push(notEmpty(migration, target));
@@ -154,6 +154,7 @@ function fingerprintOf(
   shape: RowShape,
   target: SinkTarget,
   delivery: Delivery,
+  stored: StoredPlan | null,
 ): Fingerprint {
   const names = (columns: SourceDescription['columns']): string =>
     columns.map((column) => `${column.name} ${column.nativeType}`).join(', ');
@@ -163,7 +164,10 @@ function fingerprintOf(
     ...(delivery === 'at-least-once' && target.database ? { database: target.database } : {}),
     key: names(description.key),
     columns: names(description.columns),
-    checkpointSize: String(options.checkpointSize ?? usualCheckpointSize),
+    // Where the host names none, that of the plan is as good.
+    checkpointSize: String(
+      options.checkpointSize ?? stored?.settings?.fingerprint['checkpointSize'] ?? usualCheckpointSize,
+    ),
     ...description.settings,
     ...target.settings,
     ...(options.transform && {
