@@ -17,26 +17,30 @@ export class HeldCheckpoint {
     this.checkpoint = checkpoint;
     this.lease = { migration: job.migration, id: checkpoint.id, fenceToken: checkpoint.fenceToken };
     this.#job = job;
-    const { store, leaseMs, abort: signal } = job;
+    const { leaseMs } = job;
     this.#timer = setInterval(() => {
       // One at a time: where requests wait for a quota they would pile up, and take it from the writes.
-      if (this.#isRenewing || performance.now() - this.#last < leaseMs / 2) return;
-      this.renewed();
+      if (this.#isRenewing || this.#age < leaseMs / 2) return;
       this.#isRenewing = true;
       // Best effort: what is lost is noticed by the next write.
-      store
-        .renew(this.lease, leaseMs, { signal })
-        .then(
-          () => this.renewed(),
-          () => undefined,
-        )
+      this.#renew()
+        .catch(() => undefined)
         .finally(() => (this.#isRenewing = false));
     }, leaseMs / 4);
   }
 
-  /** The lease has been renewed: by a batch, as a rule. */
+  /** The lease has been renewed by a batch. */
   renewed(): void {
     this.#last = performance.now();
+  }
+
+  get #age(): number {
+    return performance.now() - this.#last;
+  }
+
+  async #renew(): Promise<void> {
+    const { store, leaseMs, abort: signal } = this.#job;
+    if (await store.renew(this.lease, leaseMs, { signal })) this.renewed();
   }
 
   /** No more renewals: it is copied, or what became of it is about to be written. */
