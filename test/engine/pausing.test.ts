@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { RunResult } from 'resumable-migrator';
 import { CrashPoints } from 'resumable-migrator/testing';
-import { World } from './world.ts';
+import { type MigratorOptions, World } from './world.ts';
 
 function heldCheckpoints(world: World): number {
   return world.database.checkpoints.filter(({ status }) => status === 'in_progress').length;
@@ -167,5 +167,21 @@ test('a write that outlasts the grace time is abandoned, and its checkpoint deci
   expect(world.recorded()).toBe(4);
   world.passTime();
   await world.migrator().run();
+  expect(world.differences()).toEqual({});
+});
+
+test('a validation that never answers does not keep a run from ending', { timeout: 10_000 }, async () => {
+  const world = new World({ rows: 30, mode: 'insert' });
+  const stop = new AbortController();
+  const validate = (value: unknown): { value: unknown } | Promise<{ value: unknown }> => {
+    if (Number((value as { readonly id: bigint }).id) !== 8) return { value };
+    stop.abort();
+    return new Promise(() => undefined);
+  };
+  const never = { '~standard': { version: 1, vendor: 'test', validate } } as const;
+  const migrator = world.migrator({ validate: never as unknown as MigratorOptions['validate'] });
+  expect(await migrator.run({ signal: stop.signal })).toMatchObject({ status: 'paused', reason: 'signal' });
+  expect(heldCheckpoints(world)).toBe(0);
+  expect(await world.migrator().run()).toMatchObject({ status: 'completed' });
   expect(world.differences()).toEqual({});
 });

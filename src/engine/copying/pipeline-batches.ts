@@ -23,11 +23,11 @@ export class PipelineBatches implements Batches {
   }
 
   async fill(range: KeyRange, cursor: Key | null, onFull: OnFull, room: () => Promise<void>): Promise<void> {
-    const { batchLimit, pageSize, batchSize = Infinity } = this.#job;
+    const { batchLimit, pageSize, batchSize = Infinity, stop } = this.#job;
     for await (const page of pages(this.#job, range, cursor)) {
       for (const row of page.rows) {
         const processed = this.#pipeline.process(row);
-        const outcome = processed instanceof Promise ? await processed : processed;
+        const outcome = processed instanceof Promise ? await orStopped(processed, stop) : processed;
         // Where rows are skipped the cursor has to move all the same.
         const isFull = this.#filler.rows >= Math.min(batchLimit.rows, pageSize);
         if (!isFull && this.#filler.put(row, outcome)) continue;
@@ -47,4 +47,14 @@ export class PipelineBatches implements Batches {
     const { last, ...filled } = this.#filler.take();
     return { batch: this.#encoder.take(), ...filled, last: keyOf(this.#job.description, last), end };
   }
+}
+
+/** Host code may never answer: a run that is to end does not wait for it. */
+function orStopped<T>(answer: Promise<T>, stop: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onStop = (): void => reject(stop.reason as Error);
+    if (stop.aborted) onStop();
+    stop.addEventListener('abort', onStop, { once: true });
+    void answer.then(resolve, reject).finally(() => stop.removeEventListener('abort', onStop));
+  });
 }
