@@ -119,23 +119,24 @@ class Run {
     );
     await scheduler.run();
 
+    const failed = this.#tally.failures.length > 0 || this.#control.fatal !== null;
     const afterContext: CallContext = { signal: this.#control.abort };
-    const progress = await retrying(
+    const read = await retrying(
       'read progress',
       () => readProgress(store, migration, afterContext),
       afterContext,
     )
-      // The copying error, if there is one, says more than a store that cannot be reached any more.
+      // What failed, if anything did, says more than a store that cannot be reached any more.
       .catch((error: unknown) => {
-        if (this.#control.fatal === null) throw error;
-        return before;
+        if (!failed && this.#tally.gone === 0) throw error;
+        return null;
       });
+    const progress = read ?? before;
     meter.finish(progress.checkpoints.total);
     const { total, completed, inProgress, pending, failed: failing } = progress.checkpoints;
     const known = Math.max(planning.lastSeq, before.checkpoints.total, total);
     // What is deleted needs no copying any more, so the rest may be complete without it.
-    const missing = known - completed - inProgress - pending - failing;
-    const failed = this.#tally.failures.length > 0 || this.#control.fatal !== null;
+    const missing = read ? known - completed - inProgress - pending - failing : 0;
     const gone = Math.max(this.#tally.gone, failed || this.#control.stopped ? 0 : missing);
     const copied = planning.finished && completed === known;
     const done = copied && !failed && gone === 0 && (await this.#finish(prepared, progress, retrying));

@@ -156,6 +156,33 @@ test('an error before the first checkpoint carries a summary too', async () => {
   expect(ends).toMatchObject([{ status: 'failed' }]);
 });
 
+test.each([
+  ['cannot be reached', broken, undefined],
+  [
+    'wants to be asked later than the budget lasts',
+    new MigratorError('SINK_RATE_LIMITED', 'Slow down.', {
+      help: 'Wait.',
+      retryable: true,
+      retryAfterMs: 600_000,
+    }),
+    { milliseconds: 60_000 },
+  ],
+] as const)(
+  'a checkpoint that failed is told where the store %s at the end of the run',
+  async (_what, error, budget) => {
+    const world = new World({ rows: 35, mode: 'insert' });
+    const faults = failing('source.readPage', [1], broken).failAt(
+      { effect: 'store.summarize', nth: 1 },
+      'before',
+      error,
+    );
+    expect(await rejection(world.migrator({}, faults).run({ budget }))).toMatchObject({
+      code: 'CHECKPOINTS_FAILED',
+      result: { status: 'failed', reason: null, rows: 25, failures: [{ seq: 1, code: 'SINK_FAILED' }] },
+    });
+  },
+);
+
 test('a store that cannot record a failure stops the run', async () => {
   const world = new World({ rows: 35, mode: 'insert' });
   const faults = failing('source.readPage', [1], broken).failAt(
