@@ -250,6 +250,100 @@ test('another version, other columns or another key of a transform do not go on 
   expect(await world.migrator(of({})).run()).toMatchObject({ status: 'completed' });
 });
 
+describe('a row at which the code of the host does something odd is set aside, and the others are copied', () => {
+  type Row = Record<string, unknown>;
+  const mapped = (map: (row: Row) => unknown): MigratorOptions => ({
+    transform: transform((row) => (row['id'] === 7n ? map(row) : row)),
+  });
+  const validated = (answer: (row: Row) => unknown): MigratorOptions =>
+    ({
+      validate: {
+        '~standard': {
+          version: 1,
+          vendor: 'test',
+          validate: (row: Row) => (row['id'] === 7n ? answer(row) : { value: row }),
+        },
+      },
+    }) as unknown as MigratorOptions;
+  const raise = (thrown: unknown): never => {
+    throw thrown;
+  };
+  const revoked = (): object => {
+    const { proxy, revoke } = Proxy.revocable({}, {});
+    revoke();
+    return proxy;
+  };
+  const lazy = (): object => ({
+    id: 7n,
+    get name() {
+      return raise(new Error('lazy'));
+    },
+  });
+  const cases: readonly (readonly [string, MigratorOptions, string, RegExp])[] = [
+    [
+      'a property of the result throws',
+      mapped(lazy),
+      'TRANSFORM_FAILED',
+      /^A row of the result threw: Error: lazy$/,
+    ],
+    ['the result is a revoked proxy', mapped(revoked), 'TRANSFORM_FAILED', /TypeError/],
+    [
+      'every property of the result throws',
+      mapped(() => new Proxy({}, { get: () => raise(new Error('late')) })),
+      'TRANSFORM_FAILED',
+      /late/,
+    ],
+    ['it throws nothing', mapped(() => raise(null)), 'TRANSFORM_FAILED', /threw: object: null$/],
+    [
+      'it throws what has no text',
+      mapped(() => raise(Object.create(null))),
+      'TRANSFORM_FAILED',
+      /threw: object: something/,
+    ],
+    [
+      'it throws a revoked proxy',
+      mapped(() => raise(revoked())),
+      'TRANSFORM_FAILED',
+      /threw: object: something/,
+    ],
+    [
+      'it throws an error without a name',
+      mapped(() => raise(Object.assign(new Error('no'), { name: Symbol('x') }))),
+      'TRANSFORM_FAILED',
+      /Symbol\(x\): no$/,
+    ],
+    ['a schema gives nothing', validated(() => undefined), 'ROW_INVALID', /TypeError/],
+    ['a schema gives nothing later', validated(() => Promise.resolve(undefined)), 'ROW_INVALID', /TypeError/],
+    [
+      'a schema gives no list of issues later',
+      validated(() => Promise.resolve({ issues: {} })),
+      'ROW_INVALID',
+      /TypeError/,
+    ],
+    [
+      'a schema gives a path of nothing later',
+      validated(() => Promise.resolve({ issues: [{ message: 'm', path: [null] }] })),
+      'ROW_INVALID',
+      /TypeError/,
+    ],
+    [
+      'a property of what a schema gives throws',
+      validated(() => Promise.resolve({ value: lazy() })),
+      'TRANSFORM_FAILED',
+      /lazy/,
+    ],
+  ];
+  test.each(cases)('%s', async (_name, given, code, reason) => {
+    const world = new World({ rows: 20, mode: 'upsert' });
+    const run = await world.migrator({ ...given, onReject: 'set-aside' }).run();
+    expect(run).toMatchObject({ status: 'completed', rejected: 1, written: 19 });
+    expect(world.database.rejects).toMatchObject([
+      { key: ['7'], code, reason: expect.stringMatching(reason) },
+    ]);
+    expect(world.differences(world.rows.filter(([id]) => id !== '7'))).toEqual({});
+  });
+});
+
 test('without a transform, rows that the sink refuses are set aside too', async () => {
   const rows = someRows(30).map(([id = null, name = null], index) => [
     id,

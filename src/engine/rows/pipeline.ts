@@ -55,24 +55,33 @@ export class RowPipeline {
     });
     const mapped = this.#map(transform, values);
     if (mapped instanceof RowRefusal) return mapped;
-    if (validate === null) return this.#encoder.encode(mapped, values, row);
-    return this.#validate(validate, mapped, values, row);
+    return validate === null
+      ? this.#encode(mapped, values, row)
+      : this.#validate(validate, mapped, values, row);
+  }
+
+  /** A row of the host may have properties that throw when they are read. */
+  #encode(results: readonly object[], values: readonly unknown[], row: TextRow): RowOutcome {
+    try {
+      return this.#encoder.encode(results, values, row);
+    } catch (error) {
+      return thrown('TRANSFORM_FAILED', 'A row of the result threw', error);
+    }
   }
 
   #map(transform: CheckedTransform | null, values: readonly unknown[]): readonly object[] | RowRefusal {
     const decoded: Record<string, unknown> = {};
     this.#names.forEach((name, index) => (decoded[name] = values[index]));
     if (transform === null) return [decoded];
-    let result: unknown;
     try {
-      result = transform.map(decoded);
+      const result: unknown = transform.map(decoded);
+      if (result === null) return [];
+      if (isPromise(result)) result.then(undefined, () => undefined); // nobody waits for it
+      const results: readonly unknown[] = Array.isArray(result) ? result : [result];
+      return results.every(isRow) ? results : new RowRefusal(noRow(results.find((one) => !isRow(one))));
     } catch (error) {
       return thrown('TRANSFORM_FAILED', '`transform.map` threw', error);
     }
-    if (result === null) return [];
-    if (isPromise(result)) result.then(undefined, () => undefined); // nobody waits for it
-    const results: readonly unknown[] = Array.isArray(result) ? result : [result];
-    return results.every(isRow) ? results : new RowRefusal(noRow(results.find((one) => !isRow(one))));
   }
 
   #validate(
@@ -88,12 +97,14 @@ export class RowPipeline {
         if (!isRow(result.value)) return new RowRefusal(noRow(result.value));
         outputs.push(result.value);
       }
-      return this.#encoder.encode(outputs, values, row);
+      return this.#encode(outputs, values, row);
     };
     try {
       const results = mapped.map((result) => validate['~standard'].validate(result));
       if (!results.some(isPromise)) return finish(results as RowSchemaResult<unknown>[]);
-      return Promise.all(results.map(async (result) => await result)).then(finish, schemaThrew);
+      return Promise.all(results.map(async (result) => await result))
+        .then(finish)
+        .catch(schemaThrew);
     } catch (error) {
       return schemaThrew(error);
     }
@@ -128,8 +139,16 @@ function schemaThrew(error: unknown): RowRefusal {
 
 /** Host code's own error is the cause: its message may hold values, so it is not ours. */
 function thrown(code: 'TRANSFORM_FAILED' | 'ROW_INVALID', what: string, error: unknown): RowRefusal {
-  const kind = error instanceof Error ? error.name : typeof error;
-  const said = error instanceof Error ? error.message : String(error);
+  let kind: string = typeof error;
+  let said = 'something that has no text';
+  // What was thrown is the host's as well: neither a text nor a name is certain.
+  try {
+    if (error instanceof Error) {
+      const { name, message }: { readonly name: unknown; readonly message: unknown } = error;
+      said = String(message);
+      kind = String(name);
+    } else said = String(error);
+  } catch {}
   const facts = { help: `The cause says why. ${rowHelp}`, cause: error };
   return new RowRefusal(new MigratorError(code, `${what} (${kind}).`, facts), `${what}: ${kind}: ${said}`);
 }
