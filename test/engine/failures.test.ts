@@ -197,6 +197,38 @@ test('a store that cannot record a failure stops the run', async () => {
   expect(world.differences()).toEqual({});
 });
 
+test('a sink that takes no batch although the checkpoint stands where it begins is not asked for ever', async () => {
+  const world = new World({ rows: 25, mode: 'insert' });
+  const sink = world.sink();
+  const prepare = sink.prepare.bind(sink);
+  let asked = 0;
+  sink.prepare = async (...args) => {
+    const target = await prepare(...args);
+    const commit = target.commit.bind(target);
+    target.commit = async (...call) => {
+      const [, { from }] = call;
+      // Of the second checkpoint no second batch.
+      if (from?.[0] !== '8') return await commit(...call);
+      asked += 1;
+      if (asked > 20) throw broken;
+      return 'stale';
+    };
+    return target;
+  };
+  const migrator = world.migrator({ retry: { retries: 3, baseMs: 1 } }, undefined, sink);
+  const retries: string[] = [];
+  migrator.on('retry', ({ code }) => retries.push(code));
+  expect(await rejection(migrator.run())).toMatchObject({
+    code: 'CHECKPOINTS_FAILED',
+    retryable: false,
+    result: { rows: 19, failures: [{ seq: 2, cursor: ['8'], code: 'SINK_PROTOCOL' }] },
+  });
+  expect(asked).toBe(4);
+  expect(retries).toEqual(['SINK_PROTOCOL', 'SINK_PROTOCOL', 'SINK_PROTOCOL']);
+  expect(await world.migrator().run()).toMatchObject({ status: 'completed' });
+  expect(world.differences()).toEqual({});
+});
+
 test('a sink that cannot take so many rows at once gets half as many, for the rest of the run', async () => {
   const world = new World({ rows: 60, mode: 'insert' });
   const tooMuch = new MigratorError('SINK_OVERLOADED', 'Too much at once.', { help: 'Less.', shrink: true });

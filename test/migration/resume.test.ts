@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ResumableMigrator } from 'resumable-migrator';
+import { rejection } from '../engine/world.ts';
 import { World } from '../support/world.ts';
 
 let world: World;
@@ -104,4 +105,28 @@ test('claims, progress and plan are found in indexes: D1 reads no row of what is
   // A question that no index answers would be noticed.
   const unserved = { sql: 'SELECT * FROM migration_checkpoints WHERE owner = ?', params: ['x'] };
   expect(await scansOf(unserved)).toEqual(['SCAN migration_checkpoints']);
+});
+
+test('a cursor that was set by hand in another form than it is written in fails its checkpoint, and says how to set it', async () => {
+  await world.postgres(
+    'CREATE TABLE by_hand (id int PRIMARY KEY, v text)',
+    "INSERT INTO by_hand SELECT i, 'v' || i FROM generate_series(1, 20) AS i",
+  );
+  await world.d1('CREATE TABLE by_hand (id INTEGER PRIMARY KEY, v TEXT)');
+  const migrator = (): ResumableMigrator<object, object> =>
+    world.migrator('by_hand', { checkpointSize: 10, batchSize: 5, retry: { retries: 2, baseMs: 1 } });
+  await migrator().run({ budget: { batches: 1 } });
+  const set = async (cursor: string): Promise<unknown> =>
+    await world.d1(
+      `UPDATE migration_checkpoints SET cursor = ${cursor} WHERE table_name = 'by_hand' AND seq = 1`,
+    );
+  await set(`'[ "5" ]'`);
+  expect(await rejection(migrator().run())).toMatchObject({
+    code: 'CHECKPOINTS_FAILED',
+    help: expect.stringContaining('without spaces: ["5"], or set it to NULL'),
+    result: { failures: [{ seq: 1, code: 'SINK_PROTOCOL' }], progress: { checkpoints: { completed: 1 } } },
+  });
+  await set('NULL');
+  expect(await migrator().run()).toMatchObject({ status: 'completed' });
+  expect(await world.sinkRows('by_hand', 'id')).toEqual(await world.sourceRows('by_hand', 'id'));
 });

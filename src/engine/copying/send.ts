@@ -1,5 +1,5 @@
 import type { Advance, CallContext, Checkpoint, EncodedBatch, Key, Lease } from '../../contract/index.ts';
-import { isMigratorError, type MigratorError } from '../../errors.ts';
+import { isMigratorError, MigratorError } from '../../errors.ts';
 import type { CopyJob } from './job.ts';
 import { sameKey } from '../paging.ts';
 import { retryDelay, sleep, Tries, withRetries } from '../retry.ts';
@@ -22,6 +22,12 @@ export async function send(job: CopyJob, batch: EncodedBatch, advance: Advance):
   const waited = (milliseconds: number): void => void (waitedMs += milliseconds);
   const context: CallContext = { signal: job.abort, waited };
   const tries = new Tries(job.retry);
+  const pause = async (error: MigratorError, signal: AbortSignal): Promise<void> => {
+    const attempt = tries.next;
+    const delayMs = retryDelay(job.retry, attempt, error, Math.random());
+    job.retried({ operation: 'write a batch', attempt, delayMs, error });
+    await sleep(delayMs, signal);
+  };
   for (let isFirst = true; ; isFirst = false) {
     const started = performance.now();
     waitedMs = 0;
@@ -42,13 +48,8 @@ export async function send(job: CopyJob, batch: EncodedBatch, advance: Advance):
     // What is too much even alone is one row.
     if (lastFailure?.shrink) lastFailure = lastFailure.with({ key: advance.to });
     if (lastFailure && !lastFailure.ambiguous) throw lastFailure;
-    if (failure && !lastFailure) {
-      const attempt = tries.next;
-      const delayMs = retryDelay(job.retry, attempt, failure, Math.random());
-      job.retried({ operation: 'write a batch', attempt, delayMs, error: failure });
-      // What may be in has to be asked for; what was refused for certain need not be.
-      await sleep(delayMs, failure.ambiguous ? job.abort : job.stop);
-    }
+    // What may be in has to be asked for; what was refused for certain need not be.
+    if (failure && !lastFailure) await pause(failure, failure.ambiguous ? job.abort : job.stop);
     // The batch may be in, whatever the answer was: only the checkpoint knows.
     const stored = await readCheckpoint(job, advance.lease, context).catch((error: unknown) => {
       // Where neither answers, the failed write says more.
@@ -61,7 +62,22 @@ export async function send(job: CopyJob, batch: EncodedBatch, advance: Advance):
       job.batchLimit.tooMuch(advance.rows);
       return positionOf(stored);
     }
+    if (!failure) {
+      const refused = neverStale();
+      if (!tries.allow(refused)) throw refused;
+      await pause(refused, job.stop);
+    }
   }
+}
+
+function neverStale(): MigratorError {
+  return new MigratorError(
+    'SINK_PROTOCOL',
+    'The sink takes no batch for the checkpoint, although that stands where the batch begins.',
+    {
+      help: 'Where its cursor was set by hand, write it as it was written, without spaces: ["5"], or set it to NULL. Otherwise it is a fault of the sink.',
+    },
+  );
 }
 
 async function deliver(
