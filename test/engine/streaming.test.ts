@@ -216,6 +216,36 @@ describe('a page without rows', () => {
   });
 });
 
+describe('an encoder that has no room for a row that stands alone', () => {
+  const transform: RowTransform = { version: '1', map: (row) => row };
+  test.each([
+    ['as it is', {}],
+    ['with a transform', { transform }],
+  ])('does not lose it, but stops the run at its key: %s', async (_how, tuning) => {
+    const world = new World({ rows: 35, mode: 'insert' });
+    const sink = world.sink();
+    const prepare = sink.prepare.bind(sink);
+    sink.prepare = async (...args) => {
+      const target = await prepare(...args);
+      const encoder = target.encoder.bind(target);
+      target.encoder = (maxRows) => {
+        const made = encoder(maxRows);
+        const addAll = made.addAll.bind(made);
+        made.addAll = (rows) => !rows.some(([id]) => id === '7') && addAll(rows);
+        return made;
+      };
+      return target;
+    };
+    expect(await rejection(world.migrator(tuning, undefined, sink).run())).toMatchObject({
+      code: 'INTERNAL',
+      place: { key: ['7'], checkpoint: 2 },
+      result: { completedCheckpoints: 1 },
+    });
+    expect(await world.migrator(tuning).run()).toMatchObject({ status: 'completed' });
+    expect(world.differences()).toEqual({});
+  });
+});
+
 describe('a sink that does not answer', () => {
   const transform: RowTransform = { version: '1', map: (row) => row };
   const [batchSize, pageSize] = [4, 7];

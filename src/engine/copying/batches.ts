@@ -67,10 +67,9 @@ export class PlainBatches implements Batches, RangeTaker {
 
   row(values: TextRow): void {
     try {
-      const isLimit = this.#isLimit;
-      if (isLimit || !this.#encoder.add(values)) {
+      for (let isLimit = this.#isLimit; isLimit || !this.#encoder.add(values); isLimit = false) {
+        if (this.#encoder.rows === 0) throw nothingTaken();
         this.#full(isLimit);
-        this.#encoder.add(values);
       }
     } catch (error) {
       throw this.#placed(error, values);
@@ -141,7 +140,8 @@ export class PlainBatches implements Batches, RangeTaker {
   }
 }
 
-function nothingTaken(): MigratorError {
+/** An empty batch has room for any row: without it the row would be lost. */
+export function nothingTaken(): MigratorError {
   return new MigratorError('INTERNAL', 'The sink took no row into an empty batch.', {
     help: 'The encoder of a sink has to take a row that stands alone, or to throw.',
   });

@@ -1,5 +1,5 @@
 import type { BatchEncoder, BatchEnd, Key, KeyRange } from '../../contract/index.ts';
-import type { Batches, FilledBatch, OnFull } from './batches.ts';
+import { type Batches, type FilledBatch, nothingTaken, type OnFull } from './batches.ts';
 import { BatchFiller } from './fill.ts';
 import type { CopyJob } from './job.ts';
 import { pages } from '../pages.ts';
@@ -29,12 +29,13 @@ export class PipelineBatches implements Batches {
         const processed = this.#pipeline.process(row);
         const outcome = processed instanceof Promise ? await orStopped(processed, stop) : processed;
         // Where rows are skipped the cursor has to move all the same.
-        const isFull = this.#filler.rows >= Math.min(batchLimit.rows, pageSize);
-        if (!isFull && this.#filler.put(row, outcome)) continue;
-        const isLimit = isFull || this.#encoder.rows >= batchSize;
-        onFull(this.#take(isLimit ? 'rows' : 'bytes'));
-        await room();
-        this.#filler.put(row, outcome);
+        let isFull = this.#filler.rows >= Math.min(batchLimit.rows, pageSize);
+        for (; isFull || !this.#filler.put(row, outcome); isFull = false) {
+          if (this.#filler.rows === 0) throw nothingTaken().with({ key: keyOf(this.#job.description, row) });
+          const isLimit = isFull || this.#encoder.rows >= batchSize;
+          onFull(this.#take(isLimit ? 'rows' : 'bytes'));
+          await room();
+        }
       }
     }
   }
