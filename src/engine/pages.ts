@@ -18,12 +18,13 @@ export async function* pages(
   };
   if (cursor !== null && sameKey(cursor, range.upper)) return;
   let next: Promise<Page> | null = read(cursor);
+  let from = cursor;
   while (next) {
     const page: Page = await next;
     for (const row of page.rows) sizes.see(row);
     const last = page.rows.at(-1);
-    const key = nextKey(range, page, last ? keyOf(reader.description, last) : null);
-    next = key && read(key);
+    from = nextKey(reader, range, page, from, last ? keyOf(reader.description, last) : null);
+    next = from && read(from);
     yield page;
   }
 }

@@ -97,7 +97,7 @@ class RangeReading {
     });
     for (const row of page.rows) this.#onRow(row);
     this.#check();
-    return nextKey(range, page, this.#isBegun ? last.key : null);
+    return nextKey(this.#reader, range, page, from, this.#isBegun ? last.key : null);
   }
 
   readonly #onRow = (row: TextRow): void => {
@@ -163,17 +163,27 @@ export function requestAfter(
   };
 }
 
-/** The key behind which the range goes on; null where no row comes after this page. */
-export function nextKey(range: KeyRange, page: Page, last: Key | null): Key | null {
-  if (last !== null) return page.done || sameKey(last, range.upper) ? null : last;
-  if (page.done) return null;
-  throw new MigratorError(
-    'INTERNAL',
-    'The source gave a page without rows that is not the last of its range.',
-    {
-      help: 'This is a fault of the source. Until it is mended nothing is taken for complete.',
-    },
-  );
+/**
+ * The key behind which the range goes on; null where no row comes after this page.
+ *
+ * @param from - the key behind which the page begins.
+ */
+export function nextKey(
+  { description }: PageReader,
+  range: KeyRange,
+  page: Page,
+  from: Key | null,
+  last: Key | null,
+): Key | null {
+  const stands = last !== null && from !== null && sameKey(last, from);
+  if (!stands) {
+    if (last !== null) return page.done || sameKey(last, range.upper) ? null : last;
+    if (page.done) return null;
+  }
+  const which = stands ? 'that ends where it begins' : 'without rows that is not the last of its range';
+  throw new MigratorError('INTERNAL', `The source ${description.identity} gave a page ${which}.`, {
+    help: 'This is a fault of the source. Until it is mended nothing is taken for complete.',
+  });
 }
 
 /** The key of a row in transit. */

@@ -11,7 +11,7 @@ import { CrashPoints } from 'resumable-migrator/testing';
 import { byteRowsOf } from '../support/byte-rows.ts';
 import { Random } from '../support/random.ts';
 import { heldWrites, settled } from './held-writes.ts';
-import { rejection, World, type WorldOptions } from './world.ts';
+import { rejection, someRows, World, type WorldOptions } from './world.ts';
 
 const seed = Number(process.env['TEST_SEED'] ?? Date.now() % 2 ** 31);
 console.log(`streaming.test.ts: TEST_SEED=${seed}`);
@@ -213,6 +213,32 @@ describe('a page without rows', () => {
   test('that is the last completes its checkpoint', async () => {
     const world = new StreamingWorld({ rows: 5, mode: 'insert' }, emptyPage(1, true, true));
     expect(await world.migrator().run()).toMatchObject({ status: 'completed', rows: 0 });
+  });
+});
+
+describe('a page that does not go past the key behind which it should begin', () => {
+  const transform: RowTransform = { version: '1', map: (row) => row };
+  const cases = [
+    ['its first rows again', 0],
+    ['its last row again', 6],
+  ] as const;
+  test.each(cases)('is refused, and its source named: %s', async (_what, first) => {
+    for (const tuning of [{}, { transform }]) {
+      const rows = someRows(35);
+      let pages = 0;
+      const world = new StreamingWorld({ rows, mode: 'upsert' }, (readPage) => async (request, context) => {
+        pages += 1;
+        if (pages > 50) throw new Error('asked for ever');
+        // The second page of the first checkpoint.
+        if (request.lower?.key[0] === '1') return { rows: rows.slice(first, 7), done: false };
+        return await readPage(request, context);
+      });
+      expect(await rejection(world.migrator(tuning).run())).toMatchObject({
+        code: 'INTERNAL',
+        summary: 'The source memory memory gave a page that ends where it begins.',
+        result: { completedCheckpoints: 0 },
+      });
+    }
   });
 });
 
