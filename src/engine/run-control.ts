@@ -20,7 +20,7 @@ export class RunControl {
   #batches = 0;
   #reason: PauseReason | null = null;
   #resumeAt: Date | null = null;
-  #fatal: unknown = null;
+  #fatal: { readonly error: unknown } | null = null;
 
   constructor(
     run: { readonly signal?: AbortSignal | undefined; readonly budget?: Budget | undefined },
@@ -60,7 +60,8 @@ export class RunControl {
     return this.#resumeAt;
   }
 
-  get fatal(): unknown {
+  /** What ended the run as failed, whatever it is: an adapter may reject with nothing. */
+  get fatal(): { readonly error: unknown } | null {
     return this.#fatal;
   }
 
@@ -85,7 +86,7 @@ export class RunControl {
   /** Ends the run for an error: as paused where a quota is used up until a known time, else as failed. */
   fail(error: unknown): void {
     if (this.pauseFor(error)) return;
-    this.#fatal ??= error;
+    this.#fatal ??= { error };
     this.#end(null);
   }
 

@@ -119,7 +119,8 @@ class Run {
     );
     await scheduler.run();
 
-    const failed = this.#tally.failures.length > 0 || this.#control.fatal !== null;
+    const { fatal } = this.#control;
+    const failed = this.#tally.failures.length > 0 || fatal !== null;
     const afterContext: CallContext = { signal: this.#control.abort };
     const read = await retrying(
       'read progress',
@@ -141,7 +142,7 @@ class Run {
     const copied = planning.finished && completed === known;
     const done = copied && !failed && gone === 0 && (await this.#finish(prepared, progress, retrying));
     const result = this.#end(failed || gone > 0 ? 'failed' : done ? 'completed' : 'paused', progress);
-    if (this.#control.fatal !== null) throw this.#fatalError(migration, result);
+    if (fatal) throw isMigratorError(fatal.error) ? fatal.error.with({ migration, result }) : fatal.error;
     if (gone > 0) throw checkpointsGone(migration, Math.max(gone, missing), known).with({ result });
     if (failed) throw this.#failuresError(migration, result);
     return result;
@@ -232,11 +233,6 @@ class Run {
     this.#emit('retry', retryEvent(migration, notice));
     const told = error.retryAfterMs !== undefined && !error.ambiguous;
     if (told && !this.#control.admitDelay(delayMs)) throw this.#control.stop.reason;
-  }
-
-  #fatalError(migration: string, result: RunResult): unknown {
-    const { fatal } = this.#control;
-    return isMigratorError(fatal) ? fatal.with({ migration, result }) : fatal;
   }
 
   #failuresError(migration: string, result: RunResult): MigratorError {

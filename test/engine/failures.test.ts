@@ -183,6 +183,35 @@ test.each([
   },
 );
 
+const effects = [
+  'source.describe',
+  'source.readPage',
+  'store.append',
+  'store.claim',
+  'store.summarize',
+  'sink.commit',
+] as const;
+test.each(effects.flatMap((effect) => [null, 0, 'boom'].map((value) => ({ effect, value }))))(
+  'a run whose $effect rejects with $value rejects with the same, and is not completed',
+  { timeout: 10_000 },
+  async ({ effect, value }) => {
+    const world = new World({ rows: 25, mode: 'insert' });
+    const fault = failing(effect, [1], value);
+    const migrator = world.migrator({}, fault);
+    const ends: unknown[] = [];
+    migrator.on('run:end', ({ status }) => ends.push(status));
+    const answer = await migrator.run().then(
+      () => 'resolved',
+      (error: unknown) => ({ error }),
+    );
+    expect(answer).toEqual({ error: value });
+    expect(ends).toEqual(['failed']);
+    world.passTime();
+    expect(await world.migrator().run()).toMatchObject({ status: 'completed' });
+    expect(world.differences()).toEqual({});
+  },
+);
+
 test('a store that cannot record a failure stops the run', async () => {
   const world = new World({ rows: 35, mode: 'insert' });
   const faults = failing('source.readPage', [1], broken).failAt(

@@ -12,7 +12,7 @@ export class Planning {
   #lastSeq: number;
   #finished = false;
   #first: KeyRange | null | undefined;
-  #failure: unknown = null;
+  #failure: { readonly error: unknown } | null = null;
   #wake: () => void = () => undefined;
   #change: Promise<void> = Promise.resolve();
   readonly #done: Promise<void>;
@@ -41,7 +41,7 @@ export class Planning {
         );
         this.#finished = true;
       } catch (error) {
-        this.#failure = error;
+        this.#failure = { error };
       }
       this.#renew();
     };
@@ -89,13 +89,13 @@ export class Planning {
     await Promise.race([this.#done, time]);
     enough.abort();
     while (!this.over && this.#added === 0) await this.change;
-    if (this.#failure !== null) throw this.#failure;
+    if (this.#failure) throw this.#failure.error;
   }
 
   /** Resolves when planning is over; throws what ended it early. */
   async end(): Promise<void> {
     await this.#done;
-    if (this.#failure !== null) throw this.#failure;
+    if (this.#failure) throw this.#failure.error;
   }
 
   #renew(): void {
