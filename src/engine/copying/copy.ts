@@ -71,7 +71,7 @@ async function copyFrom(
     const milliseconds = await job.inFlight(async () => {
       if (!job.admit(advance.rows)) throw new Interrupted('stopped');
       const started = performance.now();
-      const sent = await send(job, batch, advance);
+      const sent = await send(job, held, batch, advance);
       if (sent !== 'committed') throw new Interrupted(sent);
       return performance.now() - started;
     });

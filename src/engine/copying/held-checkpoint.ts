@@ -10,7 +10,7 @@ export class HeldCheckpoint {
   readonly lease: Lease;
   readonly #job: HoldingJob;
   readonly #timer: ReturnType<typeof setInterval>;
-  #last = performance.now();
+  #last = Date.now();
   #isRenewing = false;
 
   constructor(job: HoldingJob, checkpoint: Checkpoint) {
@@ -31,16 +31,24 @@ export class HeldCheckpoint {
 
   /** The lease has been renewed by a batch. */
   renewed(): void {
-    this.#last = performance.now();
+    this.#last = Date.now();
   }
 
+  /** Renews the lease where it may have ended by our own clock. False: it is lost. */
+  async isOurs(): Promise<boolean> {
+    return this.#age < this.#job.leaseMs || (await this.#renew());
+  }
+
+  /** By the clock of the day, which goes on while a machine sleeps, and may be set back. */
   get #age(): number {
-    return performance.now() - this.#last;
+    return Math.abs(Date.now() - this.#last);
   }
 
-  async #renew(): Promise<void> {
+  async #renew(): Promise<boolean> {
     const { store, leaseMs, abort: signal } = this.#job;
-    if (await store.renew(this.lease, leaseMs, { signal })) this.renewed();
+    const isOurs = await store.renew(this.lease, leaseMs, { signal });
+    if (isOurs) this.renewed();
+    return isOurs;
   }
 
   /** No more renewals: it is copied, or what became of it is about to be written. */

@@ -1,5 +1,6 @@
 import type { Advance, CallContext, Checkpoint, EncodedBatch, Key, Lease } from '../../contract/index.ts';
 import { isMigratorError, MigratorError } from '../../errors.ts';
+import type { HeldCheckpoint } from './held-checkpoint.ts';
 import type { CopyJob } from './job.ts';
 import { sameKey } from '../paging.ts';
 import { retryDelay, sleep, Tries, withRetries } from '../retry.ts';
@@ -17,7 +18,12 @@ export type SendEnd = 'committed' | NotOurs | Position;
 export type NotOurs = 'lost' | 'gone';
 
 /** Sends a batch until it is known to be in, or known not to be ours any more. */
-export async function send(job: CopyJob, batch: EncodedBatch, advance: Advance): Promise<SendEnd> {
+export async function send(
+  job: CopyJob,
+  held: HeldCheckpoint,
+  batch: EncodedBatch,
+  advance: Advance,
+): Promise<SendEnd> {
   let waitedMs = 0;
   const waited = (milliseconds: number): void => void (waitedMs += milliseconds);
   const context: CallContext = { signal: job.abort, waited };
@@ -33,7 +39,7 @@ export async function send(job: CopyJob, batch: EncodedBatch, advance: Advance):
     waitedMs = 0;
     let failure: MigratorError | null = null;
     try {
-      if ((await deliver(job, batch, advance, context)) === 'committed') {
+      if ((await deliver(job, held, batch, advance, context)) === 'committed') {
         job.batchLimit.taken(advance.rows, performance.now() - started - waitedMs);
         // After a failure another request may still be on its way with it.
         if (isFirst) batch.release?.();
@@ -82,11 +88,14 @@ function neverStale(): MigratorError {
 
 async function deliver(
   job: CopyJob,
+  held: HeldCheckpoint,
   batch: EncodedBatch,
   advance: Advance,
   context: CallContext,
 ): Promise<'committed' | 'stale'> {
   if (job.delivery === 'exactly-once') return await job.target.commit(batch, advance, context);
+  // No condition guards these rows: who slept past the lease would put older ones over those of the next owner.
+  if (!(await held.isOurs())) return 'stale';
   await job.target.write(batch, context);
   return await job.store.advance(advance, context);
 }
