@@ -89,6 +89,25 @@ test('a checkpoint whose retries are used up fails, the others are copied, and t
   expect((await next.status()).failures).toEqual([]);
 });
 
+test('a checkpoint at which a run fails again, as another has failed at it meanwhile, is one failure', async () => {
+  const world = new World({ rows: 35, mode: 'insert' });
+  const faults = failing('source.readPage', [1, 4], broken);
+  const migrator = world.migrator({}, faults);
+  const failed: number[] = [];
+  migrator.on('checkpoint:failed', ({ seq }) => failed.push(seq));
+  // As if another run had tried, and failed last.
+  migrator.once('checkpoint:completed', () => {
+    const [first] = world.database.checkpoints;
+    if (first) first.owner = 'another';
+  });
+  expect(await rejection(migrator.run())).toMatchObject({
+    code: 'CHECKPOINTS_FAILED',
+    summary: expect.stringMatching(/^1 checkpoint failed/),
+    result: { failures: [{ seq: 1 }], progress: { checkpoints: { completed: 3, failed: 1 } } },
+  });
+  expect(failed).toEqual([1, 1]);
+});
+
 test('an error that is not retryable fails its checkpoint at once', async () => {
   const world = new World({ rows: 35, mode: 'insert' });
   const faults = failing('source.readPage', [1], broken);

@@ -297,7 +297,9 @@ export class Scheduler {
     const failure: CheckpointFailure = { seq, range, cursor, code, message };
     tally.firstFailure ??= placed;
     tally.retryable &&= isMigratorError(error) && (error.retryable || error.ambiguous);
-    tally.failures.push(failure);
+    // Where another run failed at it as well it came back: it is still one.
+    const known = tally.failures.findIndex((other) => other.seq === seq);
+    tally.failures.splice(known === -1 ? Infinity : known, 1, failure);
     emit('checkpoint:failed', { migration: job.migration, ...failure });
     if (fatalCodes.has(code)) control.fail(placed);
     const context: CallContext = { signal: job.abort };
