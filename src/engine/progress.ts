@@ -11,7 +11,7 @@ export class ProgressMeter {
   #completed: number;
   #lastEmit = 0;
   readonly #samples: { readonly at: number; readonly rows: number }[] = [];
-  readonly #start: Progress;
+  #start: Progress;
   readonly #estimatedRows: number;
   readonly #emit: (event: ProgressEvent) => void;
 
@@ -39,9 +39,14 @@ export class ProgressMeter {
     this.#tick(false);
   }
 
-  /** The last event of a run. @param checkpoints - all that are planned by now. */
-  finish(checkpoints: number): void {
-    this.#planned = checkpoints - this.#start.checkpoints.total;
+  /** The last event of a run. @param now - what is stored by now, the work of other runs included; null: that is not known. */
+  finish(now: Progress | null): void {
+    if (now) {
+      const [rows, rejected] = [now.rows - this.#runRows, now.rejected - this.#runRejected];
+      this.#start = { ...now, rows, rejected };
+      this.#planned = 0;
+      this.#completed = now.checkpoints.completed;
+    }
     this.#tick(true);
   }
 
@@ -66,7 +71,7 @@ export class ProgressMeter {
       totalRows,
       completedCheckpoints: this.#completed,
       totalCheckpoints: total,
-      percent: done ? 100 : Math.min(99.9, (rows / totalRows) * 100),
+      percent: done ? 100 : Math.min(99.9, (rows / (totalRows || 1)) * 100),
       rowsPerSecond,
       remainingMs: done ? 0 : rowsPerSecond > 0 ? ((totalRows - rows) / rowsPerSecond) * 1000 : null,
     });

@@ -133,12 +133,12 @@ class Run {
         return null;
       });
     const progress = read ?? before;
-    meter.finish(progress.checkpoints.total);
     const { total, completed, inProgress, pending, failed: failing } = progress.checkpoints;
     const known = Math.max(planning.lastSeq, before.checkpoints.total, total);
     // What is deleted needs no copying any more, so the rest may be complete without it.
     const missing = read ? known - completed - inProgress - pending - failing : 0;
     const gone = Math.max(this.#tally.gone, failed || this.#control.stopped ? 0 : missing);
+    meter.finish(gone > 0 ? null : read);
     const copied = planning.finished && completed === known;
     const done = copied && !failed && gone === 0 && (await this.#finish(prepared, progress, retrying));
     const result = this.#end(failed || gone > 0 ? 'failed' : done ? 'completed' : 'paused', progress);

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { MigrationEvents, ProgressEvent } from 'resumable-migrator';
+import { CrashPoints } from 'resumable-migrator/testing';
 import { World } from './world.ts';
 
 const names = [
@@ -101,6 +102,45 @@ test('the last progress event stands at the end, and a resumed run counts the ro
     totalCheckpoints: 4,
     remainingMs: 0,
   });
+});
+
+test('the last progress event of a completed run counts what other runs have copied beside it', async () => {
+  const world = new World({ rows: 35, mode: 'insert' });
+  const faults = new CrashPoints();
+  const freeze = faults.freezeAt({ effect: 'store.claim', nth: 2 }, 'before');
+  const migrator = world.migrator({}, faults);
+  const events: ProgressEvent[] = [];
+  migrator.on('progress', (event) => events.push(event));
+  const run = migrator.run();
+  await freeze.reached;
+  await world.migrator().run();
+  freeze.thaw();
+  const { status, progress } = await run;
+  expect({ status, rows: progress.rows }).toEqual({ status: 'completed', rows: 35 });
+  expect(events.at(-1)).toMatchObject({
+    rows: 35,
+    runRows: 10,
+    totalRows: 35,
+    percent: 100,
+    completedCheckpoints: 4,
+    totalCheckpoints: 4,
+    remainingMs: 0,
+  });
+});
+
+test('progress is a number also where the rows that were planned are all gone', async () => {
+  const world = new World({ rows: 35, mode: 'insert' });
+  const stop = new AbortController();
+  const first = world.migrator();
+  first.once('plan:ready', () => stop.abort());
+  await first.run({ signal: stop.signal });
+  world.rows.length = 0;
+  const migrator = world.migrator();
+  const percents: number[] = [];
+  migrator.on('progress', ({ percent }) => percents.push(percent));
+  expect(await migrator.run()).toMatchObject({ status: 'completed', rows: 0 });
+  expect(percents.at(0)).toBe(0);
+  expect(percents.at(-1)).toBe(100);
 });
 
 test.each([
