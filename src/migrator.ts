@@ -51,7 +51,8 @@ export class ResumableMigrator<
 > implements AsyncDisposable {
   readonly #options: EngineOptions;
   readonly #events = new EventEmitter();
-  readonly #guards = new Map<string, Map<unknown, ((payload: unknown) => void)[]>>();
+  /** For each event: of a listener, what is called in its place. A listener that nobody else keeps is not kept here. */
+  readonly #guards = new Map<string, WeakMap<object, (payload: unknown) => void>>();
 
   /** @throws MigratorError `INVALID_OPTION`; nothing is read or written here. */
   constructor(options: ResumableMigratorOptions<SourceRow, SinkRow, Result>) {
@@ -81,8 +82,8 @@ export class ResumableMigrator<
     event: Name,
     listener: (payload: MigrationEvents[Name]) => unknown,
   ): this {
-    for (const guarded of this.#guards.get(event)?.get(listener) ?? []) this.#events.off(event, guarded);
-    this.#guards.get(event)?.delete(listener);
+    const guarded = this.#guards.get(event)?.get(listener);
+    if (guarded) this.#events.off(event, guarded);
     return this;
   }
 
@@ -260,6 +261,10 @@ export class ResumableMigrator<
     event: Name,
     listener: (payload: MigrationEvents[Name]) => unknown,
   ): (payload: unknown) => void {
+    const ofEvent = this.#guards.get(event) ?? new WeakMap<object, (payload: unknown) => void>();
+    this.#guards.set(event, ofEvent);
+    const known = ofEvent.get(listener);
+    if (known) return known;
     const report = (error: unknown): void => {
       // An error of an error listener has no one left to hear it.
       if (event !== 'listener:error') this.#emitter('listener:error', { event, error });
@@ -272,9 +277,7 @@ export class ResumableMigrator<
         report(error);
       }
     };
-    const ofEvent = this.#guards.get(event) ?? new Map<unknown, ((payload: unknown) => void)[]>();
-    this.#guards.set(event, ofEvent);
-    ofEvent.set(listener, [...(ofEvent.get(listener) ?? []), guarded]);
+    ofEvent.set(listener, guarded);
     return guarded;
   }
 }

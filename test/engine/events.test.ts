@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
 import type { MigrationEvents, ProgressEvent } from 'resumable-migrator';
 import { CrashPoints } from 'resumable-migrator/testing';
@@ -187,6 +189,42 @@ test('a listener of listener errors that throws is not told of itself', async ()
   });
   expect((await migrator.run()).status).toBe('completed');
   expect(calls).toBe(1);
+});
+
+test('a listener for one event is not kept once it has heard it', async () => {
+  const world = new World({ rows: 5, mode: 'insert' });
+  const migrator = world.migrator();
+  let heard = 0;
+  const listen = (): WeakRef<object> => {
+    const listener = (): void => void (heard += 1);
+    migrator.once('run:end', listener);
+    return new WeakRef(listener);
+  };
+  const kept = listen();
+  await migrator.run();
+  expect(heard).toBe(1);
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  await expect
+    .poll(() => {
+      collect();
+      return kept.deref() === undefined;
+    })
+    .toBe(true);
+  await migrator.run();
+  expect(heard).toBe(1);
+});
+
+test('a listener that was added twice hears twice, until it is removed', async () => {
+  const migrator = new World({ rows: 5, mode: 'insert' }).migrator();
+  let heard = 0;
+  const listener = (): void => void (heard += 1);
+  migrator.on('run:end', listener).on('run:end', listener).on('run:start', listener);
+  await migrator.run();
+  expect(heard).toBe(3);
+  migrator.off('run:end', listener);
+  await migrator.run();
+  expect(heard).toBe(4);
 });
 
 test('a listener that was removed hears nothing, and one for the next event hears one', async () => {
