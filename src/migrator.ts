@@ -11,6 +11,7 @@ import type {
   RunResult,
   StoredReject,
 } from './contract/index.ts';
+import { invalidOption } from './errors.ts';
 import {
   checkBudget,
   emptyProgress,
@@ -134,7 +135,7 @@ export class ResumableMigrator<
    * every value of every row: rows that miss, that differ (and in which columns), and that only the sink has. What
    * differs is read once more before it is reported, so rows that change meanwhile do no harm.
    *
-   * @throws MigratorError `VERIFY_UNSUPPORTED` where `full` is asked for and rows cannot be found by their key.
+   * @throws MigratorError `INVALID_OPTION`, or `VERIFY_UNSUPPORTED` where `full` is asked for and rows cannot be found by their key.
    * @example
    * ```ts
    * const { equal, missing, different, extra } = await migrator.verify({ mode: 'full' });
@@ -143,7 +144,7 @@ export class ResumableMigrator<
   async verify(options?: VerifyOptions & { readonly mode?: 'count' }): Promise<CountVerification>;
   async verify(options: VerifyOptions & { readonly mode: 'full' }): Promise<FullVerification>;
   async verify(options: VerifyOptions = {}): Promise<CountVerification | FullVerification> {
-    checkBudget(options.budget ?? {});
+    checkVerify(options);
     const { verifyMigration } = await import('./engine/verifying/repair.ts');
     return await verifyMigration(this.#options, options, this.#emitter);
   }
@@ -152,6 +153,8 @@ export class ResumableMigrator<
    * Mends what `verify()` of the same mode finds, and compares once more. `count` copies the checkpoints that differ
    * again; rows that only the sink has stay there, and are still reported. `full` writes the rows again that miss or
    * differ, and deletes those that only the sink has.
+   *
+   * @throws MigratorError `INVALID_OPTION`
    */
   async repair(
     options?: VerifyOptions & { readonly mode?: 'count' },
@@ -160,7 +163,7 @@ export class ResumableMigrator<
   async repair(
     options: VerifyOptions = {},
   ): Promise<RepairResult<CountVerification> | RepairResult<FullVerification>> {
-    checkBudget(options.budget ?? {});
+    checkVerify(options);
     const { repairMigration } = await import('./engine/verifying/repair.ts');
     const repaired = await repairMigration(this.#options, options, this.#emitter);
     return repaired as RepairResult<CountVerification> | RepairResult<FullVerification>;
@@ -280,4 +283,15 @@ export class ResumableMigrator<
     ofEvent.set(listener, guarded);
     return guarded;
   }
+}
+
+/** Without types any word could be a mode, and compare less than was asked for. */
+function checkVerify({ mode, budget }: VerifyOptions): void {
+  if (!['count', 'full'].includes(mode ?? 'count')) {
+    throw invalidOption(
+      `mode must be "count" or "full", not "${String(mode)}".`,
+      'Leave it out to compare the numbers of rows.',
+    );
+  }
+  checkBudget(budget ?? {});
 }

@@ -57,6 +57,25 @@ test.each(['milliseconds', 'rows', 'batches'])('a budget of %s is refused in the
   expect(counting.count).toBe(0);
 });
 
+test.each(['verify', 'repair'] as const)(
+  '%s() refuses a mode that is none, instead of comparing less than was asked for',
+  async (method) => {
+    const world = new World({ rows: 5, mode: 'upsert' });
+    const migrator = world.migrator();
+    await migrator.run();
+    world.table.rows.set('["-5"]', ['-5', 'changed']);
+    const image = world.image();
+    for (const mode of ['fulll', 'Full', '', 1]) {
+      const error = await rejection(migrator[method]({ mode: mode as 'full' }));
+      expect(error).toMatchObject({ code: 'INVALID_OPTION' });
+      expect(error).toMatchObject({
+        message: expect.stringContaining('mode must be "count" or "full", not'),
+      });
+    }
+    expect(world.image()).toEqual(image);
+  },
+);
+
 test.each(['', 5, {}])('%j is no name of a migration', (name) => {
   expect(() => new World({ rows: 5, mode: 'insert' }).migrator(tuningWith('name', name))).toThrow('name');
 });
