@@ -162,7 +162,10 @@ export class MigrationGroup implements AsyncDisposable {
 
   /** Ends what the sources and sinks opened themselves. Pools and bindings that the host passed in stay open. */
   async close(): Promise<void> {
-    for (const { migrator } of this.#tables) await migrator.close();
+    const failures: unknown[] = [];
+    for (const { migrator } of this.#tables)
+      await migrator.close().catch((error: unknown) => failures.push(error));
+    if (failures.length > 0) throw failures[0];
   }
 
   /** Calls {@link close}: for `await using`. */

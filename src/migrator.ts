@@ -52,6 +52,8 @@ export class ResumableMigrator<
 > implements AsyncDisposable {
   readonly #options: EngineOptions;
   readonly #events = new EventEmitter();
+  /** A pool cannot be ended twice at the same time. */
+  #closing: Promise<void> | null = null;
   /** For each event: of a listener, what is called in its place. A listener that nobody else keeps is not kept here. */
   readonly #guards = new Map<string, WeakMap<object, (payload: unknown) => void>>();
 
@@ -223,13 +225,23 @@ export class ResumableMigrator<
 
   /** Ends what source and sink opened themselves. Pools and bindings that the host passed in stay open. */
   async close(): Promise<void> {
-    await this.#options.source.close?.();
-    await this.#options.sink.close?.();
+    this.#closing ??= this.#close().finally(() => (this.#closing = null));
+    await this.#closing;
   }
 
   /** Calls {@link close}: for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  async #close(): Promise<void> {
+    const { source, sink } = this.#options;
+    // One that cannot be closed must not keep the other open.
+    try {
+      await source.close?.();
+    } finally {
+      await sink.close?.();
+    }
   }
 
   get #lister(): Lister {
