@@ -67,8 +67,8 @@ export interface GroupResult {
   /** When the next run can go on, where a quota of a sink ended this one; null: at once. */
   readonly resumeAt: Date | null;
   /**
-   * Every table, in the order of copying; first those that could not be described. A table whose source could not be
-   * asked for its name is called `(table 3)`, by the order of adding.
+   * Every table, in the order of copying; first those that could not be described. One of these whose source has no name
+   * before it is asked is called `(table 3)`, by the order of adding.
    */
   readonly tables: readonly TableResult[];
   readonly totals: {

@@ -301,6 +301,7 @@ describe('a table that fails', () => {
     const group = world.group();
     const source = {
       ...new CrashPoints().wrapSource(new MemorySource({ columns: [], key: [], rows: [] })),
+      name: undefined,
       describe: () =>
         Promise.reject(new MigratorError('SOURCE_TABLE_NOT_FOUND', 'No x.', { help: 'Make x.' })),
     };
@@ -346,7 +347,7 @@ describe('a table that fails', () => {
     group.add({ source, sink: new MemorySink({ database: world.database, table: 'a' }) });
     const { tables, totals } = await group.plan();
     expect(tables.map(({ migration, error }) => [migration, error?.code])).toEqual([
-      ['(table 2)', 'INTERNAL'],
+      ['mute', 'INTERNAL'],
       ['a', undefined],
     ]);
     expect(totals).toMatchObject({ tables: 2, failed: 1, rows: 5 });

@@ -239,7 +239,7 @@ test('a table that fails makes the job fail, the others are copied, and the summ
   expect(end.outputs).toBe('');
   expect(end.summary).toContain('### ❌ Migration failed: 1 of 2 tables are complete');
   expect(end.summary).toMatch(
-    /^- ❌ \(table 1\): SOURCE_TABLE_NOT_FOUND: The source has no table or view no_such_table\..* \*\*.+\*\*$/m,
+    /^- ❌ no_such_table: SOURCE_TABLE_NOT_FOUND: The source has no table or view no_such_table\..* \*\*.+\*\*$/m,
   );
   expect(lineOf(end, 'beside_it')[2]).toBe('✅ completed');
 });

@@ -5,8 +5,8 @@ import type { EngineOptions } from '../options.ts';
 import { shapeOf } from '../planning/survey.ts';
 
 /** What a table is called until its source has been asked. */
-export function provisionalName({ name }: EngineOptions, index: number): string {
-  return name ?? `(table ${index + 1})`;
+export function provisionalName({ name, source }: EngineOptions, index: number): string {
+  return name ?? source.name ?? `(table ${index + 1})`;
 }
 
 /** Asks the source of a table what it is called, which table it is, and what it refers to. */
