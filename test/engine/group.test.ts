@@ -314,6 +314,53 @@ describe('a table that fails', () => {
     expect(result.tables[0]).toMatchObject({ error: { code: 'SOURCE_TABLE_NOT_FOUND' }, result: null });
   });
 
+  test.each([
+    ['whose source has a name', 'parent'],
+    ['whose source has none', undefined],
+  ])('may fail before it is described: what refers to it waits all the same, %s', async (_whose, name) => {
+    const world = new GroupWorld({
+      child: { references: ['parent', 'fine'] },
+      grandchild: { references: ['child'] },
+      fine: {},
+      other: { references: ['fine'] },
+    });
+    const group = world.group();
+    const source = {
+      ...new CrashPoints().wrapSource(new MemorySource({ columns: [], key: [], rows: [] })),
+      name,
+      describe: () => Promise.reject(new TypeError('mute')),
+    };
+    group.add({ source, sink: new MemorySink({ database: world.database, table: 'parent' }) });
+    const called = name ?? '(table 5)';
+    const result = await failedGroup(group);
+    expect(statuses(result)).toEqual({
+      [called]: 'failed',
+      fine: 'completed',
+      other: 'completed',
+      child: `skipped: parents ${called}`,
+      grandchild: 'skipped: parents child',
+    });
+    expect(world.rowsIn('child')).toBe(0);
+  });
+
+  test('that cannot be described keeps none waiting that refers to tables outside of the group', async () => {
+    const world = new GroupWorld({ child: { references: ['outside'] } });
+    const group = world.group();
+    const source = new MemorySource({ name: 'mute', columns: [], key: [], rows: [] });
+    source.describe = () => Promise.reject(new TypeError('mute'));
+    group.add({ source, sink: new MemorySink({ database: world.database, table: 'mute' }) });
+    expect(statuses(await failedGroup(group))).toEqual({ mute: 'failed', child: 'completed' });
+  });
+
+  test('that cannot be described keeps only those waiting that come after it in a given order', async () => {
+    const world = new GroupWorld({ before: { references: ['mute'] } });
+    const group = world.group({ order: 'given' });
+    const source = new MemorySource({ name: 'mute', columns: [], key: [], rows: [] });
+    source.describe = () => Promise.reject(new TypeError('mute'));
+    group.add({ source, sink: new MemorySink({ database: world.database, table: 'mute' }) });
+    expect(statuses(await failedGroup(group))).toEqual({ mute: 'failed', before: 'completed' });
+  });
+
   test('may fail by an adapter that throws what is no error of ours', async () => {
     const world = new GroupWorld({ fine: {} });
     const group = world.group();
@@ -551,7 +598,9 @@ describe('options', () => {
   });
 
   test('a group without tables, and a budget of nothing, are refused', async () => {
-    expect((await failure(new MigrationGroup().run())).code).toBe('INVALID_OPTION');
+    const group = new MigrationGroup();
+    const calls = [() => group.run(), () => group.plan(), () => group.verify(), () => group.repair()];
+    for (const call of calls) expect((await failure(call())).code).toBe('INVALID_OPTION');
     const world = new GroupWorld({ a: {} });
     expect((await failure(world.group().run({ budget: { rows: 0 } }))).code).toBe('INVALID_OPTION');
   });

@@ -93,7 +93,17 @@ export async function runTables<Migrator extends GroupedMigrator>(
     await beforeTable?.({ migration, migrator });
     return await runMember(table, ...how);
   };
-  return await runGroup(turns, runTable, failed, { ...options, concurrency: parts.concurrency });
+  const known = new Set(described.map(({ table }) => table));
+  const placeOf = (table: GroupTable): number =>
+    parts.tables.findIndex(({ migrator }) => migrator === table.migrator);
+  // What it is called where others refer to it is not known, but how that ends.
+  const broken = failed.map((table) => ({
+    ...table,
+    mayBeParentOf: (member: DescribedTable<Migrator>): boolean =>
+      (parts.order === 'references' || placeOf(table) < placeOf(member)) &&
+      member.references.some((to) => !known.has(to) && to.endsWith(table.options.source.name ?? '')),
+  }));
+  return await runGroup(turns, runTable, broken, { ...options, concurrency: parts.concurrency });
 }
 
 /** Reads durable progress. */
@@ -111,6 +121,7 @@ export async function verifyGroup(
   { tables, concurrency }: GroupParts,
   { mode, signal }: GroupVerifyOptions,
 ): Promise<GroupVerification> {
+  refuseEmpty(tables);
   const answers = await askEach(tables, concurrency, async ({ migrator, options }, index) => {
     try {
       return { result: await migrator.verify({ mode, signal }), error: null };
@@ -158,9 +169,7 @@ async function describe<Migrator extends GroupedMigrator>(
   })[];
   readonly names: readonly string[];
 }> {
-  if (tables.length === 0) {
-    throw invalidOption('The group has no tables.', 'Add some with add().');
-  }
+  refuseEmpty(tables);
   const answers = await askEach([...tables], concurrency, async (table, index) => {
     try {
       return { ...table, ...(await table.migrator.describe(context)), error: null };
@@ -173,6 +182,10 @@ async function describe<Migrator extends GroupedMigrator>(
   const failed = answers.filter((answer) => answer.error !== null);
   if (!context.signal?.aborted) await refuseTwins(described, context);
   return { described, failed, names: answers.map(({ migration }) => migration) };
+}
+
+function refuseEmpty(tables: readonly unknown[]): void {
+  if (tables.length === 0) throw invalidOption('The group has no tables.', 'Add some with add().');
 }
 
 /** A table in its turn, whose batches are counted. */

@@ -100,6 +100,13 @@ export type RunMember<Member extends GroupMember> = (
   onBatch: (rows: number) => void,
 ) => Promise<RunResult>;
 
+/** A table that could not be described, and so has no turn. */
+export interface BrokenTable<Member extends GroupMember> {
+  readonly migration: string;
+  readonly error: MigratorError;
+  readonly mayBeParentOf: (member: Member) => boolean;
+}
+
 /** How a group is run. */
 export interface TurnOptions extends RunOptions {
   readonly concurrency: number;
@@ -108,17 +115,16 @@ export interface TurnOptions extends RunOptions {
 /**
  * Copies the tables of a group in their turns.
  *
- * @param broken - tables that could not be described, and so have no turn.
  * @throws MigratorError `GROUP_FAILED` where tables failed, with the result as `error.group`.
  */
 export async function runGroup<Member extends GroupMember>(
   turns: readonly Turn<Member>[],
   runMember: RunMember<Member>,
-  broken: readonly { readonly migration: string; readonly error: MigratorError }[],
+  broken: readonly BrokenTable<Member>[],
   options: TurnOptions,
 ): Promise<GroupResult> {
   const started = performance.now();
-  const run = new GroupRun(turns, runMember, options);
+  const run = new GroupRun(turns, runMember, broken, options);
   await run.execute();
   const tables = [
     ...broken.map(({ migration, error }) => failedTable(migration, error)),
@@ -141,10 +147,17 @@ class GroupRun<Member extends GroupMember> {
   readonly outcomes: Map<Member, TableResult> = new Map();
   readonly #waiting: Set<Turn<Member>>;
   readonly #runMember: RunMember<Member>;
+  readonly #broken: readonly BrokenTable<Member>[];
   readonly #options: TurnOptions;
   readonly #budget: SharedBudget;
 
-  constructor(turns: readonly Turn<Member>[], runMember: RunMember<Member>, options: TurnOptions) {
+  constructor(
+    turns: readonly Turn<Member>[],
+    runMember: RunMember<Member>,
+    broken: readonly BrokenTable<Member>[],
+    options: TurnOptions,
+  ) {
+    this.#broken = broken;
     this.#waiting = new Set(turns);
     this.#runMember = runMember;
     this.#options = options;
@@ -181,13 +194,14 @@ class GroupRun<Member extends GroupMember> {
       .map((parent) => this.outcomes.get(parent))
       .filter((outcome) => outcome !== undefined)
       .filter(({ status }) => status !== 'completed');
-    const names = incomplete.map(({ migration }) => migration);
+    const unknown = this.#broken.filter((table) => table.mayBeParentOf(member));
+    const names = [...unknown, ...incomplete].map(({ migration }) => migration);
     // A failure above says more than that the group is ending anyway.
     const broken = incomplete.some(
       (outcome) =>
         outcome.status === 'failed' || (outcome.status === 'skipped' && outcome.reason === 'parents'),
     );
-    if (broken) return skipped(member.migration, 'parents', names);
+    if (broken || unknown.length > 0) return skipped(member.migration, 'parents', names);
     if (this.#options.signal?.aborted) return skipped(member.migration, 'signal');
     if (this.#budget.spent) return skipped(member.migration, 'budget');
     if (this.#quotaIsUsedUp()) return skipped(member.migration, 'quota');
