@@ -108,3 +108,13 @@ export async function withRetries<T>(
     }
   }
 }
+
+/** Host code may never answer: rejects with the signal's reason where that comes first. */
+export async function orStopped<T>(answer: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  return await new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal?.reason as Error);
+    if (signal?.aborted) onAbort();
+    signal?.addEventListener('abort', onAbort, { once: true });
+    void answer.then(resolve, reject).finally(() => signal?.removeEventListener('abort', onAbort));
+  });
+}

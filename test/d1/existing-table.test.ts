@@ -27,7 +27,7 @@ interface Options extends TuningOptions {
   readonly database?: D1DatabaseLike;
 }
 
-type Migrator = ResumableMigrator<Record<string, unknown>, Record<string, unknown>>;
+type Migrator = ResumableMigrator;
 
 /** Makes a table in D1, and a migrator that copies these rows into it. */
 async function into(

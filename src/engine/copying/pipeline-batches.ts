@@ -3,6 +3,7 @@ import { type Batches, type FilledBatch, nothingTaken, type OnFull } from './bat
 import { BatchFiller } from './fill.ts';
 import type { CopyJob } from './job.ts';
 import { pages } from '../pages.ts';
+import { orStopped } from '../retry.ts';
 import { keyOf } from '../paging.ts';
 import type { RowPipeline } from '../rows/pipeline.ts';
 
@@ -48,14 +49,4 @@ export class PipelineBatches implements Batches {
     const { last, ...filled } = this.#filler.take();
     return { batch: this.#encoder.take(), ...filled, last: keyOf(this.#job.description, last), end };
   }
-}
-
-/** Host code may never answer: a run that is to end does not wait for it. */
-function orStopped<T>(answer: Promise<T>, stop: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onStop = (): void => reject(stop.reason as Error);
-    if (stop.aborted) onStop();
-    stop.addEventListener('abort', onStop, { once: true });
-    void answer.then(resolve, reject).finally(() => stop.removeEventListener('abort', onStop));
-  });
 }

@@ -4,6 +4,7 @@ import type { PlainJob } from '../copying/batches.ts';
 import type { EngineOptions } from '../options.ts';
 import { type KeyList, NotedKeys } from '../rows/noted-keys.ts';
 import type { RowOutcome } from '../rows/refusal.ts';
+import { orStopped } from '../retry.ts';
 import type { Prepared } from '../planning/plan.ts';
 
 /** A batch to compare, and what of the source it stands for. */
@@ -75,14 +76,4 @@ export async function outcomeOf(
 ): Promise<RowOutcome> {
   const outcome = pipeline === null ? [row] : pipeline.process(row);
   return outcome instanceof Promise ? await orStopped(outcome, signal) : outcome;
-}
-
-/** Host code may never answer: rejects with the signal's reason where that comes first. */
-export async function orStopped<T>(answer: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  return await new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal?.reason as Error);
-    if (signal?.aborted) onAbort();
-    signal?.addEventListener('abort', onAbort, { once: true });
-    void answer.then(resolve, reject).finally(() => signal?.removeEventListener('abort', onAbort));
-  });
 }

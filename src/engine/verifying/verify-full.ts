@@ -6,7 +6,7 @@ import { BatchLimit } from '../copying/batch-limit.ts';
 import { type FilledBatch, PlainBatches, type PlainJob } from '../copying/batches.ts';
 import { keyText, without } from './by-key.ts';
 import type { Calls } from './calls.ts';
-import { type ComparedRows, ComparisonBatches, orStopped } from './comparison.ts';
+import { type ComparedRows, ComparisonBatches } from './comparison.ts';
 import {
   countOf,
   type Findings,
@@ -24,7 +24,7 @@ import { NotedKeys } from '../rows/noted-keys.ts';
 import type { RowPipeline } from '../rows/pipeline.ts';
 import type { Prepared } from '../planning/plan.ts';
 import { rowKey } from '../planning/refusals.ts';
-import { retryDelay, sleep } from '../retry.ts';
+import { orStopped, retryDelay, sleep } from '../retry.ts';
 import type { RunControl } from '../run-control.ts';
 import { allCheckpoints, countBoth } from './verify.ts';
 
