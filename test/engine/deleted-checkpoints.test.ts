@@ -97,7 +97,7 @@ test.each([
   },
 );
 
-test('a run whose checkpoint without rows is deleted does not complete it', async () => {
+test('a run whose checkpoint without rows is deleted does not complete it, and copies nothing else', async () => {
   const world = new World({ rows: 30, mode: 'upsert' });
   await world.migrator().run({ budget: { batches: 1 } });
   world.rows.splice(4, 6);
@@ -106,30 +106,36 @@ test('a run whose checkpoint without rows is deleted does not complete it', asyn
   const run = rejection(world.migrator({}, faults).run());
   await freeze.reached;
   await world.migrator().reset();
+  // It has planned all, and completed the first.
+  await world.migrator().run({ budget: { batches: 3 } });
+  const checkpoints = structuredClone(world.database.checkpoints);
+  expect(checkpoints.map(({ status }) => status)).toEqual(['completed', 'pending', 'pending']);
   freeze.thaw();
-  expect(await run).toMatchObject(incomplete('3 of 3'));
+  expect(await run).toMatchObject(incomplete('1 of 3'));
+  expect(world.database.checkpoints).toEqual(checkpoints);
 });
 
 test.each([
-  ['while it writes', { effect: 'sink.commit', nth: 4 }],
-  ['between two of its checkpoints', { effect: 'store.claim', nth: 2 }],
+  // What the old one could take next: a checkpoint that it has never held, and one that it has.
+  ['while it writes', { effect: 'sink.commit', nth: 2 }, 3, 4],
+  ['between two of its checkpoints', { effect: 'store.claim', nth: 2 }, 1, 10],
 ] as const)(
   'a run whose migration is reset and planned anew %s copies nothing into the plan of the other',
-  async (_when, point) => {
+  async (_when, point, batches, rows) => {
     const world = new World({ rows: 30, mode: 'upsert' });
     const faults = new CrashPoints();
     const freeze = faults.freezeAt(point, 'before');
     const run = rejection(world.migrator(versioned('1'), faults).run());
     await freeze.reached;
-    expect(versions(world)).toEqual({ 1: 10 });
+    expect(versions(world)).toEqual({ 1: rows });
     await world.migrator().reset();
-    // It has planned all, and left most of it: what the old one could take.
-    await world.migrator(versioned('2')).run({ budget: { batches: 1 } });
+    await world.migrator(versioned('2')).run({ budget: { batches } });
     const written = versions(world);
+    const states = world.database.checkpoints.map(({ status }) => status);
     freeze.thaw();
-    expect(await run).toMatchObject({ code: 'PLAN_INCOMPLETE', retryable: false });
+    expect(await run).toMatchObject(incomplete('1 of 3'));
     expect(versions(world)).toEqual(written);
-    expect(world.database.checkpoints.map(({ status }) => status)).toEqual(['pending', 'pending', 'pending']);
+    expect(world.database.checkpoints.map(({ status }) => status)).toEqual(states);
     expect(await world.migrator(versioned('2')).run()).toMatchObject({ status: 'completed' });
     expect(versions(world)).toEqual({ 2: 30 });
   },
