@@ -45,7 +45,7 @@ export interface TuningOptions {
   readonly name?: string | undefined;
   /**
    * Rows a checkpoint; ids a checkpoint where ids are dense integers. `auto` chooses by the size of the table: 10,000
-   * below 100,000 rows, 25,000 below 500,000, 50,000 below 2 million, else 100,000. Default 50,000. Both are fewer where these
+   * below 100,000 rows, 25,000 below 500,000, 50,000 below 2 million, else 100,000. Default what the stored plan has, or else 50,000. Both are fewer where these
    * rows would be more than about 20 MB.
    */
   readonly checkpointSize?: number | 'auto' | undefined;
