@@ -209,9 +209,10 @@ export class PoolTransactions implements PgTransactions {
 
   async close(): Promise<void> {
     await this.#pool?.catch(() => undefined);
-    await this.#close?.();
+    const close = this.#close;
     this.#close = null;
     this.#pool = null;
+    await close?.();
   }
 
   async #transaction<T>(

@@ -317,6 +317,18 @@ test('a user who may read some columns copies these', async () => {
   await expect(all.describe()).rejects.toMatchObject({ code: 'SOURCE_CREDENTIALS' });
 });
 
+test('a source that is closed twice at a time ends its connections once, and reads again later', async () => {
+  await world.postgres('CREATE TABLE closed (id int PRIMARY KEY)', 'INSERT INTO closed VALUES (1)');
+  await using source = new PostgresKeysetSource({
+    connectionString: world.stack.env.DATABASE_URL,
+    table: 'closed',
+  });
+  for (let n = 0; n < 2; n += 1) {
+    expect(await source.countRows()).toBe(1);
+    await Promise.all([source.close(), source.close()]);
+  }
+});
+
 test('rows that are too large are found below a parent and in a materialized view', async () => {
   await world.postgres(
     'CREATE TABLE parent (id int PRIMARY KEY, v text)',
