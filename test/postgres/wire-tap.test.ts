@@ -301,8 +301,8 @@ test.each(['D', 'N'])('a message %s that says it is shorter than its own length 
     const broken = message(letter, 'rest');
     broken.writeInt32BE(length, 1);
     socket.emit('data', Buffer.concat([parsed, dataRow(['1']), broken]));
-    tap.close();
     expect(socket.listeners('data')).toEqual([listener]);
     expect(Buffer.concat(chunks).toString('latin1')).toBe(Buffer.concat([parsed, broken]).toString('latin1'));
+    tap.close();
   }
 });
