@@ -12,7 +12,7 @@ import { MigratorError } from '../errors.ts';
 import { Redactor } from '../redactor.ts';
 import { parameterText } from './bind-message.ts';
 import { type ErrorManners, fromDriver } from './errors.ts';
-import { RowStream, type RowTaker, takesRowStreams } from './row-stream.ts';
+import { type RowQuery, RowStream, type RowTaker, takesRowStreams } from './row-stream.ts';
 
 /** The little of a `pg.Pool` that is used: any pool of this shape serves. */
 export interface PgPoolLike {
@@ -53,8 +53,16 @@ type PgRow = (string | null)[];
 /** Runs one query inside the transaction. */
 export type PgQueryRunner = (query: RawBuilder<unknown>) => Promise<PgRow[]>;
 
-/** Runs one query inside the transaction, and hands its rows over as they arrive; as one portion, where the driver keeps them. */
-export type PgStreamRunner = (query: RawBuilder<unknown>, taker: RowTaker) => Promise<void>;
+/**
+ * Runs one query inside the transaction, and hands its rows over as they arrive; as one portion, where the driver keeps them.
+ *
+ * @param bytesQuery - what is asked instead where rows are taken as bytes.
+ */
+export type PgStreamRunner = (
+  query: RawBuilder<unknown>,
+  taker: RowTaker,
+  bytesQuery?: RawBuilder<unknown>,
+) => Promise<void>;
 
 /**
  * Whatever the server or the role is set to, the text of a value is the same: ISO dates in UTC, floats with all their
@@ -248,10 +256,9 @@ export class PoolTransactions implements PgTransactions {
         return rows as PgRow[];
       };
       const streams = takesRowStreams(client);
-      const result = await work(query, async (asked, taker) => {
+      const result = await work(query, async (asked, taker, bytesQuery = asked) => {
         if (!streams) return handOver(await query(asked), taker);
-        const { sql: text, parameters } = compile(asked);
-        const stream = new RowStream(text, parameters.map(parameterText), taker);
+        const stream = new RowStream(rowQuery(asked), taker, rowQuery(bytesQuery));
         void client.query(stream as unknown as PgQuery);
         await stream.done;
       });
@@ -308,6 +315,11 @@ export function handOver(rows: readonly PgRow[], taker: RowTaker): void {
       );
     taker.row(row);
   }
+}
+
+function rowQuery(asked: RawBuilder<unknown>): RowQuery {
+  const { sql: text, parameters } = compile(asked);
+  return { text, values: parameters.map(parameterText) };
 }
 
 function plain(text: string): PgQuery {

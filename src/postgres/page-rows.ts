@@ -1,7 +1,9 @@
 import type { ByteRows } from '../contract/index.ts';
 import { decimalText } from './binary/float8.ts';
+import { alone, type WireColumns } from './binary/packs.ts';
 import { readerOf } from './binary/readers.ts';
-import { type BinaryReader, type BinaryRows, longestText } from './binary/rows.ts';
+import { type BinaryReader, type BinaryRows, longestText, unknownForm } from './binary/rows.ts';
+import { WholeReader } from './binary/whole.ts';
 import type { PostgresColumn, TypeCodec } from './types/types.ts';
 import { rowEnd, valuesAt } from './wire-tap.ts';
 
@@ -48,6 +50,8 @@ export interface RowCount {
   /** Bytes, or characters, of all rows that belong to it. */
   characters: number;
   admit(): boolean;
+  /** The row that was admitted last cannot be read as it came: it is for another page, as are all that follow. */
+  refuse(): void;
 }
 
 /** Rows of a page at which its reader stands, as the server sent them. */
@@ -71,24 +75,32 @@ export class PageRows implements ByteRows, BinaryRows {
   /** Bytes that the texts of so many rows need at the most. */
   readonly #room: number;
   readonly #memory: ChunkMemory;
+  /** The columns that stand by themselves in the stream, and behind them those whose values stand together. */
+  readonly #singles: Int32Array;
+  readonly #packs: readonly Int32Array[];
   readonly #described: readonly PostgresColumn[];
 
   /** @param isBinary - for each column, whether it comes in the server's own form. */
   constructor(
     columns: readonly PostgresColumn[],
     isBinary: readonly boolean[],
+    { singles, packs }: WireColumns = alone(columns),
     memory: ChunkMemory = new ChunkMemory(),
   ) {
     this.#memory = memory;
     this.#described = columns;
     this.columns = columns.length;
+    this.#singles = Int32Array.from(singles);
+    this.#packs = packs.map((pack) => Int32Array.from(pack));
     // A table has 1,600 columns at the most (PostgreSQL's documentation, appendix K).
     this.#mostRows = Math.floor(mostValues / columns.length);
     ({ starts: this.starts, ends: this.ends, digits: this.digits, places: this.places } = memory);
     this.#conversions = columns.map(({ codec }) => codec.canonical && codec);
-    this.#readers = columns.map(({ codec: { binary } }, index) =>
-      binary !== null && isBinary[index] === true ? readerOf(binary) : null,
-    );
+    const packed = new Set(packs.flat());
+    this.#readers = columns.map(({ codec: { binary } }, index) => {
+      if (binary !== null && isBinary[index] === true) return readerOf(binary);
+      return packed.has(index) ? new WholeReader() : null;
+    });
     const read = this.#readers.filter((reader) => reader !== null).length;
     this.#room = this.#mostRows * read * longestText;
   }
@@ -102,9 +114,10 @@ export class PageRows implements ByteRows, BinaryRows {
     let rows = 0;
     for (let end = rowEnd(view, at, length); end > 0; end = rowEnd(view, at, length)) {
       if (count.admit()) {
-        this.#place(at + valuesAt, rows);
-        count.characters += end - at - valuesAt;
-        rows += 1;
+        if (this.#place(at + valuesAt, rows)) {
+          count.characters += end - at - valuesAt;
+          rows += 1;
+        } else count.refuse();
       }
       at = end;
       if (rows < this.#mostRows) continue;
@@ -145,12 +158,14 @@ export class PageRows implements ByteRows, BinaryRows {
     this.view = this.#memory.view;
   }
 
-  /** Notes where the values of a row stand. */
-  #place(at: number, row: number): void {
-    const { view, starts, ends, columns } = this;
-    const last = (row + 1) * columns;
+  /** Notes where the values of a row stand. False: one of those that stand together is null, and nothing is left of the others. */
+  #place(at: number, row: number): boolean {
+    const { view, starts, ends } = this;
+    const singles = this.#singles;
+    const first = row * this.columns;
     let next = at;
-    for (let place = row * columns; place < last; place += 1) {
+    for (let index = 0; index < singles.length; index += 1) {
+      const place = first + (singles[index] as number);
       const length = view.getInt32(next);
       next += 4;
       starts[place] = -1;
@@ -159,6 +174,19 @@ export class PageRows implements ByteRows, BinaryRows {
       next += length;
       ends[place] = next;
     }
+    for (const pack of this.#packs) {
+      const length = view.getInt32(next);
+      next += 4;
+      if (length === -1) return false;
+      if (length !== pack.length * 8) throw unknownForm(length, pack.length * 8);
+      for (let index = 0; index < pack.length; index += 1) {
+        const place = first + (pack[index] as number);
+        starts[place] = next;
+        next += 8;
+        ends[place] = next;
+      }
+    }
+    return true;
   }
 
   /** Column by column, so that each is gone through in one loop of its own. */

@@ -1,10 +1,12 @@
 import type { ByteRows, Page, PageRequest, TextRow } from '../contract/index.ts';
+import { alone, boundedKey, type WireColumns, wireColumns } from './binary/packs.ts';
 import type { TableDescription } from './describe.ts';
 import { ChunkMemory, PageRows, type RowCount } from './page-rows.ts';
 import type { ByteTaker, RowTaker } from './row-stream.ts';
 import type { PostgresColumn } from './types/types.ts';
 
-type PageLimits = Pick<PageRequest, 'limit' | 'maxBytes' | 'onRow' | 'onBytes' | 'unhurried'>;
+type PageLimits = Pick<PageRequest, 'limit' | 'maxBytes' | 'onRow' | 'onBytes' | 'unhurried'> &
+  Partial<Pick<PageRequest, 'lower' | 'upper'>>;
 
 /** So much more than wanted is handed over at the most, and one row: asked for at a time, where rows may be large. Bytes. */
 const portionBytes = 256_000;
@@ -26,11 +28,13 @@ export interface SeenRows {
   readonly asText: WeakSet<PostgresColumn>;
   /** False: rows came in the server's own form where they could not be read. */
   binary: boolean;
+  /** False: of numbers that came together one was null. */
+  together: boolean;
   readonly memory: ChunkMemory;
 }
 
 export function nothingSeen(): SeenRows {
-  return { average: null, asText: new WeakSet(), binary: true, memory: new ChunkMemory() };
+  return { average: null, asText: new WeakSet(), binary: true, together: true, memory: new ChunkMemory() };
 }
 
 /** The columns of a row as it is read: those that travel, then those of the key that do not. */
@@ -77,13 +81,28 @@ export class PageTaker implements RowTaker {
     this.#count = new PageCount(
       request.limit,
       this.#careful ? maxBytes + portionBytes : maxBytes * mostPages,
+      seen,
     );
     const missed = (): void => {
       this.#isMissed = true;
       seen.binary = false;
     };
     this.bytes =
-      onBytes && table.isUtf8 ? new PageBytes(table, seen, this.#count, onBytes, missed) : undefined;
+      onBytes && table.isUtf8
+        ? new PageBytes(this.#form(table), seen.memory, this.#count, onBytes, missed)
+        : undefined;
+  }
+
+  #form(table: TableDescription): RowForm {
+    const { binary, together, asText } = this.#seen;
+    const columns = travellingColumns(table);
+    const isBinary = columns.map((column) => binary && column.codec.binary !== null && !asText.has(column));
+    // Of large rows it would save next to nothing.
+    const isTogether = binary && together && !this.#careful;
+    const wire = isTogether
+      ? wireColumns(columns, isBinary, boundedKey(table, this.#request))
+      : alone(columns);
+    return { columns, isBinary, wire };
   }
 
   row(values: (string | null)[]): void {
@@ -100,14 +119,14 @@ export class PageTaker implements RowTaker {
 
   /** True: nothing was read, as the rows came in a form that could not be; another page is to be read instead. */
   get isMissed(): boolean {
-    return this.#isMissed;
+    return this.#isMissed || (this.#count.isRefused && this.#count.taken === 0);
   }
 
   portion(): number | null {
     if (!this.#careful) return 0;
     const count = this.#count;
     const left = (this.#request.maxBytes ?? Infinity) - count.characters;
-    if (left <= 0) {
+    if (left <= 0 || count.isRefused) {
       count.more = true;
       return null;
     }
@@ -130,12 +149,15 @@ class PageCount implements RowCount {
   taken = 0;
   characters = 0;
   more = false;
+  isRefused = false;
   readonly #limit: number;
   readonly #mostCharacters: number;
+  readonly #seen: SeenRows;
 
-  constructor(limit: number, mostCharacters: number) {
+  constructor(limit: number, mostCharacters: number, seen: SeenRows) {
     this.#limit = limit;
     this.#mostCharacters = mostCharacters;
+    this.#seen = seen;
   }
 
   /** Of a row; null where there is none. */
@@ -146,33 +168,49 @@ class PageCount implements RowCount {
   /** Counts a row. False: it belongs to the next page, which is all that it says. */
   admit(): boolean {
     // One row more than asked for says whether there are more, without another query.
-    const isFull = this.taken >= this.#limit || this.characters >= this.#mostCharacters;
+    const isFull = this.isRefused || this.taken >= this.#limit || this.characters >= this.#mostCharacters;
     if (isFull) this.more = true;
     else this.taken += 1;
     return !isFull;
   }
+
+  refuse(): void {
+    this.taken -= 1;
+    this.more = true;
+    this.isRefused = true;
+    this.#seen.together = false;
+  }
+}
+
+/** In which form the columns of a row come. */
+interface RowForm {
+  readonly columns: readonly PostgresColumn[];
+  /** For each, whether it comes in the server's own form where it stands by itself. */
+  readonly isBinary: readonly boolean[];
+  readonly wire: WireColumns;
 }
 
 /** Rows of a page that come as bytes. */
 class PageBytes implements ByteTaker {
   readonly isBinary: readonly boolean[] | null;
+  readonly wire: WireColumns;
   readonly missed: () => void;
   readonly #rows: PageRows;
   readonly #count: PageCount;
   readonly #onBytes: (rows: ByteRows) => void;
 
   constructor(
-    table: TableDescription,
-    { binary, asText, memory }: SeenRows,
+    { columns, isBinary, wire }: RowForm,
+    memory: ChunkMemory,
     count: PageCount,
     onBytes: (rows: ByteRows) => void,
     missed: () => void,
   ) {
-    const columns = travellingColumns(table);
-    const isBinary = columns.map((column) => binary && column.codec.binary !== null && !asText.has(column));
-    this.isBinary = isBinary.includes(true) ? isBinary : null;
+    this.wire = wire;
+    const formats = [...wire.singles.map((index) => isBinary[index] === true), ...wire.packs.map(() => true)];
+    this.isBinary = formats.includes(true) ? formats : null;
     this.missed = missed;
-    this.#rows = new PageRows(columns, isBinary, memory);
+    this.#rows = new PageRows(columns, isBinary, wire, memory);
     this.#count = count;
     this.#onBytes = onBytes;
   }

@@ -25,6 +25,12 @@ interface Wire {
   sync(): void;
 }
 
+/** A query, and its parameters as texts. */
+export interface RowQuery {
+  readonly text: string;
+  readonly values: readonly (string | null)[];
+}
+
 /** Takes rows as the bytes of the stream. */
 export interface ByteTaker extends WireRows {
   /** For each column, whether it is to come in the server's own form; null: all of them as texts. */
@@ -77,8 +83,8 @@ export class RowStream implements WireRows {
   readonly done: Promise<void>;
   /** Set by pg where it watches the query: without the call its `query_timeout` runs on. */
   callback: ((error: unknown) => void) | undefined = undefined;
-  readonly #text: string;
-  readonly #values: readonly (string | null)[];
+  readonly #query: RowQuery;
+  readonly #bytesQuery: RowQuery;
   readonly #taker: RowTaker;
   readonly #resolve: () => void;
   readonly #reject: (error: unknown) => void;
@@ -91,9 +97,10 @@ export class RowStream implements WireRows {
   /** Columns come in the server's own form. */
   #isBinary = false;
 
-  constructor(text: string, values: readonly (string | null)[], taker: RowTaker) {
-    this.#text = text;
-    this.#values = values;
+  /** @param bytesQuery - what is asked instead where rows are taken as bytes. */
+  constructor(query: RowQuery, taker: RowTaker, bytesQuery: RowQuery = query) {
+    this.#query = query;
+    this.#bytesQuery = bytesQuery;
     this.#taker = taker;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.done = promise;
@@ -106,15 +113,16 @@ export class RowStream implements WireRows {
     const { stream } = wire;
     const tapped = bytes && isTappable(stream) ? stream : null;
     if (tapped) this.#tap = new WireTap(tapped, this);
+    const { text, values } = tapped ? this.#bytesQuery : this.#query;
     // One packet for all of it, where the stream can be told.
     stream.cork?.();
     try {
-      wire.parse({ text: this.#text, name: '', types: [] });
+      wire.parse({ text, name: '', types: [] });
       if (tapped && bytes?.isBinary) {
         this.#isBinary = true;
-        tapped.write(bindMessage(this.#values, bytes.isBinary));
+        tapped.write(bindMessage(values, bytes.isBinary));
       } else {
-        wire.bind({ values: this.#values });
+        wire.bind({ values });
       }
       this.#next(wire);
     } finally {

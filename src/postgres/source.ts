@@ -14,6 +14,7 @@ import type {
 } from '../contract/index.ts';
 import { isMigratorError, MigratorError } from '../errors.ts';
 import { sourceChanged } from './errors.ts';
+import { packOf, type WireColumns } from './binary/packs.ts';
 import { parameterText } from './bind-message.ts';
 import { choiceOf } from './choice.ts';
 import { compile, type PgTransactions } from './client.ts';
@@ -271,9 +272,14 @@ export class PostgresKeysetSource<
     taker: PageTaker,
     context?: CallContext,
   ): Promise<void> {
-    const read = sql`SELECT ${this.#select(travellingColumns(table))} FROM ${table.from} WHERE ${unchanged(table)} AND ${rest}`;
+    const columns = travellingColumns(table);
+    const from = sql`FROM ${table.from} WHERE ${unchanged(table)} AND ${rest}`;
+    const read = sql`SELECT ${this.#select(columns)} ${from}`;
+    const wire = taker.bytes?.wire;
+    const packed =
+      wire && wire.packs.length > 0 ? sql`SELECT ${this.#selectPacked(columns, wire)} ${from}` : read;
     try {
-      await this.#transactions.run((_query, stream) => stream(read, taker), context);
+      await this.#transactions.run((_query, stream) => stream(read, taker, packed), context);
     } catch (error) {
       // A query that PostgreSQL does not even begin (a key is compared with another type) looks at nothing itself.
       const refused = isMigratorError(error) && error.code === 'SOURCE_FAILED' && !error.retryable;
@@ -290,6 +296,14 @@ export class PostgresKeysetSource<
     return sql.join(
       columns.map((column, index) => this.#text(sql.id('source', column.source), column, index)),
     );
+  }
+
+  #selectPacked(columns: readonly PostgresColumn[], { singles, packs }: WireColumns): RawBuilder<unknown> {
+    const named = (index: number): RawBuilder<unknown> => sql.id('source', columns[index]?.source ?? '');
+    return sql.join([
+      ...singles.map((index) => this.#text(named(index), columns[index] as PostgresColumn, index)),
+      ...packs.map((pack) => packOf(pack.map(named))),
+    ]);
   }
 
   #text(value: RawBuilder<unknown>, { codec }: PostgresColumn, index: number): RawBuilder<unknown> {

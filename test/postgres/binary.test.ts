@@ -2,9 +2,7 @@
 import { sql } from 'kysely';
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { PageRequest, Source, TextRow } from 'resumable-migrator';
 import { PostgresKeysetSource } from 'resumable-migrator/postgres';
-import { textRowOf } from '../../src/engine/rows/byte-rows.ts';
 import { decimalText, Float8Reader } from '../../src/postgres/binary/float8.ts';
 import { type BinaryForm, readerOf } from '../../src/postgres/binary/readers.ts';
 import { type BinaryRows, longestText } from '../../src/postgres/binary/rows.ts';
@@ -13,7 +11,7 @@ import { RowStream } from '../../src/postgres/row-stream.ts';
 import { codecOf, type PostgresColumn } from '../../src/postgres/types/types.ts';
 import { Random } from '../support/random.ts';
 import { World } from '../support/world.ts';
-import { poolOf } from '../support/pool.ts';
+import { readAll, watched } from './reading.ts';
 
 const seed = Number(process.env['TEST_SEED'] ?? Date.now() % 2 ** 31);
 console.log(`binary.test.ts: TEST_SEED=${seed}`);
@@ -222,68 +220,6 @@ test('a boolean has its two texts', async () => {
   expect(read('bool', all)).toEqual(['true', 'false', 'true']);
 });
 
-/** Reads everything in pages, as texts or as bytes. */
-async function readAll(source: Source<object>, upper: readonly string[], bytes: boolean): Promise<TextRow[]> {
-  const rows: TextRow[] = [];
-  const { keyIndexes } = await source.describe();
-  const onRow = (row: TextRow): void => void rows.push(row);
-  let lower: PageRequest['lower'] = null;
-  for (;;) {
-    const page = await source.readPage({
-      lower,
-      upper,
-      limit: 150,
-      onRow,
-      ...(bytes && {
-        onBytes: (some) => {
-          for (let row = 0; row < some.rows; row += 1) rows.push(textRowOf(some, row));
-        },
-      }),
-    });
-    if (page.done) return rows;
-    const last = rows.at(-1) as TextRow;
-    lower = { key: keyIndexes.map((index) => last[index] as string), inclusive: false };
-  }
-}
-
-interface Wire {
-  readonly connection: {
-    readonly stream: { write(bytes: Uint8Array): boolean; emit(name: string, chunk: unknown): boolean };
-  };
-}
-
-/** A pool with one connection, and the formats that its Bind messages ask for: one list a query of rows. */
-function watched(answered: (chunk: Buffer) => Buffer = (chunk) => chunk): {
-  readonly pool: pg.Pool;
-  readonly formats: number[][];
-} {
-  const pool = poolOf({ connectionString: world.stack.env.DATABASE_URL, max: 1 });
-  const formats: number[][] = [];
-  pool.on('connect', (client) => {
-    const { stream } = (client as unknown as Wire).connection;
-    const { write, emit } = stream;
-    stream.write = function watch(bytes: Uint8Array) {
-      const found = formatsOf(Buffer.from(bytes));
-      if (found.length > 1) formats.push(found);
-      return write.call(this, bytes);
-    };
-    stream.emit = function change(name: string, chunk: unknown) {
-      return emit.call(this, name, name === 'data' ? answered(chunk as Buffer) : chunk);
-    };
-  });
-  return { pool, formats };
-}
-
-/** The formats at the end of a Bind message; of pg's own there is one for all columns. */
-function formatsOf(bytes: Buffer): number[] {
-  if (bytes[0] !== 0x42) return [];
-  let at = 9;
-  const parameters = bytes.readInt16BE(at);
-  at += 2;
-  for (let index = 0; index < parameters; index += 1) at += 4 + bytes.readInt32BE(at);
-  return Array.from({ length: bytes.readInt16BE(at) }, (_, index) => bytes.readInt16BE(at + 2 + index * 2));
-}
-
 describe('a table whose columns come in the server’s own form', () => {
   beforeAll(async () => {
     await world.postgres(
@@ -316,7 +252,7 @@ describe('a table whose columns come in the server’s own form', () => {
   });
 
   test('has columns of many digits as texts from the second page on', async () => {
-    const { pool, formats } = watched();
+    const { pool, formats } = watched(world.stack.env.DATABASE_URL);
     await using source = new PostgresKeysetSource({ pool, table: 'measured', where });
     expect(await readAll(source, upper, true)).toHaveLength(998);
     expect(formats.slice(0, 3)).toEqual([
@@ -331,7 +267,7 @@ describe('a table whose columns come in the server’s own form', () => {
     const notice = Buffer.from('N\0\0\0\u0010SNOTICE\0Mhm\0\0', 'latin1');
     notice.writeInt32BE(notice.length - 1, 1);
     let noticed = 0;
-    const { pool, formats } = watched((chunk) => {
+    const { pool, formats } = watched(world.stack.env.DATABASE_URL, (chunk) => {
       // ParseComplete, BindComplete: where rows begin to come.
       if (!chunk.subarray(0, 10).equals(Buffer.from('1\0\0\0\u00042\0\0\0\u0004', 'latin1'))) return chunk;
       noticed += 1;
@@ -358,18 +294,21 @@ describe('a table whose columns come in the server’s own form', () => {
   });
 
   test('fails a page, and not the process, where there is no memory for a chunk', async () => {
-    const { pool } = watched();
-    const stream = new RowStream('SELECT 1.5::float8', [], {
-      row: () => undefined,
-      portion: () => 0,
-      bytes: {
-        isBinary: [true],
-        take: () => {
-          throw new RangeError('Array buffer allocation failed');
+    const { pool } = watched(world.stack.env.DATABASE_URL);
+    const stream = new RowStream(
+      { text: 'SELECT 1.5::float8', values: [] },
+      {
+        row: () => undefined,
+        portion: () => 0,
+        bytes: {
+          isBinary: [true],
+          take: () => {
+            throw new RangeError('Array buffer allocation failed');
+          },
+          missed: () => undefined,
         },
-        missed: () => undefined,
       },
-    });
+    );
     const client = await pool.connect();
     void client.query(stream as unknown as pg.Submittable);
     await expect(stream.done).rejects.toThrow('Array buffer allocation failed');
@@ -382,7 +321,7 @@ describe('a table whose columns come in the server’s own form', () => {
     const codec = codecOf({ name: 'float8', schema: 'pg_catalog', kind: 'b', element: null });
     const rows = new PageRows([{ codec } as PostgresColumn], [true]);
     const chunk = Buffer.from([0x44, 0, 0, 0, 14, 0, 1, 0, 0, 0, 4, 1, 2, 3, 4]);
-    const count = { characters: 0, admit: () => true };
+    const count = { characters: 0, admit: () => true, refuse: () => undefined };
     expect(() => rows.take(chunk, 0, count, () => undefined)).toThrow(
       expect.objectContaining({ code: 'SOURCE_FAILED', retryable: false }),
     );

@@ -511,11 +511,14 @@ describe('a taker that throws', () => {
         calls += 1;
         if (calls === 20) throw thrown;
       };
-      const stream = new RowStream('SELECT id, v FROM taken ORDER BY id', [], {
-        row: take,
-        bytes: isBytes ? byteTaker(take) : undefined,
-        portion: () => portion,
-      });
+      const stream = new RowStream(
+        { text: 'SELECT id, v FROM taken ORDER BY id', values: [] },
+        {
+          row: take,
+          bytes: isBytes ? byteTaker(take) : undefined,
+          portion: () => portion,
+        },
+      );
       void client.query(stream as unknown as pg.Submittable);
       await expect(stream.done).rejects.toBe(thrown);
       expect(calls).toBe(20);
@@ -566,11 +569,14 @@ test('an error of the server in the middle of a query gives the socket back, and
   const listeners = socket.listeners('data');
   for (const portion of [0, 50]) {
     let calls = 0;
-    const stream = new RowStream('SELECT 1 / (5000 - i) FROM generate_series(1, 9000) AS i', [], {
-      row: () => undefined,
-      bytes: byteTaker(() => void (calls += 1)),
-      portion: () => portion,
-    });
+    const stream = new RowStream(
+      { text: 'SELECT 1 / (5000 - i) FROM generate_series(1, 9000) AS i', values: [] },
+      {
+        row: () => undefined,
+        bytes: byteTaker(() => void (calls += 1)),
+        portion: () => portion,
+      },
+    );
     void client.query(stream as unknown as pg.Submittable);
     await expect(stream.done).rejects.toMatchObject({ code: '22012' });
     expect(calls).toBe(4_999);

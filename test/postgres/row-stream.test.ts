@@ -49,11 +49,14 @@ test('a query that pg gives up in the middle of a row hides the rest of it from 
     sync: nothing,
   };
   let rows = 0;
-  const stream = new RowStream('SELECT', [], {
-    row: nothing,
-    bytes: { isBinary: null, take: oneByOne(() => void (rows += 1)), missed: nothing },
-    portion: () => 0,
-  });
+  const stream = new RowStream(
+    { text: 'SELECT', values: [] },
+    {
+      row: nothing,
+      bytes: { isBinary: null, take: oneByOne(() => void (rows += 1)), missed: nothing },
+      portion: () => 0,
+    },
+  );
   stream.submit(wire);
   socket.emit('data', Buffer.concat([message('1'), message('2'), trap, trap.subarray(0, 12)]));
   const given = stream.done.catch((error: unknown) => error);
@@ -96,12 +99,15 @@ describe('the answer to a query whose rows nobody waits for', () => {
       flush: nothing,
       sync: nothing,
     };
-    const stream = new RowStream('SELECT', [], {
-      row: nothing,
-      bytes: { isBinary: null, take: oneByOne(nothing), missed: nothing },
-      unhurried,
-      portion: () => 0,
-    });
+    const stream = new RowStream(
+      { text: 'SELECT', values: [] },
+      {
+        row: nothing,
+        bytes: { isBinary: null, take: oneByOne(nothing), missed: nothing },
+        unhurried,
+        portion: () => 0,
+      },
+    );
     stream.submit(wire);
     return { wire, stream, done, isRead };
   }

@@ -1,8 +1,8 @@
 import type { ByteRows } from '../../contract/index.ts';
-import { powersOfTen } from '../../digits.ts';
+import { powersOfTen, writeDigits } from '../../digits.ts';
 import { letterF, letterT, minus, one, space, zero } from './characters.ts';
 import { copyNumber, copyPlain, type Memory, pointOf } from './copying.ts';
-import { writeDecimal, writeWhole } from './decimals.ts';
+import { writeDecimal } from './decimals.ts';
 import { kinds, type Layout } from './layout.ts';
 
 const { boolean, integer, float, scaled, short } = kinds;
@@ -22,23 +22,30 @@ export function fillColumn(
   target: Memory,
   at: Int32Array,
   before: number,
-  { plan, bytes: rowBytes, hasTexts }: Layout,
+  { plan }: Layout,
   nulls: Uint8Array,
   uneven: Uint8Array,
 ): number {
   const { starts, ends, digits, places, columns } = rows;
   const { bytes } = target;
   const kind = plan[column * 4] as number;
+  const offset = plan[column * 4 + 1] as number;
   const width = plan[column * 4 + 2] as number;
   const scale = kind === scaled ? (plan[column * 4 + 3] as number) : -1;
-  const offset = plan[column * 4 + 1] as number;
+  const isWhole = kind === scaled || kind === integer;
   // Bytes of a value: a number with its point, which is left out where there is a scale; of a word none is left as it is.
   const most = kind === boolean ? 0 : width + Number(kind === scaled);
-  let field = (at[before] as number) + offset;
-  for (let row = first; row < stop; row += 1, field += rowBytes) {
+  const shift = before - first;
+  for (let row = first; row < stop; row += 1) {
     const place = row * columns + column;
     const start = starts[place] as number;
-    if (hasTexts) field = (at[before + row - first] as number) + offset;
+    if (start === -3 && isWhole) {
+      const next = fillWholes(rows, column, row, stop, target, at, shift, offset, width, scale, uneven);
+      if (next === row) return row;
+      row = next - 1;
+      continue;
+    }
+    const field = (at[row + shift] as number) + offset;
     let next = field;
     if (start >= 0) {
       const end = ends[place] as number;
@@ -57,19 +64,54 @@ export function fillColumn(
       if (next < 0) return row;
       if (next < field + width || (kind !== short && source.bytes[start] === minus)) uneven[column] ||= 1;
     } else if (start === -1) nulls[column] = 1;
-    else if (start !== -3) return row;
+    else if (start !== -3 || kind !== float) return row;
     else {
-      const value = digits[place] as number;
-      const given = places[place] as number;
-      if (kind === scaled) {
-        if (given > scale) return row;
-        const needed = writeWhole(target, field, width, value * (powersOfTen[scale - given] as number));
-        if (needed > width) return row;
-        if (value < 0) uneven[column] = 1;
-      } else if (kind !== float || writeDecimal(target, field, width, value, given) > width) return row;
-      next = field + width;
+      const needed = writeDecimal(target, field, width, digits[place] as number, places[place] as number);
+      if (needed > width) return row;
+      continue;
     }
     for (; next < field + width; next += 1) bytes[next] = space;
+  }
+  return stop;
+}
+
+/**
+ * Writes decimal numbers that are handed over by their digits, as long as they come, with zeros in front: nothing depends on how many digits
+ * they have. In a loop of its own, which is small enough that all of it is compiled together.
+ *
+ * @returns the first row whose value is not written.
+ */
+function fillWholes(
+  { starts, digits, places, columns }: ByteRows,
+  column: number,
+  first: number,
+  stop: number,
+  { bytes, words }: Memory,
+  at: Int32Array,
+  shift: number,
+  offset: number,
+  width: number,
+  scale: number,
+  uneven: Uint8Array,
+): number {
+  const wholePlaces = scale < 0 ? 0 : scale;
+  const end = powersOfTen[width] as number;
+  const negativeEnd = powersOfTen[width - 1] as number;
+  for (let row = first; row < stop; row += 1) {
+    const place = row * columns + column;
+    const more = wholePlaces - (places[place] as number);
+    if (starts[place] !== -3 || more < 0) return row;
+    const field = (at[row + shift] as number) + offset;
+    const value = (digits[place] as number) * (powersOfTen[more] as number);
+    if (value >= 0) {
+      if (value >= end) return row;
+      writeDigits(words, field, value, width);
+    } else {
+      if (-value >= negativeEnd) return row;
+      bytes[field] = minus;
+      writeDigits(words, field + 1, -value, width - 1);
+      uneven[column] ||= 1;
+    }
   }
   return stop;
 }

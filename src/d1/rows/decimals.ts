@@ -5,25 +5,6 @@ import type { Memory } from './copying.ts';
 /** Digits of a whole number that every double has: 2^53 has sixteen. */
 export const mostDigits = 15;
 
-/** No number of so many digits is written. */
-const tooManyDigits = 1e15;
-
-/**
- * Writes a whole number with zeros in front, so that it fills its field: nothing here depends on how many digits it has.
- *
- * @returns the bytes that it needs, at least the field's: where they are more than that, it is not written; Infinity: more than
- *   {@link mostDigits}.
- */
-export function writeWhole({ bytes, words }: Memory, at: number, width: number, value: number): number {
-  const size = Math.abs(value);
-  const sign = value < 0 ? 1 : 0;
-  if (size >= (powersOfTen[width - sign] as number))
-    return size < tooManyDigits ? countDigits(size) + sign : Infinity;
-  if (sign === 1) bytes[at] = minus;
-  writeDigits(words, at + sign, size, width - sign);
-  return width;
-}
-
 /**
  * Writes a decimal number with its point.
  *

@@ -1,5 +1,6 @@
 import type { ByteRows, Key, SourceDescription, TextRow } from '../../contract/index.ts';
 
+const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /** One of the rows as texts. */
@@ -12,15 +13,13 @@ export class NotedKey {
   readonly #indexes: readonly number[];
   /** Bytes of its parts, one behind the other: those of the row do not last. */
   readonly #bytes = new KeyBytes();
-  /** Where each part ends; -1: it is a text. */
+  /** Where each part ends. */
   readonly #ends: Int32Array;
-  readonly #texts: string[];
   #row: TextRow | null = null;
 
   constructor({ keyIndexes }: SourceDescription) {
     this.#indexes = keyIndexes;
     this.#ends = new Int32Array(keyIndexes.length);
-    this.#texts = keyIndexes.map(() => '');
   }
 
   note(row: TextRow): void {
@@ -28,21 +27,12 @@ export class NotedKey {
   }
 
   noteBytes(rows: ByteRows, row: number): void {
-    const { source, starts, ends } = rows;
     const bytes = this.#bytes;
     this.#row = null;
     bytes.length = 0;
     for (let part = 0; part < this.#indexes.length; part += 1) {
-      const index = this.#indexes[part] as number;
-      const place = row * rows.columns + index;
-      const start = starts[place] as number;
-      if (start < 0) {
-        this.#texts[part] = rows.text(row, index) as string;
-        this.#ends[part] = -1;
-      } else {
-        bytes.add(source, start, ends[place] as number);
-        this.#ends[part] = bytes.length;
-      }
+      bytes.addValue(rows, row, this.#indexes[part] as number);
+      this.#ends[part] = bytes.length;
     }
   }
 
@@ -53,7 +43,6 @@ export class NotedKey {
     let start = 0;
     return this.#indexes.map((_index, part) => {
       const end = this.#ends[part] as number;
-      if (end === -1) return this.#texts[part] as string;
       const text = this.#bytes.text(start, end);
       start = end;
       return text;
@@ -67,8 +56,20 @@ export class KeyBytes {
   /** May be set to less, for what is no longer needed. */
   length = 0;
 
-  /** Adds a copy of what a source hands over. */
-  add(source: Uint8Array, start: number, end: number): void {
+  /** Adds a copy of a value that is not null, wherever it stands. */
+  addValue(rows: ByteRows, row: number, column: number): void {
+    const place = row * rows.columns + column;
+    const start = rows.starts[place] as number;
+    if (start >= 0) this.#add(rows.source, start, rows.ends[place] as number);
+    else this.addText(rows.text(row, column) as string);
+  }
+
+  addText(text: string): void {
+    const bytes = encoder.encode(text);
+    this.#add(bytes, 0, bytes.length);
+  }
+
+  #add(source: Uint8Array, start: number, end: number): void {
     let at = this.length;
     const needed = at + end - start;
     if (needed > this.#bytes.length) {

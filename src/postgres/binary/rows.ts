@@ -37,7 +37,8 @@ export function valueAt({ starts, ends }: BinaryRows, place: number, bytes: numb
   return start;
 }
 
-function unknownForm(found: number, expected: number): MigratorError {
+/** An error for a value that has not the bytes of its form. */
+export function unknownForm(found: number, expected: number): MigratorError {
   return new MigratorError(
     'SOURCE_FAILED',
     `The server sent a value of ${found} bytes for one of ${expected}.`,
