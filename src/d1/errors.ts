@@ -23,6 +23,9 @@ const tryAgain = 'This passes by itself; the migrator tries again. If it stays, 
 const triggerMessage =
   /SQLITE_CONSTRAINT_TRIGGER|^(?!.*(constraint failed|cannot store)).*: SQLITE_CONSTRAINT\b/is;
 
+const overloadHelp =
+  'The migrator slows down and sends less at once. A smaller batchSize or concurrency helps if it stays.';
+
 /**
  * Texts as Cloudflare's documentation lists them (D1: debug and retry queries), and as SQLite says them.
  * A write that failed in one of the `ambiguous` ways may have been committed.
@@ -55,7 +58,7 @@ const rules: readonly Rule[] = [
   {
     pattern: /exceeded timeout|overloaded|memory limit|CPU time limit|exceeded its CPU/i,
     code: 'SINK_OVERLOADED',
-    help: 'The migrator slows down and sends less at once. A smaller batchSize or concurrency helps if it stays.',
+    help: overloadHelp,
     retryable: true,
     ambiguous: true,
     shrink: true,
@@ -153,7 +156,7 @@ export function fromRest({ status, headers, code, message }: RestFailure): Migra
   }
   if (status === 429) {
     return make('SINK_OVERLOADED', {
-      help: 'The migrator slows down and sends less at once. A smaller batchSize or concurrency helps if it stays.',
+      help: overloadHelp,
       retryable: true,
       ambiguous: true,
       shrink: true,

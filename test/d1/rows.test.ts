@@ -156,6 +156,30 @@ describe.each([
     }
   });
 
+  test('begins with the widths that another encoder of the same memory found, where values stand in the same way', async () => {
+    const pool = new BufferPool();
+    const list = await formsFor(['integer', 'float', 'text']);
+    const [first, second, third, own] = [pool, pool, pool, new BufferPool()].map(
+      (memory) => new D1Encoder(list, Infinity, isEscaped, memory),
+    ) as [D1Encoder, D1Encoder, D1Encoder, D1Encoder];
+    const widths = (encoder: D1Encoder, row: TextRow): number[] => {
+      expect(encoder.add(row)).toBe(true);
+      const batch = encoder.take();
+      expect(rowsOf(batch)).toEqual([row]);
+      return [...batch.layout.widths];
+    };
+    const large = widths(first, ['123456', '12345.678', 'x'.repeat(120)]);
+    // One that has not begun a batch yet takes them with its next.
+    expect(widths(second, ['1', '0.5', 'y'])).not.toEqual(large);
+    expect(widths(second, ['1', '0.5', 'y'])).toEqual(large);
+    expect(widths(own, ['1', '0.5', 'y'])).not.toEqual(large);
+    // A float that asks for another kind leaves the others theirs, and each stays right.
+    expect(widths(third, ['1', '1e+300', 'z'])).not.toEqual(large);
+    expect(widths(third, ['7', '0.25', 'z'])).toBeDefined();
+    expect(widths(second, ['-1', '-0.5', 'y'])).toBeDefined();
+    expect(widths(first, ['123456', '12345.678', 'x'.repeat(120)])).toEqual(large);
+  });
+
   test('needs no list of where rows begin where none has a text behind its fields', async () => {
     const encoder = new D1Encoder(await formsFor(['integer', 'timestamp', 'float']), Infinity, isEscaped);
     const rows = [

@@ -1,8 +1,13 @@
+import type { Layout } from './layout.ts';
+
 /** Buffers that are kept: about as many as are sent, ready and being filled at the same time. */
 const kept = 8;
 
-/** Memory for batches that is used again: two million bytes each time would keep the garbage collector busy. */
+/** What encoders of one target have in common. */
 export class BufferPool {
+  /** The fields that one of them needed last: others need about the same, and would find out with rows in their hands. */
+  layout: Layout | null = null;
+  /** Memory for batches that is used again: two million bytes each time would keep the garbage collector busy. */
   readonly #free: Uint8Array<ArrayBuffer>[] = [];
   #size = 64_000;
 

@@ -3,7 +3,7 @@ import { groupTooLarge, isMigratorError, rowTooLarge } from '../../errors.ts';
 import type { ColumnForm } from '../values/types.ts';
 import { valueRefused } from '../values/value-encoders.ts';
 import type { BufferPool } from './buffer-pool.ts';
-import { kinds } from './layout.ts';
+import { kinds, Layout } from './layout.ts';
 import { RowWriter } from './row-writer.ts';
 import type { WrittenRows } from './written-rows.ts';
 
@@ -179,7 +179,7 @@ export class D1Encoder implements BatchEncoder<D1Batch> {
     const { length } = this.#forms;
     for (;;) {
       if (this.#asked !== null && this.rows === 0) {
-        writer.use(this.#asked);
+        writer.use(new Layout(this.#asked));
         this.#asked = null;
       }
       writer.begin();

@@ -18,6 +18,9 @@ export const kinds = {
   json: 7,
 } as const;
 
+/** Of a column of whole numbers, one of whose values may be none. */
+export const notWhole = 2;
+
 /** True: the values stand behind the fields of their row. */
 export const isBehind = (kind: number): boolean => kind >= kinds.text;
 
@@ -75,6 +78,14 @@ export class Layout {
         [columnKinds[column], this.offsets[field], this.widths[field], scales[column]] as number[],
         column * 4,
       );
+  }
+
+  /** The same with fields that are as wide as those of another, where the values stand in the same way. */
+  with(other: Layout | null): Layout {
+    if (other === null || this.kinds.some((kind, column) => kind !== other.kinds[column])) return this;
+    const widest = (width: number, index: number): number => Math.max(width, other.widths[index] as number);
+    const most = (scale: number, column: number): number => Math.max(scale, other.scales[column] as number);
+    return new Layout(this.kinds, this.widths.map(widest), this.scales.map(most));
   }
 
   /** The same, to be changed. */

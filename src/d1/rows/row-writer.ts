@@ -1,11 +1,12 @@
 import type { ByteRows } from '../../contract/index.ts';
+import { countDigits, writeDigits } from '../../digits.ts';
 import { Begins } from './begins.ts';
 import { BufferPool } from './buffer-pool.ts';
 import { longestEscape, space } from './characters.ts';
 import { copyEscaped, copyText, Memory } from './copying.ts';
-import { mostDigits, writeWhole } from './decimals.ts';
+import { mostDigits } from './decimals.ts';
 import { fillColumn } from './columns.ts';
-import { isBehind, kinds, Layout } from './layout.ts';
+import { isBehind, kinds, Layout, notWhole } from './layout.ts';
 import { headroom, RowsText } from './rows-text.ts';
 import type { Outcome, WrittenRows } from './written-rows.ts';
 
@@ -13,9 +14,6 @@ const encoder = new TextEncoder();
 
 /** A text that fills less than this part of its buffer is copied out of it. */
 const smallPart = 1 / 4;
-
-/** Of a column of whole numbers, one of whose values may be none. */
-export const notWhole = 2;
 
 /** A row has so many in the array that the statement makes where all are of one length. */
 const listBytes = 2;
@@ -55,7 +53,7 @@ export class RowWriter {
     this.#limit = limit;
     this.#pool = pool;
     this.#isEscaped = isEscaped;
-    this.#layout = new Layout(kindsOf);
+    this.#layout = new Layout(kindsOf).with(pool.layout);
     this.#needed = this.#layout.copy();
     this.#nulls = new Uint8Array(kindsOf.length);
     this.#uneven = new Uint8Array(kindsOf.length);
@@ -65,9 +63,9 @@ export class RowWriter {
     return this.#begins.rows;
   }
 
-  /** Has values stand otherwise from now on. Only before the first row. */
-  use(kindsOf: Uint8Array): void {
-    this.#layout = new Layout(kindsOf);
+  /** Has values stand as in a layout from now on. Only before the first row. */
+  use(layout: Layout): void {
+    this.#layout = layout.with(this.#pool.layout);
     this.#needed = this.#layout.copy();
   }
 
@@ -247,6 +245,7 @@ export class RowWriter {
     const length = end - this.#escapes - headroom;
     const isSmall = end < bytes.length * smallPart;
     this.truncate(0);
+    this.use(layout);
     this.#nulls = new Uint8Array(nulls.length);
     this.#uneven = new Uint8Array(nulls.length);
     if (!isSmall) this.#memory = nothing;
@@ -300,8 +299,10 @@ export class RowWriter {
   /** How many bytes there are of something. */
   #count(field: number, bytes: number): void {
     const width = this.#layout.widths[field] as number;
-    const needed = writeWhole(this.#memory, this.#at + (this.#layout.offsets[field] as number), width, bytes);
+    const offset = this.#layout.offsets[field] as number;
+    const needed = countDigits(bytes);
     if (needed > width) this.#need(field, needed);
+    else writeDigits(this.#memory.words, this.#at + offset, bytes, width);
   }
 
   /** Notes that the row has to be written again, with a field of this width. */
@@ -327,6 +328,7 @@ export class RowWriter {
     if (rows > 0) this.#uneven = this.#uneven.map((how) => how || 1);
     this.#begins.moveApart(this.#memory.bytes, this.#layout, wider);
     this.#layout = wider;
+    this.#pool.layout = wider.with(this.#pool.layout);
     this.#needed = wider.copy();
     this.#at += more;
     return true;

@@ -2,8 +2,7 @@ import { type RawBuilder, sql } from 'kysely';
 import { compiled } from '../connection.ts';
 import type { ColumnForm } from '../values/types.ts';
 import type { D1Batch } from './encoder.ts';
-import { isBehind, kinds, type Layout } from './layout.ts';
-import { notWhole } from './row-writer.ts';
+import { isBehind, kinds, type Layout, notWhole } from './layout.ts';
 
 /**
  * The text of the rows as bytes, in which a place is found without going through characters: the first parameter of a statement. SQLite
