@@ -20,17 +20,21 @@ export class BatchQueue<Queued extends object> {
     this.#running ??= this.#run();
   }
 
-  /** Waits until no batch waits behind the one in flight. Rejects with the first failure. */
-  async room(): Promise<void> {
-    while (this.#waiting.length > 0 && !this.#failure) {
-      await new Promise<void>((resolve) => (this.#room = resolve));
-    }
-    if (this.#failure) throw this.#failure.error;
+  /** Waits until no batch waits behind the one in flight; null: none does. Rejects with the first failure. */
+  room(): Promise<void> | null {
+    return this.#waiting.length === 0 && !this.#failure ? null : this.#untilRoom();
   }
 
   /** Waits until everything is sent. Rejects with the first failure. */
   async drained(): Promise<void> {
     await this.#running;
+    if (this.#failure) throw this.#failure.error;
+  }
+
+  async #untilRoom(): Promise<void> {
+    while (this.#waiting.length > 0 && !this.#failure) {
+      await new Promise<void>((resolve) => (this.#room = resolve));
+    }
     if (this.#failure) throw this.#failure.error;
   }
 

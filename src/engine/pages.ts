@@ -1,4 +1,4 @@
-import type { Key, KeyRange, Page } from '../contract/index.ts';
+import type { Key, KeyRange, Page, PageRequest } from '../contract/index.ts';
 import { keyOf, nextKey, type PageReader, readPage, requestAfter, RowSizes, sameKey } from './paging.ts';
 
 /** Text of a page, where it is kept: two at a time. */
@@ -11,8 +11,11 @@ export async function* pages(
   cursor: Key | null,
 ): AsyncGenerator<Page, void> {
   const sizes = new RowSizes(reader.description.estimatedRowBytes);
+  const turn = reader.gate?.turn() ?? 0;
   const read = (after: Key | null): Promise<Page> => {
-    const page = readPage(reader, () => requestAfter(reader, range, after, sizes, keptPageBytes));
+    const request = (): PageRequest => requestAfter(reader, range, after, sizes, keptPageBytes);
+    // Whoever works on it reads nothing meanwhile.
+    const page = readPage(reader, turn, request).finally(() => reader.gate?.leave(turn));
     page.catch(() => undefined); // awaited when its turn comes
     return page;
   };

@@ -27,8 +27,14 @@ export interface PageReader {
   readonly pageSize: number;
   /** The same, as it stands now; see {@link BatchLimit}. */
   readonly batchLimit?: { readonly pageRows: number } | undefined;
-  /** Waited for before each page, where several ranges are read at the same time. */
-  readonly gate?: { run<T>(read: (unhurried: boolean) => Promise<T>): Promise<T> } | undefined;
+  /** Where several ranges are read at the same time: each has a turn, with which it waits before a page, and which it leaves. */
+  readonly gate?:
+    | {
+        turn(): number;
+        run<T>(turn: number, read: (unhurried: boolean) => Promise<T>): Promise<T>;
+        leave(turn: number): void;
+      }
+    | undefined;
   readonly retry: RetryPolicy;
   /** Ends waiting and reading. */
   readonly stop: AbortSignal;
@@ -53,16 +59,26 @@ export async function readRange(
   range: KeyRange,
   cursor: Key | null,
   taker: RangeTaker,
-  room: () => Promise<void>,
+  room: () => Promise<void> | null,
   last: NotedKey,
 ): Promise<void> {
   if (cursor !== null && sameKey(cursor, range.upper)) return;
-  const reading = new RangeReading(reader, taker, last);
-  for (let from = cursor; ;) {
-    await room();
-    const next = await reading.page(range, from);
-    if (next === null) return;
-    from = next;
+  const { gate } = reader;
+  const turn = gate?.turn() ?? 0;
+  const reading = new RangeReading(reader, taker, last, turn);
+  try {
+    for (let from = cursor; ;) {
+      const wait = room();
+      if (wait) {
+        gate?.leave(turn);
+        await wait;
+      }
+      const next = await reading.page(range, from);
+      if (next === null) return;
+      from = next;
+    }
+  } finally {
+    gate?.leave(turn);
   }
 }
 
@@ -72,23 +88,25 @@ class RangeReading {
   readonly #taker: RangeTaker;
   readonly #sizes: RowSizes;
   readonly #last: NotedKey;
+  readonly #turn: number;
   /** True: the page at hand had a row already. */
   #isBegun = false;
   /** Thrown by the taker while the source called it. */
   #failure: { readonly error: unknown } | null = null;
 
-  constructor(reader: PageReader, taker: RangeTaker, last: NotedKey) {
+  constructor(reader: PageReader, taker: RangeTaker, last: NotedKey, turn: number) {
     this.#reader = reader;
     this.#taker = taker;
     this.#sizes = new RowSizes(reader.description.estimatedRowBytes);
     this.#last = last;
+    this.#turn = turn;
   }
 
   /** Reads one page. Returns the key that the next begins behind; null: it was the last. */
   async page(range: KeyRange, from: Key | null): Promise<Key | null> {
     const last = this.#last;
     this.#isBegun = false;
-    const page = await readPage(this.#reader, () => {
+    const page = await readPage(this.#reader, this.#turn, () => {
       this.#check();
       // A page that failed half-way goes on behind what it has handed over.
       const after = this.#isBegun ? last.key : from;
@@ -129,15 +147,15 @@ class RangeReading {
   }
 }
 
-/** Reads a page, and tries again where that fails in passing. */
-export async function readPage(reader: PageReader, request: () => PageRequest): Promise<Page> {
+/** Reads a page, and tries again where that fails in passing. Its turn at the gate goes on. */
+export async function readPage(reader: PageReader, turn: number, request: () => PageRequest): Promise<Page> {
   const context: CallContext = { signal: reader.stop };
   return await withRetries(
     'read a page',
     async () => {
       const read = async (unhurried: boolean): Promise<Page> =>
         await reader.source.readPage({ ...request(), unhurried }, context);
-      return await (reader.gate ? reader.gate.run(read) : read(false));
+      return await (reader.gate ? reader.gate.run(turn, read) : read(false));
     },
     reader.retry,
     context,

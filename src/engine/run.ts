@@ -203,16 +203,18 @@ class Run {
     const { migration, pipeline } = prepared;
     const writes = pLimit(concurrency);
     const gate = new ReadGate(concurrency, writes);
+    // With a pipeline rows of the source are not rows of a batch: only what the sink asks for limits them.
+    const batchLimit = new BatchLimit(
+      pipeline === null ? batchSize : undefined,
+      batchSize === undefined ? targetBatchMs : Infinity,
+      (change) => this.#limited(migration, change),
+    );
+    if (pipeline === null && batchSize === undefined) batchLimit.begin(prepared.description);
     return {
       ...this.#options,
       ...prepared,
       setAside: onReject === 'set-aside',
-      // With a pipeline rows of the source are not rows of a batch: only what the sink asks for limits them.
-      batchLimit: new BatchLimit(
-        pipeline === null ? batchSize : undefined,
-        batchSize === undefined ? targetBatchMs : Infinity,
-        (change) => this.#limited(migration, change),
-      ),
+      batchLimit,
       encoders: [],
       gate,
       inFlight: async (write) => await writes(write).finally(() => gate.wake()),

@@ -297,6 +297,68 @@ describe('the end of a batch', () => {
   });
 });
 
+describe('the first batches of a long copy', () => {
+  const long = { estimatedRows: 2_000_000, estimatedRowBytes: 100 };
+  const begun = (
+    description: typeof long,
+    most?: number,
+  ): readonly [limit: BatchLimit, rows: () => number[]] => {
+    const limit = new BatchLimit(most, 100, () => undefined);
+    limit.begin(description);
+    const rows = (): number[] =>
+      Array.from({ length: 5 }, () => {
+        const { rows: next } = limit;
+        limit.filled();
+        return next;
+      });
+    return [limit, rows];
+  };
+
+  test('are small, each twice as large as the one before, and no page is smaller for it', () => {
+    const [limit, rows] = begun(long);
+    expect(limit.pageRows).toBe(Infinity);
+    expect(rows()).toEqual([5_000, 10_000, 20_000, unlimitedRows, unlimitedRows]);
+    expect(limit.rows).toBe(unlimitedRows);
+  });
+
+  test('are as large as any where there are not many of them', () => {
+    const [, rows] = begun({ ...long, estimatedRows: 499_999 });
+    expect(rows()).toEqual(Array.from({ length: 5 }, () => unlimitedRows));
+  });
+
+  test('are smaller still where the sink asks for that', () => {
+    const [limit, rows] = begun(long);
+    limit.tooMuch(3_000);
+    expect(rows()).toEqual([1_500, 1_500, 1_500, 1_500, 1_500]);
+  });
+
+  test.each([
+    ['what a source estimates', {}, [5, 10, 20, 565]],
+    [
+      'nothing, where rows become others',
+      { transform: { version: '1', map: (row: object) => row } },
+      [70, 70, 70, 70, 70, 70, 70, 70, 40],
+    ],
+    ['the host’s own batchSize', { batchSize: 100 }, [100, 100, 100, 100, 100, 100]],
+  ])('follow %s', async (_what, tuning, expected) => {
+    const world = new World({ rows: 600, mode: 'insert', maxBatchRows: 10_000 });
+    const source = world.source();
+    const describe_ = source.describe.bind(source);
+    source.describe = async (context) => ({ ...(await describe_(context)), estimatedRowBytes: 100_000 });
+    vi.spyOn(world, 'source').mockReturnValue(source);
+    const migrator = world.migrator(
+      { checkpointSize: 600, pageSize: 70, batchSize: undefined, ...tuning },
+      undefined,
+      slowSink(world, () => 0, false),
+    );
+    const batches: BatchEvent[] = [];
+    migrator.on('batch:committed', (batch) => batches.push(batch));
+    expect(await migrator.run()).toMatchObject({ status: 'completed', rows: 600 });
+    expect(sizes(batches)).toEqual(expected);
+    expect(world.differences()).toEqual({});
+  });
+});
+
 describe('a limit, whatever happens to batches', () => {
   const step = fc.oneof(
     fc.record({ kind: fc.constant('taken' as const), milliseconds: fc.integer({ min: 0, max: 1_000 }) }),

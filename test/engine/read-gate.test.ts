@@ -24,10 +24,13 @@ function gated(concurrency: number): {
       for (let more = count; more > 0; more -= 1) {
         const read = asked;
         asked += 1;
-        void gate.run(async () => {
-          begun.push(read);
-          await new Promise<void>((resolve) => (ends[read] = resolve));
-        });
+        const turn = gate.turn();
+        void gate
+          .run(turn, async () => {
+            begun.push(read);
+            await new Promise<void>((resolve) => (ends[read] = resolve));
+          })
+          .then(() => gate.leave(turn));
       }
     },
     async end(read) {
@@ -93,7 +96,7 @@ test.each([
   async ({ unhurried, ...counts }) => {
     const { writes, gate } = gated(4);
     Object.assign(writes, counts);
-    expect(await gate.run((says) => Promise.resolve(says))).toBe(unhurried);
+    expect(await gate.run(gate.turn(), (says) => Promise.resolve(says))).toBe(unhurried);
   },
 );
 
@@ -106,20 +109,64 @@ test.each([false, true])('what the gate says of a page, the source is told: %s',
         return Promise.resolve({ rows: [], done: true });
       },
     },
-    gate: { run: async <T>(read: (says: boolean) => Promise<T>): Promise<T> => await read(unhurried) },
+    gate: {
+      turn: () => 1,
+      run: async <T>(_turn: number, read: (says: boolean) => Promise<T>): Promise<T> => await read(unhurried),
+      leave: () => undefined,
+    },
     retry: { retries: 0, baseMs: 1, maxMs: 1 },
     stop: new AbortController().signal,
     retried: () => undefined,
   };
-  await readPage(reader as unknown as PageReader, () => ({ lower: null, upper: ['1'], limit: 1 }));
+  await readPage(reader as unknown as PageReader, 1, () => ({ lower: null, upper: ['1'], limit: 1 }));
   expect(told).toEqual([unhurried]);
 });
 
 test('a page that fails makes room as one that is read does', async () => {
   const { gate } = gated(1);
   const failing = Array.from({ length: 5 }, async (_, read) =>
-    gate.run(() => Promise.reject(new Error(`read ${read}`))),
+    gate.run(gate.turn(), () => Promise.reject(new Error(`read ${read}`))),
   );
   const results = await Promise.allSettled(failing);
   expect(results.map(({ status }) => status)).toEqual(results.map(() => 'rejected'));
+});
+
+test('whoever reads keeps its place from page to page, until it leaves, and the first that began goes next', async () => {
+  const { writes, gate } = gated(4);
+  writes.activeCount = 2;
+  const [first, second, third] = [gate.turn(), gate.turn(), gate.turn()];
+  const begun: number[] = [];
+  const page = async (turn: number): Promise<void> => await gate.run(turn, async () => void begun.push(turn));
+  await page(second);
+  const others = Promise.all([page(third), page(first)]);
+  await page(second);
+  await settled();
+  expect(begun).toEqual([second, second]);
+  gate.leave(second);
+  await settled();
+  expect(begun).toEqual([second, second, first]);
+  // It has left: its next page waits as all others do.
+  const again = page(second);
+  gate.leave(first);
+  await settled();
+  expect(begun).toEqual([second, second, first, second]);
+  gate.leave(second);
+  await Promise.all([others, again]);
+  expect(begun).toEqual([second, second, first, second, third]);
+});
+
+test('a place that was kept is given up where fewer may read than do', async () => {
+  const { writes, gate } = gated(4);
+  const turns = [gate.turn(), gate.turn()] as const;
+  const begun: number[] = [];
+  const page = async (turn: number): Promise<void> => await gate.run(turn, async () => void begun.push(turn));
+  await Promise.all(turns.map(page));
+  writes.activeCount = 2;
+  const next = Promise.all(turns.map(page));
+  await settled();
+  // The first to come back gives its place up, so that the other keeps its own.
+  expect(begun).toEqual([...turns, turns[1]]);
+  gate.leave(turns[1]);
+  await next;
+  expect(begun).toEqual([...turns, turns[1], turns[0]]);
 });

@@ -1,4 +1,4 @@
-import type { BatchLimitReason } from '../../contract/index.ts';
+import type { BatchLimitReason, SourceDescription } from '../../contract/index.ts';
 
 /** Batches in a row that have to go well before larger ones are tried again. */
 const patience = 20;
@@ -11,6 +11,13 @@ const clearlyLess = 0.75;
 
 /** More rows than any batch has. Not Infinity: every row is compared with it, and the engine compiles that for small integers. */
 export const unlimitedRows: number = 2 ** 30 - 1;
+
+/** Bytes of the first batch of a long copy, by what is known of its rows beforehand; each of the next has twice as many, up to so many times. */
+const firstBytes = 500_000;
+const mostDoubled = 4;
+
+/** A copy is long that has so many first batches. */
+const longCopy = 100;
 
 /** What limits batches, and why it changed. */
 export interface LimitChange {
@@ -35,6 +42,9 @@ export class BatchLimit {
   #ceiling = Infinity;
   #rows: number;
   #taken = 0;
+  /** Rows that the next batch has at the most, as it is one of the first; and how many those may have. */
+  #first = unlimitedRows;
+  #lastFirst = 0;
 
   /** @param most - what the host asks for. Without it the time that batches take counts as well. */
   constructor(most: number | undefined, targetMs: number, changed: (change: LimitChange) => void) {
@@ -44,8 +54,27 @@ export class BatchLimit {
     this.#changed = changed;
   }
 
+  /**
+   * Has a long copy begin with small batches, so that the sink works while the first large one is still read and encoded: by code that is
+   * not compiled yet.
+   */
+  begin({
+    estimatedRows,
+    estimatedRowBytes,
+  }: Pick<SourceDescription, 'estimatedRows' | 'estimatedRowBytes'>): void {
+    const first = Math.ceil(firstBytes / estimatedRowBytes);
+    if (estimatedRows < first * longCopy) return;
+    this.#first = first;
+    this.#lastFirst = first * mostDoubled;
+  }
+
+  /** A batch is full: the next one may be larger. */
+  filled(): void {
+    this.#first = this.#first < this.#lastFirst ? this.#first * 2 : unlimitedRows;
+  }
+
   get rows(): number {
-    return this.#rows;
+    return Math.min(this.#rows, this.#first);
   }
 
   /** Rows to read at a time: where batches are smaller than they were, what is cut beforehand cannot grow with them. */

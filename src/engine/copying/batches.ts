@@ -30,7 +30,7 @@ export type OnFull = (filled: FilledBatch) => void;
 /** Turns the rows of a range into batches. */
 export interface Batches {
   /** @param room - waited for before more is read. */
-  fill(range: KeyRange, cursor: Key | null, onFull: OnFull, room: () => Promise<void>): Promise<void>;
+  fill(range: KeyRange, cursor: Key | null, onFull: OnFull, room: () => Promise<void> | null): Promise<void>;
   /** What did not fill a batch; null: nothing. */
   rest(): FilledBatch | null;
 }
@@ -40,7 +40,7 @@ export interface PlainJob extends PageReader {
   readonly target: Pick<SinkTarget, 'encoder'>;
   readonly batchSize: number | undefined;
   readonly encoders: BatchEncoder[];
-  readonly batchLimit: { readonly rows: number; readonly pageRows: number };
+  readonly batchLimit: { readonly rows: number; readonly pageRows: number; filled(): void };
 }
 
 /** Rows that are written as they were read: each is encoded when it arrives, and nothing of it is kept. */
@@ -60,7 +60,12 @@ export class PlainBatches implements Batches, RangeTaker {
     this.#last = new NotedKey(job.description);
   }
 
-  async fill(range: KeyRange, cursor: Key | null, onFull: OnFull, room: () => Promise<void>): Promise<void> {
+  async fill(
+    range: KeyRange,
+    cursor: Key | null,
+    onFull: OnFull,
+    room: () => Promise<void> | null,
+  ): Promise<void> {
     this.#onFull = onFull;
     await readRange(this.#job, range, cursor, this, room, this.#last);
   }
@@ -113,6 +118,7 @@ export class PlainBatches implements Batches, RangeTaker {
   }
 
   #full(isLimit: boolean): void {
+    this.#job.batchLimit.filled();
     this.#onFull(this.#take(isLimit ? 'rows' : 'bytes'));
   }
 

@@ -23,7 +23,12 @@ export class PipelineBatches implements Batches {
     this.#filler = new BatchFiller({ description, encoder: this.#encoder, seqOf: () => seq, setAside });
   }
 
-  async fill(range: KeyRange, cursor: Key | null, onFull: OnFull, room: () => Promise<void>): Promise<void> {
+  async fill(
+    range: KeyRange,
+    cursor: Key | null,
+    onFull: OnFull,
+    room: () => Promise<void> | null,
+  ): Promise<void> {
     const { batchLimit, pageSize, batchSize = Infinity, stop } = this.#job;
     for await (const page of pages(this.#job, range, cursor)) {
       for (const row of page.rows) {

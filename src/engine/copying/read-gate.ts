@@ -12,13 +12,15 @@ export interface WriteCount {
 /**
  * Decides how many pages are read at the same time: none while some writes wait beside those in flight, as more rows than can be written
  * only take memory and processor time; one while half of the places are taken; where writes run out, half of the checkpoints read, two at
- * least.
+ * least. Whoever began first goes first, and keeps its place from page to page: one batch that is full is worth more than several halves.
  */
 export class ReadGate {
   readonly #concurrency: number;
   readonly #writes: WriteCount;
-  #reading = 0;
-  #waiting: (() => void)[] = [];
+  #turns = 0;
+  /** The turns of those that read. */
+  readonly #reading = new Set<number>();
+  #waiting: { readonly turn: number; readonly go: () => void }[] = [];
 
   /** @param concurrency - checkpoints that may read, and writes that may be in flight. */
   constructor(concurrency: number, writes: WriteCount) {
@@ -26,26 +28,41 @@ export class ReadGate {
     this.#writes = writes;
   }
 
-  /** @param read - told whether there is no hurry: the sink has enough to do. */
-  async run<T>(read: (unhurried: boolean) => Promise<T>): Promise<T> {
-    while (this.#reading >= this.#allowed) {
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  /** A turn behind all others. */
+  turn(): number {
+    return (this.#turns += 1);
+  }
+
+  /**
+   * Reads a page. After one that did not fail the place stays taken, for the next one, until {@link leave}.
+   *
+   * @param read - told whether there is no hurry: the sink has enough to do.
+   */
+  async run<T>(turn: number, read: (unhurried: boolean) => Promise<T>): Promise<T> {
+    if (this.#reading.size > this.#allowed) this.leave(turn);
+    while (!this.#reading.has(turn)) {
+      if (this.#reading.size < this.#allowed) this.#reading.add(turn);
+      else await new Promise<void>((go) => this.#waiting.push({ turn, go }));
     }
-    this.#reading += 1;
+    const { activeCount, pendingCount } = this.#writes;
     try {
-      const { activeCount, pendingCount } = this.#writes;
       return await read(activeCount + pendingCount >= enoughWrites);
-    } finally {
-      this.#reading -= 1;
-      this.wake();
+    } catch (error) {
+      this.leave(turn);
+      throw error;
     }
+  }
+
+  /** Gives the place to others. */
+  leave(turn: number): void {
+    if (this.#reading.delete(turn)) this.wake();
   }
 
   /** Has those that wait look again: a write has ended. */
   wake(): void {
-    const waiting = this.#waiting;
+    const waiting = this.#waiting.toSorted((a, b) => a.turn - b.turn);
     this.#waiting = [];
-    for (const look of waiting) look();
+    for (const { go } of waiting) go();
   }
 
   get #allowed(): number {

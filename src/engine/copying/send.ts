@@ -81,7 +81,7 @@ function neverStale(): MigratorError {
     'SINK_PROTOCOL',
     'The sink takes no batch for the checkpoint, although that stands where the batch begins.',
     {
-      help: 'Where its cursor was set by hand, write it as it was written, without spaces: ["5"], or set it to NULL. Otherwise it is a fault of the sink.',
+      help: 'Where its cursor was set by hand, write it without spaces: ["5"], or set it to NULL. Else the sink is at fault.',
     },
   );
 }

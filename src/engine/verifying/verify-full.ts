@@ -199,7 +199,7 @@ export class FullVerifier {
   async #fillPlain(
     range: KeyRange,
     push: (compared: ComparedRows, upper: Key) => void,
-    room: () => Promise<void>,
+    room: () => Promise<void> | null,
   ): Promise<ComparedRows> {
     const keys = new NotedKeys(this.#prepared.description);
     const batches = new PlainBatches(this.#job, keys);
@@ -214,7 +214,7 @@ export class FullVerifier {
     pipeline: RowPipeline,
     range: KeyRange,
     push: (compared: ComparedRows, upper: Key) => void,
-    room: () => Promise<void>,
+    room: () => Promise<void> | null,
   ): Promise<ComparedRows> {
     const batches = new ComparisonBatches(this.#options, this.#prepared, this.#job);
     let lastKey = range.upper;
