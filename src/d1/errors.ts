@@ -35,7 +35,7 @@ const rules: readonly Rule[] = [
     // Before all others: what a trigger says may sound like any of them.
     pattern: triggerMessage,
     code: 'SINK_FAILED',
-    help: 'A trigger of the D1 table refuses a row: read what it does, and correct the row at the source or the trigger.',
+    help: 'A trigger of the D1 table refuses a row: correct the row at the source, or the trigger.',
   },
   {
     pattern: /daily row (read|write) limit|free tier/i,

@@ -214,7 +214,7 @@ export function sameKey(a: Key, b: Key): boolean {
   return a.length === b.length && a.every((part, index) => part === b[index]);
 }
 
-/** Characters of a row: by statistics, then by every eighth that was seen, the latest above all. */
+/** Characters of a row: by statistics, then by some of those that were seen, the latest above all. */
 export class RowSizes {
   readonly #estimate: number;
   #rows = 0;
@@ -230,31 +230,23 @@ export class RowSizes {
   }
 
   see(row: TextRow): void {
-    if (!this.#isSampled()) return;
+    this.#rows += 1;
+    if (this.#rows % 8 !== 1) return;
     let characters = 0;
     for (const value of row) characters += value === null ? 1 : value.length;
     this.#add(characters);
   }
 
+  /** Rows that come together: the first stands for them. */
   seeBytes(rows: ByteRows): void {
     const { columns, starts, ends } = rows;
-    for (let row = 0; row < rows.rows; row += 1) {
-      if (!this.#isSampled()) continue;
-      let bytes = 0;
-      for (let column = 0; column < columns; column += 1) {
-        const place = row * columns + column;
-        const start = starts[place] as number;
-        if (start >= 0) bytes += (ends[place] as number) - start;
-        else if (start === -1) bytes += 1;
-        else bytes += start === -3 ? digitBytes : (rows.text(row, column) ?? '').length;
-      }
-      this.#add(bytes);
+    let bytes = 0;
+    for (let column = 0; column < columns; column += 1) {
+      const start = starts[column] as number;
+      if (start >= 0) bytes += (ends[column] as number) - start;
+      else bytes += start === -3 ? digitBytes : (rows.text(0, column) ?? ' ').length;
     }
-  }
-
-  #isSampled(): boolean {
-    this.#rows += 1;
-    return this.#rows % 8 === 1;
+    this.#add(bytes);
   }
 
   #add(characters: number): void {

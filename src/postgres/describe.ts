@@ -115,17 +115,15 @@ async function readColumns(query: PgQueryRunner, oid: string): Promise<PostgresC
         WHERE c.conrelid = a.attrelid AND c.contype = 'n' AND c.conkey = ARRAY[a.attnum] AND NOT c.convalidated))::text AS c2,
       base.typname::text AS t0, base.nspname::text AS t1, base.typtype::text AS t2, base.is_array::text AS t3,
       element.typname::text AS e0, element.nspname::text AS e1, element.typtype::text AS e2, element.is_array::text AS e3,
-      element.typdelim::text AS e4, CASE WHEN base.oid = a.atttypid THEN format_type(a.atttypid, a.atttypmod) ELSE format_type(base.oid, -1) END AS b0, a.attnum::text AS i0, concat_ws(' ', a.atttypid, a.atttypmod, a.attcollation) AS i1,
-      (SELECT max(s.null_frac) = 0 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-        JOIN pg_stats AS s ON s.schemaname = n.nspname AND s.tablename = c.relname WHERE c.oid = a.attrelid AND s.attname = a.attname)::text AS s0
+      element.typdelim::text AS e4, CASE WHEN base.oid = a.atttypid THEN format_type(a.atttypid, a.atttypmod) ELSE format_type(base.oid, -1) END AS b0, a.attnum::text AS i0, concat_ws(' ', a.atttypid, a.atttypmod, a.attcollation) AS i1
     FROM pg_attribute AS a JOIN base ON base.start = a.atttypid
       LEFT JOIN base AS element ON base.is_array AND element.start = base.typelem
     WHERE a.attrelid = CAST(${oid} AS oid) AND a.attnum > 0 AND NOT a.attisdropped
     ORDER BY a.attnum`);
   return rows.map((row) => {
     const [name = '', nativeType = '', notNull, ...facts] = row.map((value) => value ?? '');
-    const [baseType = '', number = '', kind = '', noneNull] = facts.slice(-4);
-    const type = typeFacts(facts.slice(0, -4));
+    const [baseType = '', number = '', kind = ''] = facts.slice(-3);
+    const type = typeFacts(facts.slice(0, -3));
     const codec = codecOf(type);
     const described = {
       name,
@@ -136,7 +134,7 @@ async function readColumns(query: PgQueryRunner, oid: string): Promise<PostgresC
       baseType,
     };
     const nullable = notNull !== 'true';
-    return { ...described, nullable, codec, noneNull: noneNull === 'true', lost: lostOf(type) };
+    return { ...described, nullable, codec, lost: lostOf(type) };
   });
 }
 

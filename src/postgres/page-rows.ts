@@ -16,7 +16,7 @@ const usualChunk = 65_536;
 const mostKept = 1_000_000;
 
 /** Values that a column has at least, before it is judged by them. */
-const judgedValues = 100;
+export const judgedValues = 100;
 
 /** Values of the rows that are handed over at a time: what is known of them fits into a processor's nearest memory but one. */
 const mostValues = 4_096;
@@ -78,6 +78,8 @@ export class PageRows implements ByteRows, BinaryRows {
   /** The columns that stand by themselves in the stream, and behind them those whose values stand together. */
   readonly #singles: Int32Array;
   readonly #packs: readonly Int32Array[];
+  /** Not 0 for columns of which a value was null. */
+  readonly #nulls: Uint8Array;
   readonly #described: readonly PostgresColumn[];
 
   /** @param isBinary - for each column, whether it comes in the server's own form. */
@@ -91,6 +93,7 @@ export class PageRows implements ByteRows, BinaryRows {
     this.#described = columns;
     this.columns = columns.length;
     this.#singles = Int32Array.from(singles);
+    this.#nulls = new Uint8Array(columns.length);
     this.#packs = packs.map((pack) => Int32Array.from(pack));
     // A table has 1,600 columns at the most (PostgreSQL's documentation, appendix K).
     this.#mostRows = Math.floor(mostValues / columns.length);
@@ -138,6 +141,11 @@ export class PageRows implements ByteRows, BinaryRows {
     return this.#conversions[column]?.canonical?.(text) ?? text;
   }
 
+  /** Columns of which a value was null. */
+  nullColumns(): readonly PostgresColumn[] {
+    return this.#described.filter((_column, index) => this.#nulls[index] !== 0);
+  }
+
   /** Columns most of whose values would have cost the server no more than they cost here. */
   slowColumns(): readonly PostgresColumn[] {
     return this.#described.filter((_column, index) => {
@@ -165,11 +173,15 @@ export class PageRows implements ByteRows, BinaryRows {
     const first = row * this.columns;
     let next = at;
     for (let index = 0; index < singles.length; index += 1) {
-      const place = first + (singles[index] as number);
+      const column = singles[index] as number;
+      const place = first + column;
       const length = view.getInt32(next);
       next += 4;
-      starts[place] = -1;
-      if (length < 0) continue;
+      if (length < 0) {
+        starts[place] = -1;
+        this.#nulls[column] = 1;
+        continue;
+      }
       starts[place] = next;
       next += length;
       ends[place] = next;

@@ -1,7 +1,7 @@
 import type { ByteRows, Page, PageRequest, TextRow } from '../contract/index.ts';
 import { alone, boundedKey, type WireColumns, wireColumns } from './binary/packs.ts';
 import type { TableDescription } from './describe.ts';
-import { ChunkMemory, PageRows, type RowCount } from './page-rows.ts';
+import { ChunkMemory, judgedValues, PageRows, type RowCount } from './page-rows.ts';
 import type { ByteTaker, RowTaker } from './row-stream.ts';
 import type { PostgresColumn } from './types/types.ts';
 
@@ -28,13 +28,24 @@ export interface SeenRows {
   readonly asText: WeakSet<PostgresColumn>;
   /** False: rows came in the server's own form where they could not be read. */
   binary: boolean;
+  /** Columns in which a null was seen, and whether enough rows were for the others to have none, as it seems. */
+  readonly withNulls: WeakSet<PostgresColumn>;
+  isJudged: boolean;
   /** False: of numbers that came together one was null. */
   together: boolean;
   readonly memory: ChunkMemory;
 }
 
 export function nothingSeen(): SeenRows {
-  return { average: null, asText: new WeakSet(), binary: true, together: true, memory: new ChunkMemory() };
+  return {
+    average: null,
+    asText: new WeakSet(),
+    binary: true,
+    withNulls: new WeakSet(),
+    isJudged: false,
+    together: true,
+    memory: new ChunkMemory(),
+  };
 }
 
 /** The columns of a row as it is read: those that travel, then those of the key that do not. */
@@ -94,13 +105,15 @@ export class PageTaker implements RowTaker {
   }
 
   #form(table: TableDescription): RowForm {
-    const { binary, together, asText } = this.#seen;
+    const { binary, together, asText, withNulls, isJudged } = this.#seen;
     const columns = travellingColumns(table);
     const isBinary = columns.map((column) => binary && column.codec.binary !== null && !asText.has(column));
     // Of large rows it would save next to nothing.
     const isTogether = binary && together && !this.#careful;
+    const mayBeNull = (column: PostgresColumn): boolean =>
+      withNulls.has(column) || (column.nullable && !isJudged);
     const wire = isTogether
-      ? wireColumns(columns, isBinary, boundedKey(table, this.#request))
+      ? wireColumns(columns, isBinary, boundedKey(table, this.#request), mayBeNull)
       : alone(columns);
     return { columns, isBinary, wire };
   }
@@ -137,9 +150,14 @@ export class PageTaker implements RowTaker {
   }
 
   end(): Page {
-    const { average, more } = this.#count;
-    if (average !== null) this.#seen.average = average;
-    for (const column of this.bytes?.slowColumns() ?? []) this.#seen.asText.add(column);
+    const { average, more, taken } = this.#count;
+    const seen = this.#seen;
+    if (average !== null) seen.average = average;
+    if (this.bytes) {
+      for (const column of this.bytes.slowColumns()) seen.asText.add(column);
+      for (const column of this.bytes.nullColumns()) seen.withNulls.add(column);
+      seen.isJudged ||= taken >= judgedValues;
+    }
     return { rows: this.#rows, done: !more };
   }
 }
@@ -221,5 +239,9 @@ class PageBytes implements ByteTaker {
 
   slowColumns(): readonly PostgresColumn[] {
     return this.#rows.slowColumns();
+  }
+
+  nullColumns(): readonly PostgresColumn[] {
+    return this.#rows.nullColumns();
   }
 }

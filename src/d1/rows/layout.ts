@@ -82,10 +82,10 @@ export class Layout {
 
   /** The same with fields that are as wide as those of another, where the values stand in the same way. */
   with(other: Layout | null): Layout {
-    if (other === null || this.kinds.some((kind, column) => kind !== other.kinds[column])) return this;
-    const widest = (width: number, index: number): number => Math.max(width, other.widths[index] as number);
-    const most = (scale: number, column: number): number => Math.max(scale, other.scales[column] as number);
-    return new Layout(this.kinds, this.widths.map(widest), this.scales.map(most));
+    if (!other || this.kinds.some((kind, column) => kind !== other.kinds[column])) return this;
+    const or = (others: ArrayLike<number>) => (own: number, index: number) =>
+      Math.max(own, others[index] as number);
+    return new Layout(this.kinds, this.widths.map(or(other.widths)), this.scales.map(or(other.scales)));
   }
 
   /** The same, to be changed. */

@@ -65,24 +65,38 @@ export class KeyBytes {
   }
 
   addText(text: string): void {
-    const bytes = encoder.encode(text);
-    this.#add(bytes, 0, bytes.length);
+    const bytes = this.#withRoom(text.length);
+    let at = this.length;
+    for (let index = 0; index < text.length; index += 1) {
+      const code = text.charCodeAt(index);
+      if (code > 0x7f) {
+        const encoded = encoder.encode(text);
+        return this.#add(encoded, 0, encoded.length);
+      }
+      bytes[at] = code;
+      at += 1;
+    }
+    this.length = at;
   }
 
   #add(source: Uint8Array, start: number, end: number): void {
+    const bytes = this.#withRoom(end - start);
     let at = this.length;
-    const needed = at + end - start;
-    if (needed > this.#bytes.length) {
-      const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
-      grown.set(this.#bytes.subarray(0, at));
-      this.#bytes = grown;
-    }
-    const bytes = this.#bytes;
     for (let index = start; index < end; index += 1) {
       bytes[at] = source[index] as number;
       at += 1;
     }
     this.length = at;
+  }
+
+  #withRoom(more: number): Uint8Array {
+    const needed = this.length + more;
+    if (needed > this.#bytes.length) {
+      const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
+      grown.set(this.#bytes);
+      this.#bytes = grown;
+    }
+    return this.#bytes;
   }
 
   text(start: number, end: number): string {

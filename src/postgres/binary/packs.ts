@@ -26,18 +26,20 @@ const smallIntegers: ReadonlySet<string> = new Set(['smallint', 'integer']);
  * and compute nothing. A number that may well be null stands by itself, as nothing would be left of the others.
  *
  * @param isBinary - for each column, whether it comes in the server's own form where it stands by itself.
+ * @param bounded - a column of large integers that are exact as doubles here; see {@link boundedKey}.
  */
 export function wireColumns(
   columns: readonly PostgresColumn[],
   isBinary: readonly boolean[],
   bounded: PostgresColumn | null,
+  mayBeNull: (column: PostgresColumn) => boolean,
 ): WireColumns {
   const indexes = [...columns.keys()];
   const doubles = indexes.filter((index) => {
     const column = columns[index] as PostgresColumn;
-    const { baseType, codec, nullable, noneNull } = column;
+    const { baseType, codec } = column;
     const isFloat = codec.binary === 'float8' && isBinary[index] === true;
-    return (!nullable || noneNull) && (isFloat || smallIntegers.has(baseType) || column === bounded);
+    return !mayBeNull(column) && (isFloat || smallIntegers.has(baseType) || column === bounded);
   });
   const packs: number[][] = [];
   while (doubles.length > 1) {

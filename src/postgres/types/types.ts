@@ -50,8 +50,6 @@ export interface PostgresColumn extends ColumnDescriptor {
   /** The type below its domains, whose checks a stored value need not pass; else `nativeType`. */
   readonly baseType: string;
   readonly codec: TypeCodec;
-  /** True: statistics know of no null. */
-  readonly noneNull: boolean;
   /** What its type has beside the values, and what does not travel; null: nothing. */
   readonly lost: string | null;
 }
