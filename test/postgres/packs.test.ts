@@ -179,15 +179,15 @@ describe('a null', () => {
       await world.postgres(`UPDATE ${table} SET b = NULL WHERE id IN (${nulls.join(', ')})`);
   };
   /** How many values travel: the key, three numbers and a text by themselves; without b; all four numbers together. */
-  const [apart, some, together] = [5, 3, 2];
+  const [apart, without, together] = [5, 3, 2];
 
   test.each([
     ['nowhere', [], [apart, together, together]],
-    ['in the first row', [1], [apart, some, some]],
+    ['in the first row', [1], [apart, without, without]],
     ['behind the first page', [151], [apart, together, apart, apart]],
     ['in the middle of a page', [200, 555], [apart, together, apart, apart]],
     ['in the last row', [900], [apart, together, together, together, together, together, apart]],
-    ['in every row', Array.from({ length: 900 }, (_, index) => index + 1), [apart, some, some]],
+    ['in every row', Array.from({ length: 900 }, (_, index) => index + 1), [apart, without, without]],
   ])('costs no row and gives none twice: %s', async (where, nulls, travel) => {
     const table = `nulls_${where.replaceAll(' ', '_')}`;
     await make(table, true, nulls);

@@ -15,6 +15,7 @@ export async function readAll(
   const onRow = (row: TextRow): void => void rows.push(row);
   let lower = from;
   for (;;) {
+    const before = rows.length;
     const page = await source.readPage({
       lower,
       upper,
@@ -27,6 +28,8 @@ export async function readAll(
       }),
     });
     if (page.done) return rows;
+    // The engine takes such a page for a fault.
+    if (rows.length === before) throw new Error('A page without rows that is not the last.');
     const last = rows.at(-1) as TextRow;
     lower = { key: keyIndexes.map((index) => last[index] as string), inclusive: false };
   }
