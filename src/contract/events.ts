@@ -41,7 +41,8 @@ export interface CheckpointFailedEvent extends CheckpointFailure {
  * Why a batch has no more rows.
  *
  * - `bytes`: the next row did not fit
- * - `rows`: it has as many as are allowed, by `batchSize` or by the latest {@link BatchLimitEvent}
+ * - `rows`: it has as many as are allowed, by `batchSize` or by the latest {@link BatchLimitEvent}, or is one of the small ones that a long
+ *   copy begins with
  * - `checkpoint`: there were no more in the checkpoint
  */
 export type BatchEnd = 'bytes' | 'rows' | 'checkpoint';
