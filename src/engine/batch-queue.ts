@@ -1,3 +1,6 @@
+/** Waits for room; null: there is some. */
+export type Room = () => Promise<void> | null;
+
 /**
  * Sends the batches of one checkpoint, one after the other, while the next ones are read and encoded. The first failure
  * ends it: what waits behind is dropped.

@@ -9,6 +9,7 @@ import type {
   SourceDescription,
   TextRow,
 } from '../contract/index.ts';
+import type { Room } from './batch-queue.ts';
 import { MigratorError } from '../errors.ts';
 import type { NotedKey } from './rows/byte-rows.ts';
 import { type RetryNotice, type RetryPolicy, withRetries } from './retry.ts';
@@ -59,7 +60,7 @@ export async function readRange(
   range: KeyRange,
   cursor: Key | null,
   taker: RangeTaker,
-  room: () => Promise<void> | null,
+  room: Room,
   last: NotedKey,
 ): Promise<void> {
   if (cursor !== null && sameKey(cursor, range.upper)) return;

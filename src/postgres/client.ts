@@ -256,9 +256,9 @@ export class PoolTransactions implements PgTransactions {
         return rows as PgRow[];
       };
       const streams = takesRowStreams(client);
-      const result = await work(query, async (asked, taker, bytesQuery = asked) => {
+      const result = await work(query, async (asked, taker, bytesQuery) => {
         if (!streams) return handOver(await query(asked), taker);
-        const stream = new RowStream(rowQuery(asked), taker, rowQuery(bytesQuery));
+        const stream = new RowStream(rowQuery(asked), taker, bytesQuery && rowQuery(bytesQuery));
         void client.query(stream as unknown as PgQuery);
         await stream.done;
       });

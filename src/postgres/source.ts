@@ -277,7 +277,7 @@ export class PostgresKeysetSource<
     const read = sql`SELECT ${this.#select(columns)} ${from}`;
     const wire = taker.bytes?.wire;
     const packed =
-      wire && wire.packs.length > 0 ? sql`SELECT ${this.#selectPacked(columns, wire)} ${from}` : read;
+      wire && wire.packs.length > 0 ? sql`SELECT ${this.#selectPacked(columns, wire)} ${from}` : undefined;
     try {
       await this.#transactions.run((_query, stream) => stream(read, taker, packed), context);
     } catch (error) {

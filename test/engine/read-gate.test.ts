@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import type { PageRequest } from 'resumable-migrator';
 import { ReadGate } from '../../src/engine/copying/read-gate.ts';
-import { type PageReader, readPage } from '../../src/engine/paging.ts';
+import { type PageReader, readPage, readRange } from '../../src/engine/paging.ts';
+import { NotedKey } from '../../src/engine/rows/byte-rows.ts';
 
 /** A gate before reads that end when they are told to, and the writes that it looks at. */
 function gated(concurrency: number): {
@@ -169,4 +170,36 @@ test('a place that was kept is given up where fewer may read than do', async () 
   gate.leave(turns[1]);
   await next;
   expect(begun).toEqual([...turns, turns[1], turns[0]]);
+});
+
+test.each([
+  ['waits for room', true],
+  ['is at its end', false],
+])('a range that %s leaves its place to others', async (_when, waits) => {
+  const { writes, gate } = gated(4);
+  writes.activeCount = 2;
+  const description = { keyIndexes: [0], estimatedRowBytes: 10 };
+  const reader = {
+    source: { readPage: () => Promise.resolve({ rows: [['1']], done: !waits }) },
+    description,
+    pageSize: 1,
+    gate,
+    retry: { retries: 0, baseMs: 1, maxMs: 1 },
+    stop: new AbortController().signal,
+    retried: () => undefined,
+  } as unknown as PageReader;
+  const taker = { row: () => undefined, bytes: () => undefined };
+  let pages = 0;
+  const full = Promise.withResolvers<void>();
+  const room = (): Promise<void> | null => ((pages += 1) > 1 ? full.promise : null);
+  const range = { lower: null, upper: ['9'] };
+  const reading = readRange(reader, range, null, taker, room, new NotedKey(description as never));
+  reading.catch(() => undefined);
+  await settled();
+  const begun: number[] = [];
+  void gate.run(gate.turn(), async () => void begun.push(1));
+  await settled();
+  expect([pages, begun]).toEqual([waits ? 2 : 1, [1]]);
+  if (waits) full.reject(new Error('over'));
+  await Promise.allSettled([reading]);
 });

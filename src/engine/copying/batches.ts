@@ -9,6 +9,7 @@ import type {
   SinkTarget,
   TextRow,
 } from '../../contract/index.ts';
+import type { Room } from '../batch-queue.ts';
 import { isMigratorError, MigratorError } from '../../errors.ts';
 import { keyOf, type PageReader, type RangeTaker, readRange } from '../paging.ts';
 import { NotedKey, textRowOf } from '../rows/byte-rows.ts';
@@ -30,7 +31,7 @@ export type OnFull = (filled: FilledBatch) => void;
 /** Turns the rows of a range into batches. */
 export interface Batches {
   /** @param room - waited for before more is read. */
-  fill(range: KeyRange, cursor: Key | null, onFull: OnFull, room: () => Promise<void> | null): Promise<void>;
+  fill(range: KeyRange, cursor: Key | null, onFull: OnFull, room: Room): Promise<void>;
   /** What did not fill a batch; null: nothing. */
   rest(): FilledBatch | null;
 }
@@ -60,12 +61,7 @@ export class PlainBatches implements Batches, RangeTaker {
     this.#last = new NotedKey(job.description);
   }
 
-  async fill(
-    range: KeyRange,
-    cursor: Key | null,
-    onFull: OnFull,
-    room: () => Promise<void> | null,
-  ): Promise<void> {
+  async fill(range: KeyRange, cursor: Key | null, onFull: OnFull, room: Room): Promise<void> {
     this.#onFull = onFull;
     await readRange(this.#job, range, cursor, this, room, this.#last);
   }

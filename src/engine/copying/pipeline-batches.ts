@@ -1,4 +1,5 @@
 import type { BatchEncoder, BatchEnd, Key, KeyRange } from '../../contract/index.ts';
+import type { Room } from '../batch-queue.ts';
 import { type Batches, type FilledBatch, nothingTaken, type OnFull } from './batches.ts';
 import { BatchFiller } from './fill.ts';
 import type { CopyJob } from './job.ts';
@@ -23,12 +24,7 @@ export class PipelineBatches implements Batches {
     this.#filler = new BatchFiller({ description, encoder: this.#encoder, seqOf: () => seq, setAside });
   }
 
-  async fill(
-    range: KeyRange,
-    cursor: Key | null,
-    onFull: OnFull,
-    room: () => Promise<void> | null,
-  ): Promise<void> {
+  async fill(range: KeyRange, cursor: Key | null, onFull: OnFull, room: Room): Promise<void> {
     const { batchLimit, pageSize, batchSize = Infinity, stop } = this.#job;
     for await (const page of pages(this.#job, range, cursor)) {
       for (const row of page.rows) {

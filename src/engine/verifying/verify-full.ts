@@ -1,7 +1,7 @@
 import pLimit from 'p-limit';
 import type { Checkpoint, Comparison, Key, KeyRange, SinkVerifier } from '../../contract/index.ts';
 import { isMigratorError, MigratorError } from '../../errors.ts';
-import { BatchQueue } from '../batch-queue.ts';
+import { BatchQueue, type Room } from '../batch-queue.ts';
 import { BatchLimit } from '../copying/batch-limit.ts';
 import { type FilledBatch, PlainBatches, type PlainJob } from '../copying/batches.ts';
 import { keyText, without } from './by-key.ts';
@@ -199,7 +199,7 @@ export class FullVerifier {
   async #fillPlain(
     range: KeyRange,
     push: (compared: ComparedRows, upper: Key) => void,
-    room: () => Promise<void> | null,
+    room: Room,
   ): Promise<ComparedRows> {
     const keys = new NotedKeys(this.#prepared.description);
     const batches = new PlainBatches(this.#job, keys);
@@ -214,7 +214,7 @@ export class FullVerifier {
     pipeline: RowPipeline,
     range: KeyRange,
     push: (compared: ComparedRows, upper: Key) => void,
-    room: () => Promise<void> | null,
+    room: Room,
   ): Promise<ComparedRows> {
     const batches = new ComparisonBatches(this.#options, this.#prepared, this.#job);
     let lastKey = range.upper;

@@ -70,6 +70,7 @@ export class Float8Reader implements BinaryReader {
 
 /** The text of a decimal number, without zeros at the end. */
 export function decimalText(digits: number, places: number): string {
+  if (places === 0) return String(digits);
   const left = withoutZeros(digits, places);
   const all = String(Math.abs(digits) / (powersOfTen[places - left] as number)).padStart(left + 1, '0');
   const text = left === 0 ? all : `${all.slice(0, -left)}.${all.slice(-left)}`;
