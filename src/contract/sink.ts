@@ -203,15 +203,23 @@ export interface Sink<Row extends object = Record<string, unknown>> {
    * checkpoint move in one transaction, in that. A sink that has no place for them leaves it out.
    */
   readonly rejects?: RejectStore | undefined;
+  /** False: nothing of {@link RowShape.schema} decides what is made, so a run has the source not read it. Default true. */
+  readonly takesSchema?: boolean | undefined;
+  /**
+   * Asks what does not depend on the rows, while the source is described. Writes nothing. What it resolves with goes to {@link prepare},
+   * which asks itself where it gets nothing.
+   */
+  ask?(context?: CallContext): Promise<unknown>;
   /**
    * Checks the table against the rows that will come. Writes nothing.
    *
    * A table that cannot take them is refused by a finding of severity `error` with a `SINK_...` code, which `run()`
    * throws as that error, so that a plan can show it beside everything else.
    *
+   * @param asked - what {@link ask} has returned just before; a failure of it is for this call to tell.
    * @throws MigratorError with a `SINK_...` code where there is nothing to check.
    */
-  prepare(shape: RowShape, context?: CallContext): Promise<SinkTarget>;
+  prepare(shape: RowShape, context?: CallContext, asked?: Promise<unknown>): Promise<SinkTarget>;
   /** Ends what the sink itself opened. */
   close?(): Promise<void>;
 }

@@ -100,9 +100,10 @@ export interface Source<Row extends object = Record<string, unknown>> {
   /**
    * Reads names, types and key from the database and checks that they can serve.
    *
+   * @param brief - true: nobody asks for the schema, or for findings that are no errors. What is read for these alone may be left out.
    * @throws MigratorError with a `SOURCE_...` code where the table, a column or the key cannot serve.
    */
-  describe(context?: CallContext): Promise<SourceDescription>;
+  describe(context?: CallContext, brief?: boolean): Promise<SourceDescription>;
 
   /**
    * Cuts the keys after `after` into ranges, in key order and without a gap between them. The ranges come in

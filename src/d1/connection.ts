@@ -2,11 +2,13 @@ import { type CompiledQuery, Kysely, type RawBuilder } from 'kysely';
 import { D1Dialect, type D1DialectConfig } from 'kysely-d1';
 import type { CallContext } from '../contract/index.ts';
 import { invalidOption } from '../errors.ts';
+import type * as Errors from './errors.ts';
 import { type D1DatabaseLike, type D1ResultLike, type D1StatementLike, isRemote } from './database.ts';
-import { fromBinding } from './errors.ts';
 
 /** A row as D1 hands it over. */
 export type Row = Record<string, unknown>;
+
+let errors: typeof Errors | undefined;
 
 /** Writes queries as D1 reads them. They are sent here, in batches and with signals, so the dialect has no database. */
 const kysely = new Kysely<Record<string, Row>>({
@@ -76,6 +78,8 @@ export class D1Connection {
   ): Promise<T> {
     const { database } = this;
     const signal = context?.signal;
+    // With the first question, long before anything is written: nothing is loaded once rows are copied.
+    errors ??= await import('./errors.ts');
     signal?.throwIfAborted();
     try {
       if (!signal) return await call(database);
@@ -92,7 +96,8 @@ export class D1Connection {
         signal.removeEventListener('abort', onAbort);
       }
     } catch (error) {
-      throw signal?.aborted && error === signal.reason ? error : fromBinding(error);
+      if (signal?.aborted && error === signal.reason) throw error;
+      throw errors.fromBinding(error);
     }
   }
 }

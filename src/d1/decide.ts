@@ -1,29 +1,31 @@
 import type { CallContext, RowShape } from '../contract/index.ts';
 import { invalidOption, MigratorError } from '../errors.ts';
-import { isAtomic } from './atomicity.ts';
+import { type Answers, askDatabase } from './ask.ts';
 import type { D1Connection } from './connection.ts';
 import { partsOf } from './schema/carry-options.ts';
 import type { Ddl, DdlParts } from './schema/ddl.ts';
-import { isReserved } from './schema/names.ts';
-import { describeTable, isUnique, primaryKeyOf } from './schema/table.ts';
+import { isUnique, primaryKeyOf } from './schema/table.ts';
 import { tableFindings } from './schema/table-findings.ts';
 import type { D1SinkOptions } from './sink.ts';
 import type { D1TargetParts } from './target.ts';
 import { fitToTable, formsIn } from './values/affinity.ts';
-import { readsFloats } from './values/floats.ts';
 import { formsOf, keysAreKnown, storeSettings } from './values/choose-forms.ts';
 import { keyFormsOf } from './values/types.ts';
 
+export { askDatabase };
+
 /**
- * Asks D1 what is there, and decides how rows are stored and what has to be made for them. Writes nothing.
+ * Decides how rows are stored and what has to be made for them, by what D1 answers. Writes nothing.
  *
+ * @param asked - the answers, where D1 was asked before.
  * @throws MigratorError `INVALID_OPTION`, or `SINK_TABLE_NOT_FOUND` where the table may not be made.
  */
 export async function decideTarget(
   connection: D1Connection,
   options: D1SinkOptions<string>,
   shape: RowShape,
-  context?: CallContext,
+  context: CallContext | undefined,
+  asked: Promise<Answers> | undefined,
 ): Promise<Omit<D1TargetParts, 'again' | 'rejects'>> {
   const { table, createTable = 'if-missing', store = {}, tableOptions = {} } = options;
   const wanted = partsOf(options.carryOver);
@@ -32,15 +34,11 @@ export async function decideTarget(
       `\`createTable\` cannot be ${createTable}.`,
       "It is 'if-missing', 'never' or 'replace'.",
     );
-  // Once before anything is asked: an option that cannot work needs no endpoint to be refused.
-  const hasFloats = (await formsOf(shape, store, 'all')).some(({ columnType }) => columnType === 'REAL');
+  // Once before any answer: an option that cannot work needs no endpoint to be refused.
+  await formsOf(shape, store, 'all');
   if (tableOptions.strict || tableOptions.withoutRowid)
     (await import('./schema/ddl.ts')).checkTableOptions(tableOptions, shape, store);
-  const [present, atomic, reading] = await Promise.all([
-    isReserved(table) ? null : describeTable(connection, table, context),
-    isAtomic(connection, context),
-    hasFloats ? readsFloats(connection, context) : ('all' as const),
-  ]);
+  const { present, atomic, reading } = await (asked ?? askDatabase(connection, table, context));
   if (!present && createTable === 'never') {
     throw new MigratorError('SINK_TABLE_NOT_FOUND', `D1 has no table ${table}.`, {
       migration: shape.migration,

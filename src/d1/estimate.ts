@@ -95,18 +95,15 @@ function roomFindings(table: string, bytes: number): Finding[] {
 
 /** What a run asks besides claims and batches, in the order in which it asks. */
 function fixedRequests(
-  { forms, ddl, connection }: EstimateFacts,
+  { ddl }: EstimateFacts,
   { checkpoints, newCheckpoints, concurrency }: Workload,
 ): number {
-  const hasFloats = forms.some(({ columnType }) => columnType === 'REAL');
-  const missing = ddl.create !== null;
-  // The table's columns (and its indexes), whether batches are atomic, how floats are read, the stored plan.
-  const prepare = (missing ? 1 : 2) + (connection.overRest ? 1 : 0) + (hasFloats ? 1 : 0) + 1;
-  // The checkpoint table; the table; the plan, in portions; progress at the end and, of an older plan, at the beginning.
-  const progress = newCheckpoints === checkpoints ? 1 : 2;
-  const plan = 1 + (missing ? 1 : 0) + Math.ceil(newCheckpoints / 500) + progress;
-  // A claim that finds nothing asks once more, for what others hold: up to three times where several are copied at a time.
-  return prepare + plan + (concurrency === 1 ? 2 : 6);
+  // What D1 has and can, and the stored plan; the checkpoint table; the table.
+  const prepare = 3 + (ddl.create === null ? 0 : 1);
+  // The plan, in portions; progress at the end and, of an older plan, at the beginning.
+  const plan = Math.ceil(newCheckpoints / 500) + (newCheckpoints === checkpoints ? 1 : 2);
+  // Claims that find nothing.
+  return prepare + plan + (concurrency === 1 ? 1 : 3);
 }
 
 /** One claim brings all that there is room for, then as many bring one, and each of the others about two, or one where one is copied at a time. */

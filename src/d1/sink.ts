@@ -1,5 +1,6 @@
 import type { CallContext, RejectStore, RowShape, Sink, SinkTarget } from '../contract/index.ts';
 import { invalidOption } from '../errors.ts';
+import type { Answers } from './ask.ts';
 import type { CarryOver } from './schema/carry-options.ts';
 import { D1CheckpointStore } from './checkpoints/checkpoint-store.ts';
 import { D1Connection } from './connection.ts';
@@ -44,6 +45,7 @@ export class D1Sink<Row extends object> implements Sink<Row> {
   declare readonly rowType?: Row;
   readonly checkpoints: D1CheckpointStore;
   readonly rejects: RejectStore;
+  readonly takesSchema: boolean;
   readonly #rejects: D1RejectStore;
   readonly #connection: D1Connection;
   readonly #options: D1SinkOptions<string>;
@@ -58,20 +60,25 @@ export class D1Sink<Row extends object> implements Sink<Row> {
     refuseSameTable(rejectTable, 'the checkpoints', checkpointTable, 'checkpointTable');
     this.#connection = new D1Connection(database);
     this.#options = options;
+    this.takesSchema = options.carryOver !== undefined;
     this.checkpoints = new D1CheckpointStore({ database, table: options.checkpointTable });
     this.#rejects = new D1RejectStore(this.#connection, rejectTable);
     this.rejects = this.#rejects;
   }
 
-  async prepare(shape: RowShape, context?: CallContext): Promise<SinkTarget> {
-    return await this.#prepare(shape, context);
+  async ask(context?: CallContext): Promise<unknown> {
+    return await (await import('./decide.ts')).askDatabase(this.#connection, this.#options.table, context);
+  }
+
+  async prepare(shape: RowShape, context?: CallContext, asked?: Promise<unknown>): Promise<SinkTarget> {
+    return await this.#prepare(shape, context, asked as Promise<Answers> | undefined);
   }
 
   /** What is asked and decided before a copy is loaded for it, and so is what encodes and writes: no row comes before. */
-  async #prepare(shape: RowShape, context?: CallContext): Promise<D1Target> {
+  async #prepare(shape: RowShape, context?: CallContext, asked?: Promise<Answers>): Promise<D1Target> {
     const [{ decideTarget }, target] = await Promise.all([import('./decide.ts'), import('./target.ts')]);
     return new target.D1Target({
-      ...(await decideTarget(this.#connection, this.#options, shape, context)),
+      ...(await decideTarget(this.#connection, this.#options, shape, context, asked)),
       again: (later) => this.#prepare({ ...shape, planned: true }, later),
       rejects: this.#rejects,
     });

@@ -17,6 +17,9 @@ import { type RetryNotice, type RetryPolicy, withRetries } from './retry.ts';
 /** Text of a page that is handed over as it arrives: about a batch. */
 const streamedPageBytes = 2_000_000;
 
+/** A page that would leave less than this part of it to another takes that along: each is a transaction of its own. */
+const mostLonger = 1 / 3;
+
 /** About as much as a decimal number has as text. */
 const digitBytes = 8;
 
@@ -36,6 +39,8 @@ export interface PageReader {
         leave(turn: number): void;
       }
     | undefined;
+  /** What rows were like, where one reading is to know it of another. */
+  readonly sizes?: RowSizes | undefined;
   readonly retry: RetryPolicy;
   /** Ends waiting and reading. */
   readonly stop: AbortSignal;
@@ -98,7 +103,7 @@ class RangeReading {
   constructor(reader: PageReader, taker: RangeTaker, last: NotedKey, turn: number) {
     this.#reader = reader;
     this.#taker = taker;
-    this.#sizes = new RowSizes(reader.description.estimatedRowBytes);
+    this.#sizes = reader.sizes ?? new RowSizes(reader.description.estimatedRowBytes);
     this.#last = last;
     this.#turn = turn;
   }
@@ -173,13 +178,24 @@ export function requestAfter(
   maxBytes: number,
 ): PageRequest {
   const { pageRows = Infinity } = reader.batchLimit ?? {};
+  const fitting = maxBytes / sizes.average;
+  const left = keysLeft(reader.description, range, after);
+  const isRest = left > fitting && left <= fitting * (1 + mostLonger);
   return {
     lower: after === null ? range.lower : { key: after, inclusive: false },
     upper: range.upper,
-    limit: Math.max(1, Math.floor(Math.min(reader.pageSize, pageRows, maxBytes / sizes.average))),
+    limit: Math.max(1, Math.floor(Math.min(reader.pageSize, pageRows, isRest ? left : fitting))),
     maxBytes,
     version: reader.description.version,
   };
+}
+
+/** As many rows as a range has at the most, where its key is one integer. */
+function keysLeft({ key }: SourceDescription, { lower, upper }: KeyRange, after: Key | null): number {
+  const from = after ?? lower?.key;
+  return key.length === 1 && key[0]?.type === 'integer' && from
+    ? Number(upper[0]) - Number(from[0]) + 1
+    : Infinity;
 }
 
 /**

@@ -2,6 +2,7 @@ import pLimit from 'p-limit';
 import type { CallContext, Progress, RunResult } from '../contract/index.ts';
 import { isMigratorError, MigratorError } from '../errors.ts';
 import { ReadGate } from './copying/read-gate.ts';
+import { RowSizes } from './paging.ts';
 import { BatchLimit, type LimitChange, unlimitedRows } from './copying/batch-limit.ts';
 import type { CopyJob } from './copying/job.ts';
 import type { Budget, EngineOptions } from './options.ts';
@@ -216,6 +217,7 @@ class Run {
       setAside: onReject === 'set-aside',
       batchLimit,
       encoders: [],
+      sizes: new RowSizes(prepared.description.estimatedRowBytes),
       gate,
       inFlight: async (write) => await writes(write).finally(() => gate.wake()),
       stop: this.#control.stop,

@@ -17,8 +17,16 @@ const sortedAtOnce = 20_000;
 /** Tables of no more rows are counted, so nothing depends on statistics. */
 const countedRows = 100_000;
 
-/** Reads the collations of the key, whether an index serves its order, and whether there are statistics. */
-export async function readKeyFacts(query: PgQueryRunner, table: TableDescription): Promise<KeyFacts> {
+/**
+ * Reads the collations of the key, whether an index serves its order, and whether there are statistics.
+ *
+ * @param brief - true: without findings.
+ */
+export async function readKeyFacts(
+  query: PgQueryRunner,
+  table: TableDescription,
+  brief: boolean,
+): Promise<KeyFacts> {
   const collations = await readCollations(query, table);
   const nondeterministic = collations.filter(({ deterministic }) => !deterministic);
   return {
@@ -26,17 +34,19 @@ export async function readKeyFacts(query: PgQueryRunner, table: TableDescription
       collations.length === 0
         ? {}
         : { keyOrder: collations.map(({ column, order }) => `${column} ${order}`).join(', ') },
-    findings: [
-      ...(await readIndexFindings(query, table)),
-      ...(await readStatisticsFindings(query, table)),
-      ...nondeterministic.map(({ column, name }): Finding => ({
-        code: 'KEY_COLLATION',
-        severity: 'warning',
-        column,
-        message: `For ${name} texts that differ in their bytes can be equal; the sink takes them for different keys.`,
-        help: 'Every row is copied. A key that is changed at the source into an equal one after it was copied becomes a second row in the sink: repair({ mode: "full" }) finds and deletes the first.',
-      })),
-    ],
+    findings: brief
+      ? []
+      : [
+          ...(await readIndexFindings(query, table)),
+          ...(await readStatisticsFindings(query, table)),
+          ...nondeterministic.map(({ column, name }): Finding => ({
+            code: 'KEY_COLLATION',
+            severity: 'warning',
+            column,
+            message: `For ${name} texts that differ in their bytes can be equal; the sink takes them for different keys.`,
+            help: 'Every row is copied. A key that is changed at the source into an equal one after it was copied becomes a second row in the sink: repair({ mode: "full" }) finds and deletes the first.',
+          })),
+        ],
   };
 }
 

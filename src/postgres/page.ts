@@ -59,7 +59,7 @@ export function travellingColumns({ columns, key }: TableDescription): readonly 
  */
 export class PageTaker implements RowTaker {
   readonly bytes: PageBytes | undefined;
-  readonly unhurried: boolean;
+  readonly unhurriedRows: number | undefined;
   readonly #request: PageLimits;
   readonly #convert: readonly { readonly index: number; readonly canonical: (text: string) => string }[];
   /** True: rows are asked for in portions, so that no page grows far beyond its bytes. */
@@ -76,7 +76,7 @@ export class PageTaker implements RowTaker {
   constructor(table: TableDescription, request: PageLimits, seen: SeenRows = nothingSeen()) {
     this.#request = request;
     this.#seen = seen;
-    this.unhurried = request.unhurried === true;
+    this.unhurriedRows = request.unhurried === true ? request.limit : undefined;
     const { onBytes } = request;
     this.#convert = travellingColumns(table).flatMap(({ codec: { canonical } }, index) =>
       canonical ? [{ index, canonical }] : [],

@@ -1,8 +1,11 @@
 import { bindMessage } from './bind-message.ts';
 import { skipRows, type TappedSocket, WireTap, type WireRows } from './wire-tap.ts';
 
-/** How long an answer that nobody waits for gathers in the socket: about what a page of small rows takes. Milliseconds. */
-const gatherMs = 16;
+/**
+ * How long an answer that nobody waits for gathers in the socket: what a server takes for two million bytes, or for the rows where these are
+ * small, half a microsecond each. Milliseconds.
+ */
+const gatherMs = { least: 16, most: 32, eachRow: 0.0005 };
 
 type WireStream = {
   cork?(): void;
@@ -44,8 +47,8 @@ export interface RowTaker {
   row(values: (string | null)[]): void;
   /** Takes rows as the bytes of the stream instead, where these can be had. */
   readonly bytes?: ByteTaker | undefined;
-  /** True: nobody waits for the rows. */
-  readonly unhurried?: boolean;
+  /** So many rows at the most, and nobody waits for them. Undefined: somebody does. */
+  readonly unhurriedRows?: number | undefined;
   /**
    * How many rows are to be sent before it is asked again; 0: all that there are. Asked once before the first.
    * Null: no more.
@@ -128,7 +131,7 @@ export class RowStream implements WireRows {
     } finally {
       stream.uncork?.();
     }
-    if (this.#taker.unhurried) this.#gather(stream);
+    if (this.#taker.unhurriedRows !== undefined) this.#gather(stream, this.#taker.unhurriedRows);
     return null;
   }
 
@@ -136,10 +139,11 @@ export class RowStream implements WireRows {
    * Reads nothing for a while: a server on the same machine has mostly sent the page by then, and wants no processor.
    * What the socket does not hold waits in the server.
    */
-  #gather(stream: WireStream): void {
+  #gather(stream: WireStream, rows: number): void {
     stream.pause?.();
     this.#resting = stream;
-    setTimeout(() => this.#readOn(), gatherMs);
+    const { least, most, eachRow } = gatherMs;
+    setTimeout(() => this.#readOn(), Math.min(most, Math.max(least, rows * eachRow)));
   }
 
   #readOn(): void {

@@ -76,10 +76,10 @@ export class PostgresKeysetSource<
     this.name = this.#request.table;
   }
 
-  async describe(context?: CallContext): Promise<SourceDescription> {
+  async describe(context?: CallContext, brief: boolean = false): Promise<SourceDescription> {
     const description = this.#transactions.run(async (query): Promise<TableDescription & KeyFacts> => {
       const table = await describeTable(query, this.#request);
-      return { ...table, ...(await readKeyFacts(query, table)) };
+      return { ...table, ...(await readKeyFacts(query, table, brief)) };
     }, context);
     this.#description = description;
     description.catch(() => {
@@ -87,7 +87,7 @@ export class PostgresKeysetSource<
     });
     const { database, schema, table, keyIndexes, estimatedRows, estimatedRowBytes, findings, ...described } =
       await description;
-    const declared = await readDeclared(this.#transactions, await description, context);
+    const declared = brief ? null : await readDeclared(this.#transactions, await description, context);
     const columns = described.columns.map(descriptorOf);
     const key = described.key.map(descriptorOf);
     const settings: Record<string, string> = { ...described.settings };
@@ -101,7 +101,7 @@ export class PostgresKeysetSource<
       settings['renamed'] = renamed.map(({ name, source }) => `${source} to ${name}`).join(', ');
     const identity = `PostgreSQL ${database}.${schema}.${table}`;
     const estimated = { estimatedRows, estimatedRowBytes };
-    const all = [...declared.findings, ...findings];
+    const all = [...(declared?.findings ?? []), ...findings];
     const version = versionOf(await description);
     return {
       name: table,
@@ -112,7 +112,7 @@ export class PostgresKeysetSource<
       settings,
       version,
       ...estimated,
-      schema: declared.schema,
+      schema: declared?.schema,
       findings: all,
     };
   }

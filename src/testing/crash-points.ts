@@ -45,7 +45,7 @@ export class CrashPoints extends FaultInjector {
   wrapSource<Row extends object>(source: Source<Row>): Source<Row> {
     return {
       ...(source.name !== undefined && { name: source.name }),
-      describe: (context) => this.effect('source.describe', () => source.describe(context)),
+      describe: (...args) => this.effect('source.describe', () => source.describe(...args)),
       ranges: (request, context) => this.#ranges(source, request, context),
       readPage: (request, context) => this.effect('source.readPage', () => source.readPage(request, context)),
       countRows: (range, context) => this.effect('source.countRows', () => source.countRows(range, context)),
@@ -74,8 +74,12 @@ export class CrashPoints extends FaultInjector {
     return {
       checkpoints: this.wrapStore(sink.checkpoints),
       rejects: sink.rejects && this.#rejects(sink.rejects),
-      prepare: (shape, context) =>
-        this.effect('sink.prepare', async () => this.#target(await sink.prepare(shape, context))),
+      takesSchema: sink.takesSchema,
+      ...(sink.ask && {
+        ask: (context?: CallContext) => this.effect('sink.ask', async () => await sink.ask?.(context)),
+      }),
+      prepare: (shape, context, asked) =>
+        this.effect('sink.prepare', async () => this.#target(await sink.prepare(shape, context, asked))),
       close: async () => await sink.close?.(),
     };
   }

@@ -3,7 +3,7 @@ import { MigratorError } from '../errors.ts';
 /** Every adapter call that leaves the process, by the role that it belongs to. */
 export type EffectName =
   | `source.${'describe' | 'ranges' | 'readPage' | 'readRows' | 'countRows' | 'findOversizedRow' | 'references'}`
-  | `sink.${'prepare' | 'create' | 'finish' | 'commit' | 'write' | 'isEmpty' | 'countRows' | 'compare' | 'keys' | 'delete'}`
+  | `sink.${'ask' | 'prepare' | 'create' | 'finish' | 'commit' | 'write' | 'isEmpty' | 'countRows' | 'compare' | 'keys' | 'delete'}`
   | `rejects.${'prepare' | 'list' | 'remove' | 'clear'}`
   | `store.${'prepare' | 'readPlan' | 'append' | 'adopt' | 'claim' | 'renew' | 'advance' | 'release' | 'read' | 'summarize' | 'list' | 'reopen' | 'clear'}`;
 

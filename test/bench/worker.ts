@@ -28,6 +28,8 @@ export default {
         await using migrator = migratorOf(env, table);
         return Response.json(await migrator.verify({ mode: 'full' }));
       }
+      case '/awake':
+        return Response.json(await databaseOf(env).prepare('SELECT 1').all());
       case '/load': {
         const recorded = (await request.json()) as RecordedBatch;
         const database = databaseOf(env);

@@ -1,6 +1,7 @@
 import { expect, test, vi } from 'vitest';
 import {
   isMigratorError,
+  MigratorError,
   type MigratorErrorCode,
   type PlanPreview,
   ResumableMigrator,
@@ -358,4 +359,72 @@ test('reset() forgets the checkpoints of this migration alone, and leaves the ro
   expect(world.differences()).toEqual({});
   expect(await world.migrator({ name: 'mine', checkpointSize: 7 }).run()).toMatchObject({ rows: 25 });
   expect(world.differences()).toEqual({});
+});
+
+test('a sink is asked while the source is described, and what it answers is what it is prepared with', async () => {
+  const world = new World({ rows: 5, mode: 'upsert' });
+  const sink = world.sink();
+  const calls: string[] = [];
+  const answered = Promise.withResolvers<unknown>();
+  const prepare = sink.prepare.bind(sink);
+  const asking = Object.assign(sink, {
+    ask: async (): Promise<unknown> => {
+      calls.push('asked');
+      return await answered.promise;
+    },
+    prepare: async (shape: Parameters<typeof prepare>[0], context?: object, asked?: Promise<unknown>) => {
+      calls.push(`prepared with ${String(await asked)}`);
+      return await prepare(shape, context);
+    },
+  });
+  const source = world.source();
+  const describe = source.describe.bind(source);
+  const described = told(source, undefined, async () => {
+    calls.push('described');
+    // Whoever waited for the answer before would wait for ever.
+    answered.resolve('an answer');
+    return await describe();
+  });
+  const migrator = new ResumableMigrator({ source: described, sink: asking });
+  expect(await migrator.run()).toMatchObject({ status: 'completed', rows: 5 });
+  expect(calls).toEqual(['asked', 'described', 'prepared with an answer']);
+});
+
+test('what a sink cannot answer is tried again, and told only where the source has nothing to tell', async () => {
+  const world = new World({ rows: 5, mode: 'upsert' });
+  const busy = new MigratorError('SINK_OVERLOADED', 'Too busy.', { help: 'Wait.', retryable: true });
+  const migratorOf = (source: Source, failures: number): ResumableMigrator => {
+    const sink = world.sink();
+    const prepare = sink.prepare.bind(sink);
+    let left = failures;
+    const asking = Object.assign(sink, {
+      ask: (): Promise<unknown> => (left-- > 0 ? Promise.reject(busy) : Promise.resolve()),
+      prepare: async (shape: Parameters<typeof prepare>[0], context?: object, asked?: Promise<unknown>) => {
+        await asked;
+        return await prepare(shape, context);
+      },
+    });
+    return new ResumableMigrator({ source, sink: asking, retry: { retries: 2, baseMs: 1, maxMs: 1 } });
+  };
+  expect(await migratorOf(world.source(), 2).run()).toMatchObject({ status: 'completed', rows: 5 });
+  expect(await refusal(migratorOf(world.source(), 3).run(), 'SINK_OVERLOADED')).toBe('Too busy.');
+  const broken = new MigratorError('SOURCE_FAILED', 'Broken.', { help: 'Mend it.' });
+  const failing = told(world.source(), undefined, () => Promise.reject(broken));
+  await refusal(migratorOf(failing, 3).run(), 'SOURCE_FAILED');
+});
+
+test('a run has the schema of the source not read for a sink that takes nothing of it; a plan tells of it', async () => {
+  const brief = async (takesSchema: boolean | undefined, act: 'plan' | 'run'): Promise<unknown> => {
+    const world = new World({ rows: 5, mode: 'upsert' });
+    const source = world.source();
+    const describe = source.describe.bind(source);
+    const said = vi.fn<Source['describe']>(async () => await describe());
+    const sink = Object.assign(world.sink(), { takesSchema });
+    await new ResumableMigrator({ source: told(source, undefined, said), sink })[act]();
+    return said.mock.calls[0]?.[1];
+  };
+  expect(await brief(false, 'run')).toBe(true);
+  expect(await brief(false, 'plan')).toBe(false);
+  expect(await brief(true, 'run')).toBe(false);
+  expect(await brief(undefined, 'run')).toBe(false);
 });

@@ -178,7 +178,7 @@ test.each([
 ])('a range that %s leaves its place to others', async (_when, waits) => {
   const { writes, gate } = gated(4);
   writes.activeCount = 2;
-  const description = { keyIndexes: [0], estimatedRowBytes: 10 };
+  const description = { key: [], keyIndexes: [0], estimatedRowBytes: 10 };
   const reader = {
     source: { readPage: () => Promise.resolve({ rows: [['1']], done: !waits }) },
     description,

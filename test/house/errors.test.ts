@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { isMigratorError, MigratorError } from 'resumable-migrator';
 import { errorCodes } from 'resumable-migrator/report';
+import { ofSinks } from '../../src/engine/planning/refusals.ts';
+import { meanings } from '../../src/engine/planning/value-check.ts';
 
 test('docs/errors.md lists every code with its meaning', () => {
   const page = readFileSync(new URL('../../docs/errors.md', import.meta.url), 'utf8');
@@ -10,6 +12,14 @@ test('docs/errors.md lists every code with its meaning', () => {
     meaning,
   ]);
   expect(Object.fromEntries(listed)).toEqual(errorCodes);
+});
+
+test('what is kept of the codes beside them, so that not all are loaded, is the same', () => {
+  const codes = Object.keys(errorCodes);
+  expect(codes.filter((code) => ofSinks.test(code))).toEqual(
+    codes.filter((code) => code.startsWith('SINK_')),
+  );
+  expect(errorCodes).toMatchObject(meanings);
 });
 
 test('an error of another installed copy is recognised', () => {

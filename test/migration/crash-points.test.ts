@@ -45,12 +45,16 @@ test.each([
     const make = async (target: string): Promise<void> => {
       if (ddl !== null) await world.d1(`CREATE TABLE ${target} ${ddl}`);
     };
-    const counting = new Wires();
-    await make(`${name}_counted`);
-    await migratorOver(counting, table, `${name}_counted`).run();
+    const count = async (target: string): Promise<number> => {
+      const counting = new Wires();
+      await make(target);
+      await migratorOver(counting, table, target).run();
+      return counting.count;
+    };
+    // On a busy machine a run renews a lease as well, which the others may not do.
+    const points = Math.min(await count(`${name}_counted`), await count(`${name}_again`));
     const expected = await world.sinkRows(`${name}_counted`, order);
     expect(expected).toHaveLength(rows);
-    const points = counting.count;
     const limit = pLimit(4);
     const dieAfter = async (nth: number): Promise<void> => {
       const target = `${name}_${nth}`;

@@ -85,6 +85,20 @@ test('requests over REST are near to those that the API counts, and take their p
   expect(estimate.quotaMs).toBe((estimate.requests ?? 0) * 250);
 });
 
+test('a small table is copied with nine requests, and more are not asked where a plan is complete', async () => {
+  const migrator = (): ReturnType<World['migrator']> =>
+    world.migrator('composite', { name: 'nine requests', concurrency: 1 });
+  await world.d1('DROP TABLE IF EXISTS composite');
+  world.stack.api.resetStatistics();
+  await migrator().run();
+  // The plan, what D1 has and can, two tables, the new plan, two claims, one batch, the progress.
+  expect(world.stack.api.statistics().requests).toBe(9);
+  world.stack.api.resetStatistics();
+  await migrator().run();
+  // The plan, what D1 has and can, the checkpoint table, the progress twice, a claim.
+  expect(world.stack.api.statistics().requests).toBe(6);
+});
+
 test('what is copied already is not reckoned again, but the room that all rows take is', async () => {
   const migrator = (): ReturnType<World['migrator']> =>
     world.migrator('sparse', { name: 'resumed', checkpointSize: 1_000, batchSize: 1_000 });

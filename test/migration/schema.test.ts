@@ -613,3 +613,25 @@ test('where a transform changes what the schema is about, nothing is carried ove
   expect(await findingsWith({ checks: true })).toEqual(['warning NOT_CARRIED']);
   expect(await findingsWith(undefined)).toEqual([]);
 });
+
+test('a run that takes nothing of the schema makes what the plan shows, and has the schema not read', async () => {
+  await world.postgres(
+    `CREATE TABLE whole (id serial PRIMARY KEY, code text NOT NULL DEFAULT 'x' UNIQUE, n int CHECK (n > 0), twice int GENERATED ALWAYS AS (n * 2) STORED)`,
+    'CREATE INDEX whole_n ON whole (n)',
+    `INSERT INTO whole (code, n) SELECT 'c' || i, i FROM generate_series(1, 20) AS i`,
+  );
+  const source = world.source('whole');
+  const { schema, findings: _findings, ...described } = await source.describe();
+  expect([schema?.indexes.length, schema?.checks.length]).toEqual([2, 1]);
+  const brief = await source.describe(undefined, true);
+  expect(brief).toEqual({ ...described, schema: undefined, findings: [] });
+  const migrator = migratorOf('whole');
+  const { statements, findings: planned } = await migrator.plan();
+  expect(planned.map(({ code }) => code)).toContain('NOT_CARRIED');
+  expect(await migrator.run()).toMatchObject({ status: 'completed', rows: 20 });
+  expect(statements).toEqual([
+    (await createdAs('whole')).replace('CREATE TABLE', 'CREATE TABLE IF NOT EXISTS'),
+  ]);
+  expect(await indexesOf('whole')).toEqual([]);
+  expect(await migrator.verify({ mode: 'full' })).toMatchObject({ equal: true, rows: 20 });
+});

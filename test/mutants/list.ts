@@ -94,9 +94,9 @@ export const mutants: readonly Mutant[] = [
   },
   {
     removes: 'the question whether batches are atomic',
-    file: 'src/d1/decide.ts',
-    find: 'isAtomic(connection, context),',
-    replace: 'isAtomic(connection, context).then(() => true),',
+    file: 'src/d1/ask.ts',
+    find: "atomic: !overRest || Number(seen?.['defer_foreign_keys']) === 1,",
+    replace: "atomic: !overRest || Number(seen?.['defer_foreign_keys']) >= 0,",
     tests: ['test/d1/explorer.test.ts', ...d1Suite],
   },
   {

@@ -75,7 +75,7 @@ describe('the answer to a query whose rows nobody waits for', () => {
   const nothing = (): void => undefined;
 
   /** A wire whose socket says what is done with it, and a query on it. */
-  function submitted(unhurried: boolean): {
+  function submitted(unhurriedRows: number | undefined): {
     readonly wire: Parameters<RowStream['submit']>[0];
     readonly stream: RowStream;
     readonly done: string[];
@@ -104,7 +104,7 @@ describe('the answer to a query whose rows nobody waits for', () => {
       {
         row: nothing,
         bytes: { isBinary: null, take: oneByOne(nothing), missed: nothing },
-        unhurried,
+        unhurriedRows,
         portion: () => 0,
       },
     );
@@ -113,20 +113,34 @@ describe('the answer to a query whose rows nobody waits for', () => {
   }
 
   test('gathers in the socket at first, and is read then', async () => {
-    const { done, isRead } = submitted(true);
+    const { done, isRead } = submitted(1_000);
     expect(done).toEqual(['execute', 'pause']);
     await isRead;
     expect(done).toEqual(['execute', 'pause', 'resume']);
   });
 
+  test.each([
+    [1, 16],
+    [32_000, 16],
+    [50_000, 25],
+    [1_000_000, 32],
+  ])('gathers as long as a server takes for it: with %i rows %i ms', (rows, milliseconds) => {
+    const timer = vi.spyOn(globalThis, 'setTimeout');
+    const { wire, stream } = submitted(rows);
+    expect(timer.mock.calls.map(([, delay]) => delay)).toEqual([milliseconds]);
+    timer.mockRestore();
+    stream.done.catch(nothing);
+    stream.handleError(new Error('over'), wire);
+  });
+
   test('is read at once where they are waited for', async () => {
-    const { done } = submitted(false);
+    const { done } = submitted(undefined);
     await sleep(50);
     expect(done).toEqual(['execute']);
   });
 
   test('is read on when the query has ended, and nothing happens to the socket later', async () => {
-    const { wire, stream, done } = submitted(true);
+    const { wire, stream, done } = submitted(1_000_000);
     stream.handleError(new Error('Query read timeout'), wire);
     await expect(stream.done).rejects.toThrow('Query read timeout');
     expect(done).toEqual(['execute', 'pause', 'resume']);

@@ -1,6 +1,6 @@
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { CallContext, ColumnDescriptor, RowShape } from '../../contract/index.ts';
-import type { D1Connection } from '../connection.ts';
+import type { D1Connection, Row } from '../connection.ts';
 
 /** A column of a D1 table. */
 export interface TableColumn {
@@ -38,13 +38,25 @@ export async function describeTable(
   table: string,
   context?: CallContext,
 ): Promise<TableDescription | null> {
-  const rows = await connection.rows(
+  const results = await connection.batch(tableQueries(table), context);
+  return tableOf(...results.map(({ results: rows }) => rows as Row[]));
+}
+
+/** What {@link tableOf} reads a table from: its columns, and those of its indexes. */
+export function tableQueries(table: string): RawBuilder<unknown>[] {
+  return [
     sql`SELECT name, type, "notnull" AS not_null, dflt_value IS NOT NULL AS has_default, pk, hidden,
     (SELECT sql LIKE '%conflict%' FROM sqlite_schema WHERE type = 'table' AND name = ${table} COLLATE NOCASE) AS settles,
     (SELECT ifnull(group_concat(name, ', '), '') FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ${table} COLLATE NOCASE) AS triggers
   FROM pragma_table_xinfo(${table})`,
-    context,
-  );
+    sql`SELECT list.name AS index_name, info.name AS column_name, coll, list.origin,
+    list."unique" = 1 AND list.partial = 0 AS is_key, (SELECT wr FROM pragma_table_list(${table})) AS without_rowid
+  FROM pragma_index_list(${table}) AS list, pragma_index_xinfo(list.name) AS info WHERE key`,
+  ];
+}
+
+/** The table that D1's answers describe; null where there is none. */
+export function tableOf(rows: readonly Row[] = [], indexes: readonly Row[] = []): TableDescription | null {
   if (rows.length === 0) return null;
   const columns = rows.map((row) => ({
     name: String(row['name']),
@@ -54,12 +66,6 @@ export async function describeTable(
     primaryKey: Number(row['pk']),
     generated: Number(row['hidden']) > 1,
   }));
-  const indexes = await connection.rows(
-    sql`SELECT list.name AS index_name, info.name AS column_name, coll, list.origin,
-    list."unique" = 1 AND list.partial = 0 AS is_key, (SELECT wr FROM pragma_table_list(${table})) AS without_rowid
-  FROM pragma_index_list(${table}) AS list, pragma_index_xinfo(list.name) AS info WHERE key`,
-    context,
-  );
   const byIndex = Map.groupBy(indexes, (row) => row['index_name']);
   const keys = [...byIndex.values()].filter(([first]) => Number(first?.['is_key']) === 1);
   // Without rowids the primary key's index is the table.

@@ -1,6 +1,5 @@
-import { sql } from 'kysely';
-import type { CallContext } from '../../contract/index.ts';
-import type { D1Connection } from '../connection.ts';
+import { type RawBuilder, sql } from 'kysely';
+import type { Row } from '../connection.ts';
 import type { ValueEncoder } from './value-encoders.ts';
 
 /**
@@ -33,11 +32,12 @@ const ordinary: readonly string[] = words(`
 `);
 
 /** Asks the endpoint to compare what it reads with the same doubles by mantissa and exponent, which are exact. */
-export async function readsFloats(connection: D1Connection, context?: CallContext): Promise<FloatReading> {
-  const [row] = await connection.rows(
-    sql`SELECT ${countRight(far)} AS far, ${countRight(ordinary)} AS ordinary`,
-    context,
-  );
+export function floatsQuery(): RawBuilder<unknown> {
+  return sql`SELECT ${countRight(far)} AS far, ${countRight(ordinary)} AS ordinary`;
+}
+
+/** What the answer to {@link floatsQuery} says. */
+export function floatReadingOf([row]: readonly Row[]): FloatReading {
   if (Number(row?.['ordinary']) !== ordinary.length) return 'none';
   return Number(row?.['far']) === far.length ? 'all' : 'plain';
 }

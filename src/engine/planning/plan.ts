@@ -41,37 +41,41 @@ export async function ensurePlan(
   const { adopt, checkStoredPlan } = await import('./survey.ts');
   const { store, source } = options;
   const { migration, settings } = prepared;
+  let lastSeq = prepared.stored?.lastSeq ?? 0;
+  let after: Key | null = prepared.stored?.end ?? null;
+  const portions = (): AsyncIterator<readonly KeyRange[]> =>
+    source.ranges({ size: settings.checkpointSize, after }, context)[Symbol.asyncIterator]();
+  let next = portions();
+  const portion = next.next();
   // Side by side, since a sink may be far away; and none goes on once this has failed.
   const made = await Promise.allSettled([
     store.prepare(context),
     prepared.target.create(context),
     options.onReject === 'set-aside' && options.sink.rejects?.prepare(context),
+    portion,
   ]);
   for (const each of made) if (each.status === 'rejected') throw each.reason;
   if (prepared.stored?.settings === null) await adopt(options, prepared, context);
 
-  let lastSeq = prepared.stored?.lastSeq ?? 0;
-  let after: Key | null = prepared.stored?.end ?? null;
   let first: KeyRange | null | undefined = prepared.stored ? undefined : null;
-  for (;;) {
-    let overtaken = false;
-    for await (const ranges of source.ranges({ size: settings.checkpointSize, after }, context)) {
-      if (ranges.length === 0) continue;
-      if (!(await store.append(migration, { settings, afterSeq: lastSeq, ranges }, context))) {
-        overtaken = true;
-        break;
-      }
+  for (let at = await portion; !at.done; at = await next.next()) {
+    const ranges = at.value;
+    if (ranges.length === 0) continue;
+    if (await store.append(migration, { settings, afterSeq: lastSeq, ranges }, context)) {
       if (lastSeq === 0) [first] = ranges;
       lastSeq += ranges.length;
       after = ranges.at(-1)?.upper ?? after;
       onAdded(ranges.length, lastSeq);
+      continue;
     }
-    if (!overtaken) return first;
     first = undefined;
     // Another process plans too, or an answer was lost after our own append: go on from what is stored.
     const stored = await store.readPlan(migration, context);
     if (stored) checkStoredPlan(migration, stored, settings.fingerprint);
     lastSeq = stored?.lastSeq ?? 0;
     after = stored?.end ?? null;
+    await next.return?.();
+    next = portions();
   }
+  return first;
 }

@@ -42,7 +42,7 @@ export interface Survey {
 
 /** Reads both sides and refuses everything that cannot work. Writes nothing on either side. */
 export async function prepare(options: EngineOptions, context: CallContext): Promise<Prepared> {
-  const { prepared, problems } = await survey(options, context);
+  const { prepared, problems } = await survey(options, context, options.sink.takesSchema === false);
   const [problem] = problems;
   if (problem) throw problem;
   const { migration, target, stored, pipeline } = prepared;
@@ -67,21 +67,31 @@ function isError({ severity }: Finding): boolean {
   return severity === 'error';
 }
 
-/** Reads both sides and collects what cannot work. Writes nothing on either side. */
-export async function survey(options: EngineOptions, context: CallContext): Promise<Survey> {
+/**
+ * Reads both sides and collects what cannot work. Writes nothing on either side.
+ *
+ * @param brief - true: the source's schema, and findings that are no errors, are not needed.
+ */
+export async function survey(
+  options: EngineOptions,
+  context: CallContext,
+  brief: boolean = false,
+): Promise<Survey> {
   const { source, sink, store } = options;
   const known = options.name ?? source.name;
   // Both sides at the same time, where that can be; what is wrong with the source is told first.
   const early = known === undefined ? null : store.readPlan(known, context);
   early?.catch(() => undefined);
-  const description = await source.describe(context);
+  const asked = sink.ask?.(context);
+  asked?.catch(() => undefined);
+  const description = await source.describe(context, brief);
   const migration = options.name ?? description.name;
   const { key } = description;
   const { transform, validate, onReject } = options;
   // Before the sink's table is looked at: whether it may be made anew depends on it.
   let stored = await (migration === known && early ? early : store.readPlan(migration, context));
   const shape = { ...(await shapeOf(migration, description, transform)), planned: stored !== null };
-  const target = await sink.prepare(shape, context);
+  const target = await sink.prepare(shape, context, asked);
   const upsert = target.mode === 'upsert';
   const pipeline =
     transform === null && validate === null && onReject === 'stop'

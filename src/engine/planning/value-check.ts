@@ -8,13 +8,20 @@ import type {
   SourceDescription,
   TextRow,
 } from '../../contract/index.ts';
-import { errorCodes } from '../../error-codes.ts';
 import { isMigratorError, type MigratorError, rowTooLarge, showKey } from '../../errors.ts';
 import { pages } from '../pages.ts';
 import { keyOf, type PageReader } from '../paging.ts';
 import { type RowOutcome, RowRefusal } from '../rows/refusal.ts';
 import type { Prepared } from './plan.ts';
 import { Spread } from './spread.ts';
+
+/** What is wrong with a row, in the words of `errorCodes`, which are many more: a test compares the two. */
+export const meanings: Readonly<Record<string, string>> = {
+  ROW_TOO_LARGE: 'A row is larger than the sink can store.',
+  VALUE_REFUSED: 'The sink has no exact form for a value.',
+  TRANSFORM_FAILED: 'The transform threw, or gave something that is no row of the result.',
+  ROW_INVALID: 'A row does not pass the validation.',
+};
 
 /** Rows that a sample reads of each of its ranges. */
 export const sampledRows = 1_000;
@@ -107,7 +114,7 @@ export class ValueCheck {
       code: error.code,
       severity: this.#setAside ? ('warning' as const) : ('error' as const),
       column,
-      message: `${errorCodes[error.code]} ${rows.toLocaleString('en')} of the ${this.#rows.toLocaleString('en')} rows that were looked at; the first has the key ${showKey(key)}.`,
+      message: `${meanings[error.code] ?? error.summary} ${rows.toLocaleString('en')} of the ${this.#rows.toLocaleString('en')} rows that were looked at; the first has the key ${showKey(key)}.`,
       help: this.#setAside ? 'Such rows are set aside in the table of rejected rows.' : error.help,
     }));
     if (!oversized || found.some(({ code }) => code === 'ROW_TOO_LARGE')) return found;

@@ -61,6 +61,7 @@ async function deploy(postgres: LocalPostgres): Promise<Deployed> {
     const remote = { external: { address: `127.0.0.1:${port}`, http: {} } };
     const miniflare = { serviceBindings: { D1_SERVER: remote } };
     const worker = await startD1({ workers: [{ name: 'bench', script, hyperdrives, miniflare }] });
+    await ask(worker, '/awake');
     return {
       d1,
       worker,
