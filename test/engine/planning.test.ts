@@ -428,3 +428,27 @@ test('a run has the schema of the source not read for a sink that takes nothing 
   expect(await brief(true, 'run')).toBe(false);
   expect(await brief(undefined, 'run')).toBe(false);
 });
+
+test.each(['store.prepare', 'store.append', 'sink.create'] as const)(
+  'a source whose ranges are not all asked for hears of it, where %s fails',
+  async (effect) => {
+    const world = new World({ rows: 25, mode: 'insert' });
+    const faults = new CrashPoints();
+    const broken = new MigratorError('SINK_FAILED', 'Broken.', { help: 'Mend it.' });
+    faults.failAt({ effect, nth: 1 }, 'before', broken);
+    const source = world.source();
+    const ranges = source.ranges.bind(source);
+    let isEnded = false;
+    source.ranges = async function* (...args) {
+      try {
+        yield* ranges(...args);
+      } finally {
+        isEnded = true;
+      }
+    };
+    const sink = faults.wrapSink(world.sink());
+    const migrator = new ResumableMigrator({ source, sink, checkpointSize: 10 });
+    await refusal(migrator.run(), 'SINK_FAILED');
+    expect(isEnded).toBe(true);
+  },
+);

@@ -54,28 +54,32 @@ export async function ensurePlan(
     options.onReject === 'set-aside' && options.sink.rejects?.prepare(context),
     portion,
   ]);
-  for (const each of made) if (each.status === 'rejected') throw each.reason;
-  if (prepared.stored?.settings === null) await adopt(options, prepared, context);
+  try {
+    for (const each of made) if (each.status === 'rejected') throw each.reason;
+    if (prepared.stored?.settings === null) await adopt(options, prepared, context);
 
-  let first: KeyRange | null | undefined = prepared.stored ? undefined : null;
-  for (let at = await portion; !at.done; at = await next.next()) {
-    const ranges = at.value;
-    if (ranges.length === 0) continue;
-    if (await store.append(migration, { settings, afterSeq: lastSeq, ranges }, context)) {
-      if (lastSeq === 0) [first] = ranges;
-      lastSeq += ranges.length;
-      after = ranges.at(-1)?.upper ?? after;
-      onAdded(ranges.length, lastSeq);
-      continue;
+    let first: KeyRange | null | undefined = prepared.stored ? undefined : null;
+    for (let at = await portion; !at.done; at = await next.next()) {
+      const ranges = at.value;
+      if (ranges.length === 0) continue;
+      if (await store.append(migration, { settings, afterSeq: lastSeq, ranges }, context)) {
+        if (lastSeq === 0) [first] = ranges;
+        lastSeq += ranges.length;
+        after = ranges.at(-1)?.upper ?? after;
+        onAdded(ranges.length, lastSeq);
+        continue;
+      }
+      first = undefined;
+      // Another process plans too, or an answer was lost after our own append: go on from what is stored.
+      const stored = await store.readPlan(migration, context);
+      if (stored) checkStoredPlan(migration, stored, settings.fingerprint);
+      lastSeq = stored?.lastSeq ?? 0;
+      after = stored?.end ?? null;
+      await next.return?.();
+      next = portions();
     }
-    first = undefined;
-    // Another process plans too, or an answer was lost after our own append: go on from what is stored.
-    const stored = await store.readPlan(migration, context);
-    if (stored) checkStoredPlan(migration, stored, settings.fingerprint);
-    lastSeq = stored?.lastSeq ?? 0;
-    after = stored?.end ?? null;
+    return first;
+  } finally {
     await next.return?.();
-    next = portions();
   }
-  return first;
 }
