@@ -102,8 +102,8 @@ function fixedRequests(
   const prepare = 3 + (ddl.create === null ? 0 : 1);
   // The plan, in portions; progress at the end and, of an older plan, at the beginning.
   const plan = Math.ceil(newCheckpoints / 500) + (newCheckpoints === checkpoints ? 1 : 2);
-  // Claims that find nothing.
-  return prepare + plan + (concurrency === 1 ? 1 : 3);
+  // A claim that finds nothing asks once more, for what others hold: up to three times where several are copied at a time.
+  return prepare + plan + (concurrency === 1 ? 2 : 6);
 }
 
 /** One claim brings all that there is room for, then as many bring one, and each of the others about two, or one where one is copied at a time. */

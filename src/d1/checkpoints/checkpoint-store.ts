@@ -27,7 +27,7 @@ import {
   standsAt,
 } from './checkpoint-sql.ts';
 import type * as Aside from './checkpoint-table.ts';
-import { D1Connection, type Row } from '../connection.ts';
+import { D1Connection } from '../connection.ts';
 import type { D1DatabaseLike } from '../database.ts';
 
 /** What is done with the table beside copying. Every run begins with it, so nothing is loaded once it copies. */
@@ -96,18 +96,18 @@ export class D1CheckpointStore implements CheckpointStore {
   }
 
   async claim(migration: string, request: ClaimRequest, context?: CallContext): Promise<ClaimOutcome> {
-    const others = sql`SELECT count(*) AS held, max(0, min(lease_until) - ${now}) AS wait FROM ${this.table}
-  WHERE table_name = ${migration} AND status = 'in_progress'`;
-    // Who holds the rest is asked along: where nothing is free a request less is waited for.
-    const results = await this.#connection.batch(
-      [claimStatement(this.table, migration, request), others],
-      context,
-    );
-    const [claimed = [], [rest] = []] = results.map(({ results: rows }) => rows as Row[]);
+    const claimed = await this.#connection.rows(claimStatement(this.table, migration, request), context);
     // RETURNING promises no order.
     const [checkpoint, ...more] = claimed.map(decodeCheckpoint).toSorted((a, b) => a.seq - b.seq);
     if (checkpoint) return { kind: 'claimed', checkpoint, more };
-    return Number(rest?.['held']) > 0 ? { kind: 'busy', waitMs: Number(rest?.['wait']) } : { kind: 'none' };
+    const [others] = await this.#connection.rows(
+      sql`SELECT count(*) AS held, max(0, min(lease_until) - ${now}) AS wait FROM ${this.table}
+  WHERE table_name = ${migration} AND status = 'in_progress'`,
+      context,
+    );
+    return Number(others?.['held']) > 0
+      ? { kind: 'busy', waitMs: Number(others?.['wait']) }
+      : { kind: 'none' };
   }
 
   async renew(lease: Lease, leaseMs: number, context?: CallContext): Promise<boolean> {
