@@ -8,6 +8,7 @@ import { type D1DatabaseLike, type D1ResultLike, type D1StatementLike, isRemote 
 /** A row as D1 hands it over. */
 export type Row = Record<string, unknown>;
 
+/** What explains D1's errors, once something was asked. */
 let errors: typeof Errors | undefined;
 
 /** Writes queries as D1 reads them. They are sent here, in batches and with signals, so the dialect has no database. */

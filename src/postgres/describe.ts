@@ -101,12 +101,8 @@ async function readColumns(query: PgQueryRunner, oid: string): Promise<PostgresC
   // A domain stands for the type below it, which may be a domain again; so may the type of an array's elements. That it is NOT NULL keeps
   // no null out of a table, and a constraint that was never validated says nothing of the rows before it.
   const rows = await query(sql`
-    WITH RECURSIVE reached AS (
-      SELECT atttypid AS oid FROM pg_attribute WHERE attrelid = CAST(${oid} AS oid) AND attnum > 0 AND NOT attisdropped
-      UNION
-      SELECT unnest(ARRAY[t.typbasetype, t.typelem]) FROM reached JOIN pg_type AS t ON t.oid = reached.oid
-    ), below AS (
-      SELECT oid AS start, oid, typtype, typbasetype FROM pg_type WHERE oid IN (SELECT oid FROM reached)
+    WITH RECURSIVE below AS (
+      SELECT oid AS start, oid, typtype, typbasetype FROM pg_type
       UNION ALL
       SELECT below.start, t.oid, t.typtype, t.typbasetype FROM below JOIN pg_type AS t ON t.oid = below.typbasetype WHERE below.typtype = 'd'
     ), base AS (

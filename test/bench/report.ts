@@ -23,7 +23,7 @@ export function markdown(report: BenchReport): string {
 PostgreSQL ${versions.postgres}, D1 in workerd ${versions.workerd}, Cloudflare's API before it and the copying process on the same
 ${machine.cores} cores (${machine.cpu}, ${gigabytes(machine.memoryBytes)} of memory), with Node ${versions.node}, resumable-migrator ${versions.package} and wrangler
 ${versions.wrangler}, on ${date}. Figures of another machine are other figures; the ratios are what stays.`,
-    `In each round, of which there were ${rounds}, every line has its turn, with an empty database of its own. Seconds are the median of the rounds, and a
+    `In each round, of which there were ${rounds}, every line has its turn, with an empty database of its own, whose servers have answered one request before. Seconds are the median of the rounds, and a
 ratio is the median of the ratios of each round, so that what slows the machine down for a while slows down both sides.
 After every copy each value of each row in D1 is compared with PostgreSQL; a difference ends the benchmark.`,
     ...tables.flatMap(tableSection),

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import type { Key, KeyRange } from 'resumable-migrator';
-import { type PageReader, requestAfter, RowSizes } from '../../src/engine/paging.ts';
+import { type Key, type KeyRange, type PageRequest, ResumableMigrator } from 'resumable-migrator';
+import { type PageReader, readRange, requestAfter, RowSizes } from '../../src/engine/paging.ts';
+import { NotedKey } from '../../src/engine/rows/byte-rows.ts';
+import { World } from './world.ts';
 
 // Rows of 20 bytes, and pages of 2,000.
 
@@ -55,11 +57,47 @@ describe('a page', () => {
   });
 });
 
-test('what rows were like, one reading knows of another where they share it', () => {
-  const sizes = new RowSizes(1_000);
-  const reader = { description: { key: [] }, pageSize: 10_000, sizes } as unknown as PageReader;
-  const asked = (): number => requestAfter(reader, between(1, 9), null, sizes, 2_000).limit;
-  expect(asked()).toBe(2);
-  sizes.see(['1234567890']);
-  expect(asked()).toBe(200);
+test.each([
+  ['where they share it', new RowSizes(1_000_000), [2, 200_000]],
+  ['not where each has its own', undefined, [2, 2]],
+])('what rows were like, one reading knows of another: %s', async (_where, sizes, asked) => {
+  const limits: number[] = [];
+  const description = { key: [], keyIndexes: [0], estimatedRowBytes: 1_000_000 };
+  const reader = {
+    source: {
+      readPage: (request: PageRequest) => {
+        limits.push(request.limit);
+        request.onRow?.(['1234567890']);
+        return Promise.resolve({ rows: [], done: true });
+      },
+    },
+    description,
+    pageSize: 1_000_000,
+    sizes,
+    retry: { retries: 0, baseMs: 1, maxMs: 1 },
+    stop: new AbortController().signal,
+    retried: () => undefined,
+  } as unknown as PageReader;
+  const taker = { row: () => undefined, bytes: () => undefined };
+  for (const nth of [1, 2])
+    await readRange(reader, between(nth, 9), null, taker, () => null, new NotedKey(description as never));
+  expect(limits).toEqual(asked);
+});
+
+test('the checkpoints of a run share it', async () => {
+  const world = new World({ rows: 40, mode: 'insert' });
+  const source = world.source();
+  const limits: number[] = [];
+  const describe = source.describe.bind(source);
+  source.describe = async () => ({ ...(await describe()), estimatedRowBytes: 1_000_000 });
+  const readPage = source.readPage.bind(source);
+  source.readPage = async (request, context) => {
+    limits.push(request.limit);
+    return await readPage(request, context);
+  };
+  const tuning = { checkpointSize: 10, concurrency: 1 };
+  await new ResumableMigrator({ source, sink: world.sink(), ...tuning }).run();
+  // Two rows at first, by the estimate; all that a checkpoint has from then on.
+  expect(limits.filter((rows) => rows === 2)).toHaveLength(1);
+  expect(world.differences()).toEqual({});
 });

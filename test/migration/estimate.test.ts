@@ -85,7 +85,7 @@ test('requests over REST are near to those that the API counts, and take their p
   expect(estimate.quotaMs).toBe((estimate.requests ?? 0) * 250);
 });
 
-test('a small table is copied with ten requests, and more are not asked where a plan is complete', async () => {
+test('a small table is copied with ten requests, and seven find out that it is', async () => {
   const migrator = (): ReturnType<World['migrator']> =>
     world.migrator('composite', { name: 'ten requests', concurrency: 1 });
   await world.d1('DROP TABLE IF EXISTS composite');

@@ -100,6 +100,13 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/d1/explorer.test.ts', ...d1Suite],
   },
   {
+    removes: 'the end of a source whose ranges are not all asked for',
+    file: 'src/engine/planning/plan.ts',
+    find: '} finally {\n    await next.return?.();',
+    replace: '} finally {\n    await Promise.resolve();',
+    tests: ['test/engine/planning.test.ts'],
+  },
+  {
     removes: 'the refusal to append where rows may arrive again',
     file: 'src/engine/planning/survey.ts',
     find: "if (delivery === 'at-least-once' && target.mode === 'insert')",
