@@ -88,8 +88,8 @@ test('the checkpoints of a run share it', async () => {
   const world = new World({ rows: 40, mode: 'insert' });
   const source = world.source();
   const limits: number[] = [];
-  const describe = source.describe.bind(source);
-  source.describe = async () => ({ ...(await describe()), estimatedRowBytes: 1_000_000 });
+  const described = source.describe.bind(source);
+  source.describe = async () => ({ ...(await described()), estimatedRowBytes: 1_000_000 });
   const readPage = source.readPage.bind(source);
   source.readPage = async (request, context) => {
     limits.push(request.limit);
