@@ -94,23 +94,19 @@ function roomFindings(table: string, bytes: number): Finding[] {
 }
 
 /** What a run asks besides claims and batches, in the order in which it asks. */
-function fixedRequests(
-  { ddl }: EstimateFacts,
-  { checkpoints, newCheckpoints, concurrency }: Workload,
-): number {
+function fixedRequests({ ddl }: EstimateFacts, { checkpoints, newCheckpoints }: Workload): number {
   // What D1 has and can, and the stored plan; the checkpoint table; the table.
   const prepare = 3 + (ddl.create === null ? 0 : 1);
   // The plan, in portions; progress at the end and, of an older plan, at the beginning.
-  const plan = Math.ceil(newCheckpoints / 500) + (newCheckpoints === checkpoints ? 1 : 2);
-  // A claim that finds nothing asks once more, for what others hold: up to three times where several are copied at a time.
-  return prepare + plan + (concurrency === 1 ? 2 : 6);
+  return prepare + Math.ceil(newCheckpoints / 500) + (newCheckpoints === checkpoints ? 1 : 2);
 }
 
 /** One claim brings all that there is room for, then as many bring one, and each of the others about two, or one where one is copied at a time. */
 function claimsOf({ checkpoints, concurrency }: Workload): number {
   const rest = Math.max(0, checkpoints - concurrency);
+  const each = Math.min(2, concurrency);
   return (
-    1 + Math.min(concurrency, rest) + Math.ceil(Math.max(0, rest - concurrency) / Math.min(2, concurrency))
+    Math.min(1, checkpoints) + Math.min(concurrency, rest) + Math.ceil(Math.max(0, rest - concurrency) / each)
   );
 }
 

@@ -67,7 +67,14 @@ export class D1Sink<Row extends object> implements Sink<Row> {
   }
 
   async ask(context?: CallContext): Promise<unknown> {
-    return await (await import('./decide.ts')).askDatabase(this.#connection, this.#options.table, context);
+    const { askDatabase } = await import('./decide.ts');
+    // What the answer is for is loaded meanwhile.
+    const [answers] = await Promise.all([
+      askDatabase(this.#connection, this.#options.table, context),
+      import('./target.ts'),
+    ]);
+    if (answers.present === null) await import('./schema/ddl.ts');
+    return answers;
   }
 
   async prepare(shape: RowShape, context?: CallContext, asked?: Promise<unknown>): Promise<SinkTarget> {

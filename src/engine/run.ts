@@ -12,7 +12,8 @@ import type * as Survey from './planning/survey.ts';
 import { emptyProgress, ProgressMeter, readProgress } from './progress.ts';
 import { retryEvent, type RetryNotice, withRetries } from './retry.ts';
 import { RunControl } from './run-control.ts';
-import { type Emit, Scheduler, type Tally } from './copying/scheduler.ts';
+import { type Emit, Scheduler } from './copying/scheduler.ts';
+import { emptyTally } from './copying/tally.ts';
 
 /** Options of one run. */
 export interface RunOptions {
@@ -47,17 +48,7 @@ class Run {
   readonly #emit: Emit;
   readonly #started = performance.now();
   readonly #id = crypto.randomUUID();
-  readonly #tally: Tally = {
-    rows: 0,
-    written: 0,
-    rejected: 0,
-    batches: 0,
-    completed: 0,
-    gone: 0,
-    firstFailure: null,
-    retryable: true,
-    failures: [],
-  };
+  readonly #tally = emptyTally();
   #progress: Progress | null = null;
   #migration = '';
   #ended = false;
@@ -118,21 +109,25 @@ class Run {
       },
       this.#tally,
     );
-    await scheduler.run();
+    const afterContext: CallContext = { signal: this.#control.abort };
+    const hasFailed = (): boolean => this.#tally.failures.length > 0 || this.#control.fatal !== null;
+    const readAfter = async (): Promise<Progress | null> =>
+      await retrying('read progress', () => readProgress(store, migration, afterContext), afterContext)
+        // What failed, if anything did, says more than a store that cannot be reached any more.
+        .catch((error: unknown) => {
+          if (!hasFailed() && this.#tally.gone === 0) throw error;
+          return null;
+        });
+    const asked = await scheduler.run(true);
+    let read = await readAfter();
+    if (!asked && read && read.checkpoints.pending + read.checkpoints.inProgress > 0) {
+      // Somebody made more of it, or opened some again.
+      await scheduler.run(false);
+      read = await readAfter();
+    }
 
     const { fatal } = this.#control;
-    const failed = this.#tally.failures.length > 0 || fatal !== null;
-    const afterContext: CallContext = { signal: this.#control.abort };
-    const read = await retrying(
-      'read progress',
-      () => readProgress(store, migration, afterContext),
-      afterContext,
-    )
-      // What failed, if anything did, says more than a store that cannot be reached any more.
-      .catch((error: unknown) => {
-        if (!failed && this.#tally.gone === 0) throw error;
-        return null;
-      });
+    const failed = hasFailed();
     const progress = read ?? before;
     const { total, completed, inProgress, pending, failed: failing } = progress.checkpoints;
     const known = Math.max(planning.lastSeq, before.checkpoints.total, total);

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { MigratorError } from 'resumable-migrator';
 import { CrashPoints } from 'resumable-migrator/testing';
 import { heldWrites, settled } from './held-writes.ts';
 import { World } from './world.ts';
@@ -24,10 +25,11 @@ test('what is left is claimed at once where it is less than may be copied at a t
     const run = world.migrator({ concurrency: 4 }, faults, sink).run();
     await settled();
     expect(waiting()).toBe(left);
-    // And once whether there is more.
-    expect(claims(faults)).toBe(2);
+    expect(claims(faults)).toBe(1);
     open();
     expect(await run).toMatchObject({ status: 'completed' });
+    // Nobody else has any of it, so nobody is asked whether there is more.
+    expect(claims(faults)).toBe(1);
     expect(world.differences()).toEqual({});
   }
 });
@@ -163,4 +165,37 @@ test('what is held ahead is given back where the run ends early', async () => {
   // Nobody has to wait for a lease.
   expect(await world.migrator().run()).toMatchObject({ status: 'completed' });
   expect(world.differences()).toEqual({});
+});
+
+test('what is opened again while the last checkpoints are copied is copied by the same run', async () => {
+  const world = new World({ rows: 50, mode: 'upsert' });
+  const faults = new CrashPoints();
+  const { sink, waiting, open } = heldWrites(world, 12);
+  const run = world.migrator({}, faults, sink).run();
+  await settled();
+  expect(waiting()).toBe(1);
+  const [first] = world.database.checkpoints;
+  expect(first).toMatchObject({ status: 'completed' });
+  await sink.checkpoints.reopen('memory', [first?.id ?? 0]);
+  open();
+  expect(await run).toMatchObject({ status: 'completed', completedCheckpoints: 6 });
+  expect(claims(faults)).toBeGreaterThan(5);
+  expect(world.differences()).toEqual({});
+});
+
+test('a run that failed at a checkpoint asks whether another one is free', async () => {
+  const world = new World({ rows: 50, mode: 'upsert' });
+  const faults = new CrashPoints();
+  const source = world.source();
+  const readPage = source.readPage.bind(source);
+  source.readPage = async (request, context) => {
+    if (request.upper[0] === '14')
+      throw new MigratorError('VALUE_REFUSED', 'This page cannot be read.', { help: 'None.' });
+    return await readPage(request, context);
+  };
+  world.source = () => source;
+  const migrator = world.migrator({ retry: { retries: 0 } }, faults);
+  await expect(migrator.run()).rejects.toMatchObject({ code: 'CHECKPOINTS_FAILED' });
+  // The last one finds nothing.
+  expect(claims(faults)).toBe(6);
 });

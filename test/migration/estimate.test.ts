@@ -85,18 +85,18 @@ test('requests over REST are near to those that the API counts, and take their p
   expect(estimate.quotaMs).toBe((estimate.requests ?? 0) * 250);
 });
 
-test('a small table is copied with ten requests, and seven find out that it is', async () => {
+test('a small table is copied with eight requests, and five find out that it is', async () => {
   const migrator = (): ReturnType<World['migrator']> =>
-    world.migrator('composite', { name: 'ten requests', concurrency: 1 });
+    world.migrator('composite', { name: 'eight requests', concurrency: 1 });
   await world.d1('DROP TABLE IF EXISTS composite');
   world.stack.api.resetStatistics();
   await migrator().run();
-  // The plan, what D1 has and can, two tables, the new plan, a claim, one batch, a claim that finds nothing and asks for what others hold, the progress.
-  expect(world.stack.api.statistics().requests).toBe(10);
+  // The plan, what D1 has and can, two tables, the new plan, a claim, one batch, the progress.
+  expect(world.stack.api.statistics().requests).toBe(8);
   world.stack.api.resetStatistics();
   await migrator().run();
-  // The plan, what D1 has and can, the checkpoint table, the progress twice, a claim that finds nothing and asks.
-  expect(world.stack.api.statistics().requests).toBe(7);
+  // The plan, what D1 has and can, the checkpoint table, the progress twice.
+  expect(world.stack.api.statistics().requests).toBe(5);
 });
 
 test('what is copied already is not reckoned again, but the room that all rows take is', async () => {

@@ -577,6 +577,20 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/engine/claims.test.ts'],
   },
   {
+    removes: 'the second look of a run that asked nobody whether there is more',
+    file: 'src/engine/run.ts',
+    find: 'if (!asked && read &&',
+    replace: 'if (asked && read &&',
+    tests: ['test/engine/claims.test.ts'],
+  },
+  {
+    removes: 'the question for more where a checkpoint was not completed',
+    file: 'src/engine/copying/scheduler.ts',
+    find: 'this.#hasAll && this.tally.completed === this.#ids.size',
+    replace: 'this.#hasAll && this.#active.size + this.#ahead.length === 0',
+    tests: ['test/engine/claims.test.ts'],
+  },
+  {
     removes: 'the part of what is left that other runs may want',
     file: 'src/engine/copying/scheduler.ts',
     find: 'Math.min(mostAhead, completed, begun, part)',
@@ -838,8 +852,8 @@ export const mutants: readonly Mutant[] = [
   {
     removes: 'failed checkpoints before an unreachable store',
     file: 'src/engine/run.ts',
-    find: 'if (!failed && this.#tally.gone === 0) throw error;',
-    replace: 'if (fatal === null && this.#tally.gone === 0) throw error;',
+    find: 'if (!hasFailed() && this.#tally.gone === 0) throw error;',
+    replace: 'if (this.#control.fatal === null && this.#tally.gone === 0) throw error;',
     tests: ['test/engine/failures.test.ts'],
   },
   {

@@ -43,28 +43,28 @@ export class Begins {
   /** Moves the rows apart, from one layout into another of wider fields. */
   moveApart(bytes: Uint8Array, from: Layout, to: Layout): void {
     const more = to.bytes - from.bytes;
+    const parts = partsOf(from, to);
+    const rescaled = [...from.scales.keys()].filter((column) => isRescaled(column, from, to));
     let stop = this.at[this.#rows] as number;
     this.at[this.#rows] = stop + more * this.#rows;
     // From the last row on, and from its last byte on: nothing is overwritten that has not been moved yet.
     for (let row = this.#rows - 1; row >= 0; row -= 1) {
       const source = this.at[row] as number;
       const target = source + more * row;
-      bytes.copyWithin(target + to.bytes, source + from.bytes, stop);
-      for (let field = to.widths.length - 1; field >= 0; field -= 1) {
-        const at = target + (to.offsets[field] as number);
-        const own = source + (from.offsets[field] as number);
-        const width = from.widths[field] as number;
-        bytes.copyWithin(at, own, own + width);
-        bytes.fill(space, at + width, at + (to.widths[field] as number));
+      if (from.hasTexts) bytes.copyWithin(target + to.bytes, source + from.bytes, stop);
+      for (const { at, next, length, gap } of parts) {
+        const end = target + next + length;
+        bytes.copyWithin(target + next, source + at, source + at + length);
+        for (let index = 0; index < gap; index += 1) bytes[end + index] = space;
       }
-      for (const [column, scale] of from.scales.entries()) {
+      for (const column of rescaled) {
         const at = target + (to.offsets[to.fields[column] as number] as number);
         // An empty field is a null, and stays empty.
-        if (from.kinds[column] === kinds.scaled && bytes[at] !== space)
+        if (bytes[at] !== space)
           setPoint(
             bytes,
             bytes.indexOf(space, at),
-            scale,
+            from.scales[column] as number,
             to.kinds[column] === kinds.scaled ? to.scales[column] : undefined,
           );
       }
@@ -72,6 +72,36 @@ export class Begins {
       stop = source;
     }
   }
+}
+
+/** Fields that stay together: where they begin in one layout and in the next, and what is new behind them, in bytes. */
+interface Part {
+  readonly at: number;
+  readonly next: number;
+  readonly length: number;
+  readonly gap: number;
+}
+
+/** The fields up to each that gets wider, and those behind the last; from the end on. */
+function partsOf(from: Layout, to: Layout): readonly Part[] {
+  const parts: Part[] = [];
+  let at = 0;
+  let next = 0;
+  for (const [field, width] of from.widths.entries()) {
+    const gap = (to.widths[field] as number) - width;
+    const end = (from.offsets[field] as number) + width;
+    if (gap === 0 && end < from.bytes) continue;
+    parts.unshift({ at, next, length: end - at, gap });
+    next += end - at + gap;
+    at = end;
+  }
+  return parts;
+}
+
+/** True: digits of the column stand there with another scale, or with their point. */
+function isRescaled(column: number, from: Layout, to: Layout): boolean {
+  if (from.kinds[column] !== kinds.scaled) return false;
+  return to.kinds[column] !== kinds.scaled || to.scales[column] !== from.scales[column];
 }
 
 /** Gives digits that end here another scale, or their point. There is room behind them. */

@@ -7,6 +7,7 @@ import type { Planning } from '../planning/planning.ts';
 import { type ProgressMeter, storedError } from '../progress.ts';
 import { sleep, withRetries } from '../retry.ts';
 import type { RunControl } from '../run-control.ts';
+import type { Tally } from './tally.ts';
 
 /** How often a run that waits for others' leases looks again, at the latest. Milliseconds. */
 const longestWaitMs = 2_000;
@@ -34,21 +35,6 @@ const fatalCodes: ReadonlySet<string> = new Set([
 
 /** Emits an event of the migrator. Never throws. */
 export type Emit = <Name extends keyof MigrationEvents>(event: Name, payload: MigrationEvents[Name]) => void;
-
-/** What a run did so far. */
-export interface Tally {
-  rows: number;
-  written: number;
-  rejected: number;
-  batches: number;
-  completed: number;
-  /** Checkpoints that this run had claimed, and that were deleted. */
-  gone: number;
-  firstFailure: unknown;
-  /** Whether each of the failures may pass by itself. */
-  retryable: boolean;
-  readonly failures: CheckpointFailure[];
-}
 
 /** What a {@link Scheduler} works with. */
 export interface SchedulerParts {
@@ -91,6 +77,7 @@ export class Scheduler {
   /** For how many that have room claims are under way. */
   #asked = 0;
   #nothing: Nothing | null = null;
+  #trusts = false;
 
   constructor(parts: SchedulerParts, tally: Tally) {
     this.#parts = parts;
@@ -98,11 +85,18 @@ export class Scheduler {
     this.tally = tally;
   }
 
-  /** Claims checkpoints and copies several at a time, until nothing is left to claim. */
-  async run(): Promise<void> {
+  /**
+   * Claims checkpoints and copies several at a time, until nothing is left to claim.
+   *
+   * @param trusts - true: where all that is known was claimed and completed here, it does not ask whether there is more.
+   * @returns whether it asked.
+   */
+  async run(trusts: boolean): Promise<boolean> {
     const { planning, meter, control } = this.#parts;
+    this.#trusts = trusts;
+    this.#nothing = null;
     try {
-      while (!control.stopped) {
+      while (!control.stopped && !this.#isKnownDone) {
         meter.planned(this.#added);
         const room = this.#room();
         const next = room > 0 ? this.#ahead.shift() : undefined;
@@ -129,6 +123,18 @@ export class Scheduler {
     await Promise.all([...this.#active, ...this.#ahead.map(async (held) => await held.giveBack())]);
     await planning.end().catch((error: unknown) => this.#stopFor(error));
     meter.planned(this.#added);
+    return !this.#isKnownDone;
+  }
+
+  /** True: all that is known was claimed here. */
+  get #hasAll(): boolean {
+    const { planning, left } = this.#parts;
+    return this.#trusts && planning.finished && this.#ids.size === left + this.#added;
+  }
+
+  /** True: all of it is completed as well. */
+  get #isKnownDone(): boolean {
+    return this.#hasAll && this.tally.completed === this.#ids.size;
   }
 
   #stopFor(error: unknown): void {
@@ -162,7 +168,8 @@ export class Scheduler {
   /** How many are to be claimed for that room. Beyond those that are known to be left, one claim at a time asks. */
   #lacking(room: number): number {
     const asked = this.#asked;
-    return Math.min(room - asked, Math.max(this.#unclaimed - asked, asked === 0 ? 1 : 0));
+    const least = asked === 0 && !(this.#hasAll && this.#active.size > 0) ? 1 : 0;
+    return Math.min(room - asked, Math.max(this.#unclaimed - asked, least));
   }
 
   /**
