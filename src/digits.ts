@@ -10,7 +10,7 @@ const tenThousand = 10_000;
 const eightDigits = 1e8;
 
 /** The four digits of a whole number below 10,000, the first of them in the lowest byte. */
-function four(value: number): number {
+export function four(value: number): number {
   // Quotients as products and shifts, exact below 10,000 and below 100.
   const hundreds = Math.imul(value, 5_243) >> 19;
   const pairs = hundreds | ((value - Math.imul(hundreds, 100)) << 16);

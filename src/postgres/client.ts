@@ -12,7 +12,7 @@ import { MigratorError } from '../errors.ts';
 import { Redactor } from '../redactor.ts';
 import { parameterText } from './bind-message.ts';
 import { type ErrorManners, fromDriver } from './errors.ts';
-import { type RowQuery, RowStream, type RowTaker, takesRowStreams } from './row-stream.ts';
+import { type RowQuery, RowStream, type RowTaker, takesBytes, takesRowStreams } from './row-stream.ts';
 
 /** The little of a `pg.Pool` that is used: any pool of this shape serves. */
 export interface PgPoolLike {
@@ -90,8 +90,12 @@ export const catalogFirst =
  */
 const beginning = [
   'BEGIN ISOLATION LEVEL READ COMMITTED, READ ONLY',
-  ...Object.entries(sessionSettings).map(([name, value]) => `SET LOCAL ${name} = '${value}'`),
-  `SELECT ${catalogFirst}`,
+  `SELECT ${[
+    ...Object.entries(sessionSettings).map(
+      ([name, value]) => `pg_catalog.set_config('${name}', '${value}', true)`,
+    ),
+    catalogFirst,
+  ].join(', ')}`,
 ].join('; ');
 
 const keepText = { getTypeParser: () => (value: string) => value };
@@ -258,7 +262,8 @@ export class PoolTransactions implements PgTransactions {
       const streams = takesRowStreams(client);
       const result = await work(query, async (asked, taker, bytesQuery) => {
         if (!streams) return handOver(await query(asked), taker);
-        const stream = new RowStream(rowQuery(asked), taker, bytesQuery && rowQuery(bytesQuery));
+        const isBytes = taker.bytes !== undefined && takesBytes(client);
+        const stream = new RowStream(rowQuery((isBytes && bytesQuery) || asked), taker);
         void client.query(stream as unknown as PgQuery);
         await stream.done;
       });

@@ -50,6 +50,8 @@ export interface RowCount {
   /** Bytes, or characters, of all rows that belong to it. */
   characters: number;
   admit(): boolean;
+  /** The same of so many rows of one size. Returns how many belong to it: the first of them. */
+  admitAll(rows: number, bytes: number): number;
   /** The row that was admitted last cannot be read as it came: it is for another page, as are all that follow. */
   refuse(): void;
 }
@@ -65,6 +67,14 @@ export class PageRows implements ByteRows, BinaryRows {
   readonly ends: Int32Array;
   readonly digits: Float64Array;
   readonly places: Uint8Array;
+  plainFrom = 0;
+  stride = 0;
+  readonly firsts: Int32Array;
+  /** Bytes of a message, where it is a row without nulls all of whose values have the bytes of their types; 0: these are not known. */
+  readonly #fixed: number;
+  /** Where the lengths of its values stand, and what they are; and where the value of each column begins. */
+  readonly #lengths: { readonly at: number; readonly bytes: number }[] = [];
+  readonly #offsets: Int32Array;
   /** Where the next text is written: behind the chunk that the rows came in. */
   free = 0;
   /** How the text of a column becomes canonical; null: it is so already. */
@@ -104,6 +114,19 @@ export class PageRows implements ByteRows, BinaryRows {
       if (binary !== null && isBinary[index] === true) return readerOf(binary);
       return packed.has(index) ? new WholeReader() : null;
     });
+    this.firsts = new Int32Array(columns.length);
+    this.#offsets = new Int32Array(columns.length);
+    let fixed = valuesAt;
+    for (const list of [...singles.map((single) => [single]), ...packs]) {
+      const at = fixed;
+      fixed += 4;
+      for (const column of list) {
+        this.#offsets[column] = fixed;
+        fixed += this.#readers[column]?.bytes ?? NaN;
+      }
+      this.#lengths.push({ at, bytes: fixed - at - 4 });
+    }
+    this.#fixed = fixed || 0;
     const read = this.#readers.filter((reader) => reader !== null).length;
     this.#room = this.#mostRows * read * longestText;
   }
@@ -113,7 +136,7 @@ export class PageRows implements ByteRows, BinaryRows {
     this.#begin(chunk);
     const { view } = this;
     const { length } = chunk;
-    let at = from;
+    let at = this.#takeFixed(from, length, count, onRows);
     let rows = 0;
     for (let end = rowEnd(view, at, length); end > 0; end = rowEnd(view, at, length)) {
       if (count.admit()) {
@@ -129,6 +152,30 @@ export class PageRows implements ByteRows, BinaryRows {
     }
     if (rows > 0) this.#handOver(rows, length, onRows);
     return at;
+  }
+
+  /**
+   * Takes the rows from a place on that have all the bytes of their types, as most have: nothing needs to be noted of their values. A null
+   * would leave a row shorter, and what a server's form of a type is shows in the first.
+   */
+  #takeFixed(from: number, length: number, count: RowCount, onRows: (rows: ByteRows) => void): number {
+    const { view } = this;
+    const fixed = this.#fixed;
+    let end = from;
+    if (fixed === 0 || rowEnd(view, from, length) !== from + fixed) return from;
+    if (!this.#lengths.every(({ at, bytes }) => view.getInt32(from + at) === bytes)) return from;
+    while (rowEnd(view, end, length) === end + fixed) end += fixed;
+    const last = from + count.admitAll((end - from) / fixed, fixed - valuesAt) * fixed;
+    this.stride = fixed;
+    for (let at = from; at < last;) {
+      const rows = Math.min(this.#mostRows, (last - at) / fixed);
+      for (let column = 0; column < this.columns; column += 1)
+        this.firsts[column] = at + (this.#offsets[column] as number);
+      this.#handOver(rows, length, onRows);
+      at += rows * fixed;
+    }
+    this.stride = 0;
+    return end;
   }
 
   text(row: number, column: number): string | null {
@@ -205,6 +252,7 @@ export class PageRows implements ByteRows, BinaryRows {
   #handOver(rows: number, free: number, onRows: (rows: ByteRows) => void): void {
     this.rows = rows;
     this.free = free;
+    this.plainFrom = free;
     for (let column = 0; column < this.columns; column += 1) {
       this.#readers[column]?.read(this, column);
       const conversion = this.#conversions[column];

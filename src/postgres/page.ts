@@ -192,6 +192,15 @@ class PageCount implements RowCount {
     return !isFull;
   }
 
+  admitAll(rows: number, bytes: number): number {
+    const most = Math.ceil((this.#mostCharacters - this.characters) / bytes);
+    const admitted = this.isRefused ? 0 : Math.max(0, Math.min(rows, this.#limit - this.taken, most));
+    if (admitted < rows) this.more = true;
+    this.taken += admitted;
+    this.characters += admitted * bytes;
+    return admitted;
+  }
+
   refuse(): void {
     this.taken -= 1;
     this.more = true;

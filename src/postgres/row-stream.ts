@@ -71,6 +71,12 @@ export function takesRowStreams(client: object): boolean {
   );
 }
 
+/** True: with this client rows are taken as bytes, where the taker has a way to. */
+export function takesBytes(client: object): boolean {
+  const { connection } = client as { readonly connection?: Partial<Wire> | null };
+  return isTappable(connection?.stream ?? {});
+}
+
 function isTappable(stream: WireStream): stream is WritableTappedSocket {
   return (['listeners', 'on', 'off', 'emit', 'write'] as const).every(
     (name) => typeof stream[name] === 'function',
@@ -87,7 +93,6 @@ export class RowStream implements WireRows {
   /** Set by pg where it watches the query: without the call its `query_timeout` runs on. */
   callback: ((error: unknown) => void) | undefined = undefined;
   readonly #query: RowQuery;
-  readonly #bytesQuery: RowQuery;
   readonly #taker: RowTaker;
   readonly #resolve: () => void;
   readonly #reject: (error: unknown) => void;
@@ -100,10 +105,8 @@ export class RowStream implements WireRows {
   /** Columns come in the server's own form. */
   #isBinary = false;
 
-  /** @param bytesQuery - what is asked instead where rows are taken as bytes. */
-  constructor(query: RowQuery, taker: RowTaker, bytesQuery: RowQuery = query) {
+  constructor(query: RowQuery, taker: RowTaker) {
     this.#query = query;
-    this.#bytesQuery = bytesQuery;
     this.#taker = taker;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.done = promise;
@@ -116,7 +119,7 @@ export class RowStream implements WireRows {
     const { stream } = wire;
     const tapped = bytes && isTappable(stream) ? stream : null;
     if (tapped) this.#tap = new WireTap(tapped, this);
-    const { text, values } = tapped ? this.#bytesQuery : this.#query;
+    const { text, values } = this.#query;
     // One packet for all of it, where the stream can be told.
     stream.cork?.();
     try {

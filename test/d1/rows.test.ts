@@ -169,8 +169,7 @@ describe.each([
       return [...batch.layout.widths];
     };
     const large = widths(first, ['123456', '12345.678', 'x'.repeat(120)]);
-    // One that has not begun a batch yet takes them with its next.
-    expect(widths(second, ['1', '0.5', 'y'])).not.toEqual(large);
+    // One that was made before takes them as soon as a field of its own is too narrow, before its first row.
     expect(widths(second, ['1', '0.5', 'y'])).toEqual(large);
     expect(widths(own, ['1', '0.5', 'y'])).not.toEqual(large);
     // A float that asks for another kind leaves the others theirs, and each stays right.
@@ -178,6 +177,23 @@ describe.each([
     widths(third, ['7', '0.25', 'z']);
     widths(second, ['-1', '-0.5', 'y']);
     expect(widths(first, ['123456', '12345.678', 'x'.repeat(120)])).toEqual(large);
+  });
+
+  test('keeps its own widths once it has rows, which need not fit where others have more digits behind the point', async () => {
+    const pool = new BufferPool();
+    const list = await formsFor(['integer', 'float']);
+    const [first, second] = [pool, pool].map(
+      (memory) => new D1Encoder(list, Infinity, isEscaped, memory),
+    ) as [D1Encoder, D1Encoder];
+    const rows = [
+      ['1', '12.34567'],
+      ['10', '12.34567'],
+    ];
+    expect(second.add(rows[0] as TextRow)).toBe(true);
+    expect(first.add(['1', '1.234567'])).toBe(true);
+    expect(second.add(rows[1] as TextRow)).toBe(true);
+    expect(rowsOf(second.take())).toEqual(rows);
+    expect(rowsOf(first.take())).toEqual([['1', '1.234567']]);
   });
 
   test('needs no list of where rows begin where none has a text behind its fields', async () => {

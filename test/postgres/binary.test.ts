@@ -64,6 +64,8 @@ function rowsOf(all: readonly { readonly bytes: Uint8Array }[]): BinaryRows {
     ends,
     digits: new Float64Array(all.length),
     places: new Uint8Array(all.length),
+    stride: 0,
+    firsts: new Int32Array(1),
     free: values.length,
   };
 }
@@ -203,6 +205,14 @@ describe('a date or a time', () => {
     for (const day of ['2026-11-26', '2026-11-26', '2026-11-27', '2015-09-10', '2038-02-13', '2026-11-27'])
       moments.push(`${day} ${anyTime()}`);
   }
+  // Minutes that come again, and the same one of other years, days and hours.
+  for (let round = 0; round < 400; round += 1) {
+    const day = random.pick(['2026-11-26', '2026-11-27', '12026-11-26', '0026-11-26 BC', '1926-11-26']);
+    const [date = '', era] = day.split(' ');
+    const minute = `${random.pick(['07', '23'])}:${random.pick(['00', '59'])}`;
+    for (let times = random.whole(1, 3); times > 0; times -= 1)
+      moments.push(`${date} ${minute}:${anyTime().slice(6)}${era ? ' BC' : ''}`);
+  }
 
   test.each([
     ['date', dates],
@@ -211,7 +221,7 @@ describe('a date or a time', () => {
   ] as const)("has the text that is made of the server's: %s", async (type, values) => {
     const all = await sent(type, values);
     expect(read(type, all)).toEqual(all.map(({ text }) => text));
-    expect(new Set(all.map(({ text }) => text)).size).toBeGreaterThan(values.length * 0.9);
+    expect(new Set(all.map(({ text }) => text)).size).toBeGreaterThan(values.length * 0.8);
   });
 });
 
@@ -321,9 +331,21 @@ describe('a table whose columns come in the server’s own form', () => {
     const codec = codecOf({ name: 'float8', schema: 'pg_catalog', kind: 'b', element: null });
     const rows = new PageRows([{ codec } as PostgresColumn], [true]);
     const chunk = Buffer.from([0x44, 0, 0, 0, 14, 0, 1, 0, 0, 0, 4, 1, 2, 3, 4]);
-    const count = { characters: 0, admit: () => true, refuse: () => undefined };
-    expect(() => rows.take(chunk, 0, count, () => undefined)).toThrow(
-      expect.objectContaining({ code: 'SOURCE_FAILED', retryable: false }),
-    );
+    const count = {
+      characters: 0,
+      admit: () => true,
+      admitAll: (most: number) => most,
+      refuse: () => undefined,
+    };
+    const refused = expect.objectContaining({ code: 'SOURCE_FAILED', retryable: false });
+    expect(() => rows.take(chunk, 0, count, () => undefined)).toThrow(refused);
+    // Another has as many too many: the row is as long as it should be.
+    const both = new PageRows([{ codec } as PostgresColumn, { codec } as PostgresColumn], [true, true]);
+    const lengths = Buffer.alloc(7 + 4 + 12 + 4 + 4);
+    lengths[0] = 0x44;
+    lengths.writeInt32BE(lengths.length - 1, 1);
+    lengths.writeInt32BE(12, 7);
+    lengths.writeInt32BE(4, 23);
+    expect(() => both.take(lengths, 0, count, () => undefined)).toThrow(refused);
   });
 });

@@ -1,7 +1,7 @@
 import type { ByteRows } from '../../contract/index.ts';
-import { powersOfTen, writeDigits } from '../../digits.ts';
+import { four, powersOfTen, writeDigits } from '../../digits.ts';
 import { letterF, letterT, minus, one, space, zero } from './characters.ts';
-import { copyNumber, copyPlain, type Memory, pointOf } from './copying.ts';
+import { copyNumber, copyPlain, copyWords, type Memory, pointOf } from './copying.ts';
 import { writeDecimal } from './decimals.ts';
 import { kinds, type Layout } from './layout.ts';
 
@@ -26,7 +26,7 @@ export function fillColumn(
   nulls: Uint8Array,
   uneven: Uint8Array,
 ): number {
-  const { starts, ends, digits, places, columns } = rows;
+  const { starts, ends, digits, places, columns, plainFrom = Infinity } = rows;
   const { bytes } = target;
   const kind = plan[column * 4] as number;
   const offset = plan[column * 4 + 1] as number;
@@ -56,7 +56,11 @@ export function fillColumn(
         bytes[field] = letter === letterT ? one : zero;
         continue;
       }
-      if (kind === short) next = copyPlain(source, start, end, target, field);
+      if (kind === short)
+        next =
+          start >= plainFrom
+            ? copyWords(source, start, end, target, field)
+            : copyPlain(source, start, end, target, field);
       else {
         const mark = kind === integer ? start - 1 : pointOf(source, start, end);
         next = copyNumber(source, start, mark, end, target, field, width, scale);
@@ -97,7 +101,23 @@ function fillWholes(
   const wholePlaces = scale < 0 ? 0 : scale;
   const end = powersOfTen[width] as number;
   const negativeEnd = powersOfTen[width - 1] as number;
-  for (let row = first; row < stop; row += 1) {
+  let row = first;
+  // Most are of so many digits: all that they do not need is left out of this loop.
+  if (width >= 4 && width <= 8) {
+    const cut = 64 - width * 8;
+    for (let place = row * columns + column; row < stop; place += columns) {
+      const value = digits[place] as number;
+      if (starts[place] !== -3 || places[place] !== wholePlaces || !(value >= 0 && value < end)) break;
+      const field = (at[row + shift] as number) + offset;
+      const whole = value | 0;
+      const upper = (whole / 10_000) | 0;
+      // What it has too many of, where the field is shorter than eight, is written over by the last four.
+      words.setInt32(field, four(upper) >>> cut, true);
+      words.setInt32(field + width - 4, four(whole - Math.imul(upper, 10_000)), true);
+      row += 1;
+    }
+  }
+  for (; row < stop; row += 1) {
     const place = row * columns + column;
     const more = wholePlaces - (places[place] as number);
     if (starts[place] !== -3 || more < 0) return row;

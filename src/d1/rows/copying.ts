@@ -127,6 +127,22 @@ export function copyPlain(source: Memory, start: number, stop: number, target: M
   return (refused & highBits) === 0 ? stop + shift : -1;
 }
 
+/** Copies four bytes or more, whatever they are. Returns what is behind the copy; -1: they are fewer. */
+export function copyWords(
+  { words: from }: Memory,
+  start: number,
+  stop: number,
+  { words }: Memory,
+  at: number,
+): number {
+  const last = stop - 4;
+  if (last < start) return -1;
+  const shift = at - start;
+  for (let index = start; index < last; index += 4) words.setInt32(index + shift, from.getInt32(index));
+  words.setInt32(last + shift, from.getInt32(last));
+  return stop + shift;
+}
+
 /**
  * Copies a text in UTF-8: all of it, and then a look at what is not ASCII. Steps that do not wait for each other cost half as much.
  *

@@ -316,7 +316,9 @@ export class RowWriter {
   #widen(): boolean {
     const { rows } = this;
     const { kinds: kindsOf, widths, scales } = this.#needed;
-    const wider = new Layout(kindsOf, widths, scales);
+    const own = new Layout(kindsOf, widths, scales);
+    // Others' widths spare the next steps. Rows that are there might not fit, where another scale comes with them.
+    const wider = rows === 0 ? own.with(this.#pool.layout) : own;
     const more = (wider.bytes - this.#layout.bytes) * rows;
     if (rows > 0 && this.#length(this.#at + more, this.#escapes, rows) > this.#limit) {
       this.#needed = this.#layout.copy();

@@ -15,6 +15,7 @@ const plainEnd = 1e15;
  * `d` and `10^k` are exact: far less than what any double needs. The others take the engine's way.
  */
 export class Float8Reader implements BinaryReader {
+  readonly bytes: number = 8;
   values = 0;
   slow = 0;
   /** Digits behind the point that are tried first. */
@@ -22,15 +23,20 @@ export class Float8Reader implements BinaryReader {
   #digits = 0;
 
   read(rows: BinaryRows, column: number): void {
-    const { view, starts, ends, digits, places, columns } = rows;
+    const { view, starts, ends, digits, places, columns, stride } = rows;
+    let fixed = rows.firsts[column] as number;
+    let known = this.#places;
+    let power = powersOfTen[known] as number;
+    let nulls = 0;
     for (let row = 0; row < rows.rows; row += 1) {
       const place = row * columns + column;
-      const start = valueAt(rows, place, 8);
-      if (start < 0) continue;
-      this.values += 1;
+      const start = stride > 0 ? fixed : valueAt(rows, place, 8);
+      fixed += stride;
+      if (start < 0) {
+        nulls += 1;
+        continue;
+      }
       const value = view.getFloat64(start);
-      const known = this.#places;
-      const power = powersOfTen[known] as number;
       // The nearest whole number, which is proved next.
       const found = Math.floor(value * power + 0.5);
       const size = Math.abs(value);
@@ -42,6 +48,8 @@ export class Float8Reader implements BinaryReader {
         starts[place] = -3;
         digits[place] = this.#digits;
         places[place] = value === 0 ? 0 : this.#places;
+        known = this.#places;
+        power = powersOfTen[known] as number;
       } else {
         this.slow += 1;
         starts[place] = rows.free;
@@ -49,6 +57,7 @@ export class Float8Reader implements BinaryReader {
         ends[place] = rows.free;
       }
     }
+    this.values += rows.rows - nulls;
   }
 
   /** Looks for the {@link #digits} and {@link #places} of a value. False: it is no decimal number of so many. */

@@ -4,8 +4,6 @@ import { TextReader } from './text-reader.ts';
 /** PostgreSQL counts from 2000-01-01. */
 const daysTo1970 = 10_957;
 
-const secondsOfDay = 86_400;
-
 const dash = 0x2d;
 const point = 0x2e;
 const zero = 0x30;
@@ -88,6 +86,9 @@ export class DateReader extends TextReader {
 export class TimestampReader extends TextReader {
   readonly bytes: number = 8;
   readonly #isZoned: boolean;
+  /** The minute of the value before, and its text: rows lie close together in time, as a rule. Years of other than four digits are not kept. */
+  #minute = NaN;
+  readonly #text = new DataView(new ArrayBuffer(16));
 
   /** @param isZoned - a timestamptz, which is in UTC and says so. */
   constructor(isZoned: boolean) {
@@ -112,26 +113,45 @@ export class TimestampReader extends TextReader {
       micros = Number(((all % 1_000_000n) + 1_000_000n) % 1_000_000n);
       seconds = Number((all - BigInt(micros)) / 1_000_000n);
     }
-    const day = Math.floor(seconds / secondsOfDay);
-    let next = writeDate(memory, at, day);
-    next = writeTime(memory, next, (seconds - day * secondsOfDay) | 0, micros | 0);
+    const minute = Math.floor(seconds / 60);
+    let next = minute === this.#minute ? this.#writeMinute(memory, at) : this.#makeMinute(memory, at, minute);
+    memory.setInt16(next, twoDigits((seconds - minute * 60) | 0), true);
+    next += 2;
+    if (micros > 0) next = writeMicros(memory, next, micros | 0);
     if (!this.#isZoned) return next;
     memory.setUint8(next, letterZ);
     return next + 1;
   }
+
+  #writeMinute(to: DataView, at: number): number {
+    const from = this.#text;
+    to.setInt32(at, from.getInt32(0));
+    to.setInt32(at + 4, from.getInt32(4));
+    to.setInt32(at + 8, from.getInt32(8));
+    to.setInt32(at + 12, from.getInt32(12));
+    to.setUint8(at + 16, colon);
+    return at + 17;
+  }
+
+  #makeMinute(to: DataView, at: number, minute: number): number {
+    const hour = Math.floor(minute / 60);
+    const day = Math.floor(hour / 24);
+    const next = writeDate(to, at, day);
+    to.setInt32(next, letterT | (twoDigits((hour - day * 24) | 0) << 8) | (colon << 24), true);
+    to.setInt16(next + 4, twoDigits((minute - hour * 60) | 0), true);
+    to.setUint8(next + 6, colon);
+    if (next - at === 10) {
+      this.#minute = minute;
+      for (let index = 0; index < 16; index += 4) this.#text.setInt32(index, to.getInt32(at + index));
+    }
+    return next + 7;
+  }
 }
 
-/** `T03:04:05.5` */
-function writeTime(to: DataView, at: number, seconds: number, micros: number): number {
-  const minutes = (seconds / 60) | 0;
-  const hours = (minutes / 60) | 0;
-  to.setInt32(at, letterT | (twoDigits(hours) << 8) | (colon << 24), true);
-  to.setInt32(at + 4, twoDigits(minutes - hours * 60) | (colon << 16), true);
-  to.setInt16(at + 7, twoDigits(seconds - minutes * 60), true);
-  let next = at + 9;
-  if (micros === 0) return next;
-  to.setUint8(next, point);
-  next = writeDigits(to, next + 1, micros, 6);
+/** `.5` */
+function writeMicros(to: DataView, at: number, micros: number): number {
+  to.setUint8(at, point);
+  let next = writeDigits(to, at + 1, micros, 6);
   while (to.getUint8(next - 1) === zero) next -= 1;
   return next;
 }

@@ -8,6 +8,9 @@ export interface BinaryRows {
   readonly view: DataView;
   readonly starts: Int32Array;
   readonly ends: Int32Array;
+  /** Not 0: every row has so many bytes, and no null. The values of the first begin at {@link firsts}, those of each next one so much further. */
+  readonly stride: number;
+  readonly firsts: Int32Array;
   readonly digits: Float64Array;
   readonly places: Uint8Array;
   /** Where the next text is written. */
@@ -19,6 +22,8 @@ export interface BinaryRows {
  * most significant byte first.
  */
 export interface BinaryReader {
+  /** Bytes of a value. */
+  readonly bytes: number;
   /** Values that were read, and those of them that cost as much as they would have cost the server. */
   readonly values?: number;
   readonly slow?: number;
