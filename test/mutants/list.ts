@@ -1017,4 +1017,11 @@ export const mutants: readonly Mutant[] = [
     replace: '',
     tests: ['test/d1/rows.test.ts'],
   },
+  {
+    removes: 'the look at texts that the server made',
+    file: 'src/postgres/page-rows.ts',
+    find: 'this.plainFrom = free;',
+    replace: 'this.plainFrom = 0;',
+    tests: ['test/postgres/binary.test.ts'],
+  },
 ];
