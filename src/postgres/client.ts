@@ -13,6 +13,7 @@ import { Redactor } from '../redactor.ts';
 import { parameterText } from './bind-message.ts';
 import { type ErrorManners, fromDriver } from './errors.ts';
 import { type RowQuery, RowStream, type RowTaker, takesBytes, takesRowStreams } from './row-stream.ts';
+import { settings } from './session.ts';
 
 /** The little of a `pg.Pool` that is used: any pool of this shape serves. */
 export interface PgPoolLike {
@@ -65,38 +66,10 @@ export type PgStreamRunner = (
 ) => Promise<void>;
 
 /**
- * Whatever the server or the role is set to, the text of a value is the same: ISO dates in UTC, floats with all their
- * digits, bytes in hexadecimal, names without needless quotes. The settings end with the transaction, so a host's pool keeps its own.
+ * In a stricter level the snapshot of a transaction may be older than its lock on the table, and a table that was rewritten or truncated in
+ * between reads as empty.
  */
-export const sessionSettings: Readonly<Record<string, string>> = {
-  datestyle: 'ISO, YMD',
-  timezone: 'UTC',
-  intervalstyle: 'iso_8601',
-  bytea_output: 'hex',
-  extra_float_digits: '3', // before PostgreSQL 12, 1 was not enough
-  quote_all_identifiers: 'off',
-  // Else a NULL in an array that is a key would come back as a text, and a host's pool may have set another encoding.
-  array_nulls: 'on',
-  client_encoding: 'UTF8',
-};
-
-/** Nobody's own operators and types come before PostgreSQL's, and a filter finds what it names all the same. */
-export const catalogFirst =
-  "pg_catalog.set_config('search_path', pg_catalog.concat_ws(', ', 'pg_catalog', NULLIF(pg_catalog.current_setting('search_path'), '')), true)";
-
-/**
- * What every transaction begins with. In a stricter level its snapshot may be older than its lock on the table, and a table that was
- * rewritten or truncated in between reads as empty.
- */
-const beginning = [
-  'BEGIN ISOLATION LEVEL READ COMMITTED, READ ONLY',
-  `SELECT ${[
-    ...Object.entries(sessionSettings).map(
-      ([name, value]) => `pg_catalog.set_config('${name}', '${value}', true)`,
-    ),
-    catalogFirst,
-  ].join(', ')}`,
-].join('; ');
+const beginning = `BEGIN ISOLATION LEVEL READ COMMITTED, READ ONLY; ${settings}`;
 
 const keepText = { getTypeParser: () => (value: string) => value };
 

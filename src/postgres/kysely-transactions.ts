@@ -2,16 +2,15 @@ import { type Kysely, sql } from 'kysely';
 import type { CallContext } from '../contract/index.ts';
 import { Redactor } from '../redactor.ts';
 import {
-  catalogFirst,
   handOver,
   ignore,
   type PgQueryRunner,
   type PgStreamRunner,
   type PgTransactions,
-  sessionSettings,
   untilAborted,
 } from './client.ts';
 import { type ErrorManners, fromDriver } from './errors.ts';
+import { settings } from './session.ts';
 
 /** Over the host's own Kysely instance, whatever its driver. */
 export class KyselyTransactions<Database> implements PgTransactions {
@@ -31,15 +30,12 @@ export class KyselyTransactions<Database> implements PgTransactions {
   ): Promise<T> {
     try {
       context?.signal?.throwIfAborted();
-      const settings = Object.entries(sessionSettings).map(
-        ([name, value]) => sql`set_config(${name}, ${value}, true)`,
-      );
       const transaction = this.#db
         .transaction()
         .setIsolationLevel('read committed')
         .setAccessMode('read only')
         .execute(async (db) => {
-          await sql`SELECT ${sql.join([...settings, sql.raw(catalogFirst)])}`.execute(db);
+          await sql.raw(settings).execute(db);
           const query: PgQueryRunner = async (asked) => {
             const { rows } = await asked.execute(db);
             return rows.map((row) => Object.values(row as Record<string, string | null>));

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { Kysely, PostgresDialect, sql } from 'kysely';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { isMigratorError, ResumableMigrator, type Source, type TuningOptions } from 'resumable-migrator';
 import { type PgClientLike, PostgresKeysetSource } from 'resumable-migrator/postgres';
 import { World } from '../support/world.ts';
@@ -237,6 +237,59 @@ describe('what passes is survived', () => {
     );
     expect(await copy.run()).toMatchObject({ status: 'completed', rows });
     expect(await copy.verify({ mode: 'full' })).toMatchObject({ equal: true });
+  });
+});
+
+// Only where the system tells a server that the other end of a connection is gone.
+describe.runIf(process.platform === 'linux')('a query that nobody waits for', () => {
+  beforeAll(() => newTable('unheard'));
+
+  test('ends in the server when its connection has', async () => {
+    const source = new PostgresKeysetSource({
+      connectionString: urlOf('unheard'),
+      table: 'unheard',
+      where: sql`pg_sleep(600) IS NOT NULL`,
+    });
+    const running = async (): Promise<number> => {
+      const { rows: active } = await world.pool.query(
+        "SELECT pid FROM pg_stat_activity WHERE application_name = 'unheard' AND wait_event = 'PgSleep'",
+      );
+      return active.length;
+    };
+    const stop = new AbortController();
+    const counting = source.countRows(undefined, { signal: stop.signal });
+    await Promise.race([vi.waitFor(async () => expect(await running()).toBe(1), 20_000), counting]);
+    stop.abort();
+    await expect(counting).rejects.toBe(stop.signal.reason);
+    await vi.waitFor(async () => expect(await running()).toBe(0), 20_000);
+    await source.close();
+  });
+
+  test.each([
+    ['a pool', '', '2s'],
+    ['Kysely', '', '2s'],
+    ['a pool that has its own', '-c client_connection_check_interval=70s', '70s'],
+    ['Kysely that has its own', '-c client_connection_check_interval=70s', '70s'],
+  ])('is looked after within the time set, with %s', async (what, sessions, interval) => {
+    const connectionString = urlOf('interval', (url) => url.searchParams.set('options', sessions));
+    const pool = poolOf({ connectionString, max: 1 });
+    const source = new PostgresKeysetSource({
+      ...(what.startsWith('Kysely')
+        ? {
+            db: new Kysely<Record<string, Record<string, unknown>>>({
+              dialect: new PostgresDialect({ pool }),
+            }),
+          }
+        : { pool }),
+      table: 'unheard',
+      where: sql`current_setting('client_connection_check_interval') = ${sql.lit(interval)}`,
+    });
+    expect(await source.countRows()).toBe(rows);
+    const { rows: after } = await pool.query(
+      "SELECT current_setting('client_connection_check_interval') AS setting",
+    );
+    expect(after).toEqual([{ setting: sessions === '' ? '0' : interval }]);
+    await pool.end();
   });
 });
 
