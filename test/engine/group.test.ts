@@ -593,6 +593,7 @@ describe('options', () => {
     () => new MigrationGroup({ concurrency: 0 }),
     () => new MigrationGroup({ concurrency: 1.5 }),
     () => new MigrationGroup({ order: 'alphabetical' as 'given' }),
+    () => new MigrationGroup({ concurency: 2 } as object),
   ])('what cannot work is refused at once: %s', (make) => {
     expect(make).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }));
   });
@@ -603,6 +604,27 @@ describe('options', () => {
     for (const call of calls) expect((await failure(call())).code).toBe('INVALID_OPTION');
     const world = new GroupWorld({ a: {} });
     expect((await failure(world.group().run({ budget: { rows: 0 } }))).code).toBe('INVALID_OPTION');
+  });
+
+  test('an option that a call does not take is refused before anything is read or written', async () => {
+    const world = new GroupWorld({ a: { rows: 3 } });
+    const group = world.group();
+    const calls = [
+      ['budgets', () => group.run({ budgets: { rows: 1 } } as object)],
+      ['budget', () => group.verify({ budget: { rows: 1 } } as object)],
+      ['from', () => group.repair({ from: 2 } as object)],
+    ] as const;
+    for (const [option, call] of calls) {
+      const { code, message } = await failure(call());
+      expect([code, message]).toEqual(['INVALID_OPTION', `The call takes no ${option}.`]);
+    }
+    expect(world.rowsIn('a')).toBe(0);
+    // All that it takes, taken.
+    const signal = new AbortController().signal;
+    const run = await group.run({ signal, budget: { rows: 100 }, beforeTable: () => undefined });
+    expect(run.status).toBe('completed');
+    expect((await group.verify({ signal, mode: 'count' })).equal).toBe(true);
+    expect((await group.repair({ signal, mode: 'count' })).equal).toBe(true);
   });
 });
 

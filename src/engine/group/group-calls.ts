@@ -6,7 +6,7 @@ import type {
   Progress,
   RunResult,
 } from '../../contract/index.ts';
-import { type GroupResult, invalidOption, type MigratorError } from '../../errors.ts';
+import { type GroupResult, invalidOption, type MigratorError, refuseUnknown } from '../../errors.ts';
 import { checkBudget, type EngineOptions } from '../options.ts';
 import type { RunOptions } from '../run.ts';
 import type { RepairResult, VerifyOptions, VerifyResult } from '../verifying/repair.ts';
@@ -84,6 +84,7 @@ export async function runTables<Migrator extends GroupedMigrator>(
   options: RunOptions,
   beforeTable: ((table: { readonly migration: string; readonly migrator: Migrator }) => unknown) | undefined,
 ): Promise<GroupResult> {
+  refuseUnknown('The call', options, 'signal budget');
   checkBudget(options.budget ?? {});
   const { described, failed, names } = await describe(parts, { signal: options.signal });
   if (options.signal?.aborted) return pausedGroup(names);
@@ -116,28 +117,32 @@ export async function readGroup(
   );
 }
 
+/** Each table is compared whole, so that there is neither a budget nor a place to begin at. */
+const comparing = 'signal mode';
+
 /** Compares both sides of every table. */
 export async function verifyGroup(
   { tables, concurrency }: GroupParts,
-  { mode, signal }: GroupVerifyOptions,
+  options: GroupVerifyOptions,
 ): Promise<GroupVerification> {
+  refuseUnknown('The call', options, comparing);
+  const { mode, signal } = options;
   refuseEmpty(tables);
-  const answers = await askEach(tables, concurrency, async ({ migrator, options }, index) => {
+  const answers = await askEach(tables, concurrency, async ({ migrator, options: own }, index) => {
     try {
       return { result: await migrator.verify({ mode, signal }), error: null };
     } catch (error) {
       signal?.throwIfAborted();
-      return { result: null, error: asMigratorError(error, provisionalName(options, index)) };
+      return { result: null, error: asMigratorError(error, provisionalName(own, index)) };
     }
   });
   return { equal: answers.every(({ result }) => result?.equal === true), tables: answers };
 }
 
 /** Mends every table: parents before their children, and back again. */
-export async function repairGroup(
-  parts: GroupParts,
-  { mode, signal }: GroupVerifyOptions,
-): Promise<GroupRepair> {
+export async function repairGroup(parts: GroupParts, options: GroupVerifyOptions): Promise<GroupRepair> {
+  refuseUnknown('The call', options, comparing);
+  const { mode, signal } = options;
   const { described, failed } = await describe(parts, { signal });
   const parentsFirst = arrange(described, parts.order).map(({ member }) => member);
   const answers = new Map<GroupedMigrator, GroupRepair['tables'][number]>(

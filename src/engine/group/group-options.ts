@@ -1,4 +1,4 @@
-import { invalidOption } from '../../errors.ts';
+import { invalidOption, refuseUnknown } from '../../errors.ts';
 
 /** `references`: parents before children, else as given. `given`: as given, whatever refers to what. */
 export type GroupOrder = 'references' | 'given';
@@ -8,23 +8,22 @@ export type GroupOrder = 'references' | 'given';
  *
  * @throws MigratorError `INVALID_OPTION`
  */
-export function resolveGroupOptions({
-  concurrency = 1,
-  order = 'references',
-}: {
+export function resolveGroupOptions(options: {
   readonly concurrency?: number | undefined;
   readonly order?: GroupOrder | undefined;
 }): { readonly concurrency: number; readonly order: GroupOrder } {
+  refuseUnknown('The group', options, 'concurrency order');
+  const { concurrency = 1, order = 'references' } = options;
   if (!Number.isInteger(concurrency) || concurrency < 1) {
     throw invalidOption(
       `concurrency must be a whole number from 1, not ${concurrency}.`,
-      'It is the number of tables that are copied at the same time.',
+      'It is the number of tables at a time.',
     );
   }
   if (order !== 'references' && order !== 'given') {
     throw invalidOption(
       `order must be "references" or "given", not "${String(order)}".`,
-      'Leave it out to copy parents before their children.',
+      'Leave it out for parents before children.',
     );
   }
   return { concurrency, order };
