@@ -41,17 +41,17 @@ export function writeDigits(to: DataView, at: number, value: number, digits: num
   return end;
 }
 
-/** Up to eight digits. */
+/** Up to eight digits. As few ways as can be: one that comes up late has all compiled anew that this is a part of. */
 function writeFew(to: DataView, at: number, end: number, value: number): void {
   const digits = end - at;
-  if (digits > 4) {
-    const upper = (value / tenThousand) | 0;
+  const upper = (value / tenThousand) | 0;
+  const last = four(value - Math.imul(upper, tenThousand));
+  if (digits >= 4) {
     // What it has too many of is written over by the last four.
     to.setInt32(at, four(upper) >>> (64 - digits * 8), true);
-    to.setInt32(end - 4, four(value - Math.imul(upper, tenThousand)), true);
-  } else if (digits === 4) to.setInt32(at, four(value), true);
-  else if (digits > 0) {
-    const word = four(value) >>> (32 - digits * 8);
+    to.setInt32(end - 4, last, true);
+  } else if (digits > 0) {
+    const word = last >>> (32 - digits * 8);
     to.setUint8(at, word);
     if (digits > 1) to.setUint8(at + 1, word >>> 8);
     if (digits > 2) to.setUint8(at + 2, word >>> 16);
