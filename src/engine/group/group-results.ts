@@ -43,7 +43,7 @@ export interface GroupProgress extends Pick<
 }
 
 /** What to compare. */
-export interface GroupVerifyOptions extends CallContext {
+export interface GroupVerifyOptions extends Pick<CallContext, 'signal'> {
   /** `count`: the number of rows of every completed checkpoint. `full`: every value. Default `count`. */
   readonly mode?: 'count' | 'full' | undefined;
 }
