@@ -129,7 +129,7 @@ export class MigrationGroup implements AsyncDisposable {
    * Compares both sides of every table, and changes nothing. A table that cannot be compared does not stop the others:
    * its `error` says why, and the group is not `equal`.
    *
-   * @throws MigratorError `INVALID_OPTION` where the group has no tables.
+   * @throws MigratorError `INVALID_OPTION`, where the group has no tables too.
    */
   async verify(
     options?: GroupVerifyOptions & { readonly mode?: 'count' },

@@ -41,9 +41,6 @@ export interface TableDescription {
 /** Tables up to this many rows are counted; larger ones are estimated by PostgreSQL's planner. */
 const countedRows = 100_000;
 
-/** The planner, which goes by the pages that a table has, is not that far from a table of {@link countedRows}. */
-const certainlyMore = countedRows * 10;
-
 /** Reads the catalog, and refuses what cannot be paged by a key. */
 export async function describeTable(query: PgQueryRunner, request: TableRequest): Promise<TableDescription> {
   const { schema, table } = request;
@@ -77,8 +74,8 @@ export async function describeTable(query: PgQueryRunner, request: TableRequest)
   checkNames(columns, key);
   const from = sql`${sql.id(namespace, table)} AS source`;
   const where = request.where ?? sql`true`;
-  const isPlain = kind === 'r' || kind === 'p';
-  if (!isPlain || hasChildren) await checkKeyByReading(query, { from, where, key, shown });
+  if ((kind !== 'r' && kind !== 'p') || hasChildren)
+    await checkKeyByReading(query, { from, where, key, shown });
   const extra = key.filter((column) => !columns.includes(column));
   const travelling = [...columns, ...extra];
   return {
@@ -95,7 +92,7 @@ export async function describeTable(query: PgQueryRunner, request: TableRequest)
     all,
     key,
     keyIndexes: key.map((column) => travelling.indexOf(column)),
-    ...(await estimate(query, { from, where, columns, isWhole: isPlain && request.where === undefined })),
+    ...(await estimate(query, from, where, columns)),
     hasLargeValues: Number(largeBytes) > 0,
   };
 }
@@ -253,15 +250,9 @@ async function checkKeyByReading(
 
 async function estimate(
   query: PgQueryRunner,
-  {
-    from,
-    where,
-    columns,
-    isWhole,
-  }: Pick<TableDescription, 'from' | 'where' | 'columns'> & {
-    /** A table as it is: of how many rows a filter or a view leaves the planner may be far off. */
-    readonly isWhole: boolean;
-  },
+  from: RawBuilder<unknown>,
+  where: RawBuilder<unknown>,
+  columns: readonly PostgresColumn[],
 ): Promise<{ estimatedRows: number; estimatedRowBytes: number }> {
   const names = columns.map((column) => sql.id('source', column.source));
   const [plan] = await query(
@@ -270,16 +261,12 @@ async function estimate(
   // A host's driver may have parsed the JSON already.
   const explained: unknown = typeof plan?.[0] === 'string' ? JSON.parse(plan[0]) : plan?.[0];
   const [{ Plan: root }] = explained as [{ Plan: Record<string, unknown> }];
-  const planned = Number(root['Plan Rows']);
-  const count = async (): Promise<number> => {
-    const [counted] = await query(
-      sql`SELECT count(*)::text FROM (SELECT 1 FROM ${from} WHERE ${where} LIMIT ${sql.lit(countedRows + 1)}) AS counted`,
-    );
-    return Number(counted?.[0]);
-  };
-  const rows = isWhole && planned >= certainlyMore ? planned : await count();
+  const [counted] = await query(
+    sql`SELECT count(*)::text FROM (SELECT 1 FROM ${from} WHERE ${where} LIMIT ${sql.lit(countedRows + 1)}) AS counted`,
+  );
+  const rows = Number(counted?.[0]);
   return {
-    estimatedRows: rows <= countedRows ? rows : Math.max(rows, planned),
+    estimatedRows: rows <= countedRows ? rows : Math.max(rows, Number(root['Plan Rows'])),
     // Text is longer than what PostgreSQL stores, by a factor that only a page shows.
     estimatedRowBytes: Number(root['Plan Width'] ?? 0) * 2 + 16,
   };

@@ -342,23 +342,17 @@ test('rows that are too large are found below a parent and in a materialized vie
     expect(await world.source(table, { key: ['id'] }).findOversizedRow(2_000_000), table).toEqual(['7']);
 });
 
-test('rows are counted where the planner may be far off, and not where a table is plainly large', async () => {
+test('a table of which the planner believes that it is large is counted, as one that was emptied is nothing to copy', async () => {
   await world.postgres(
     'CREATE TABLE believed (id int PRIMARY KEY) WITH (autovacuum_enabled = false)',
     'INSERT INTO believed SELECT generate_series(1, 1000)',
-    'CREATE VIEW beheld AS SELECT * FROM believed',
     'ANALYZE believed',
+    "UPDATE pg_class SET reltuples = 1e9 * relpages WHERE relname = 'believed'",
   );
-  const estimated = async (options: {
-    table: string;
-    where?: RawBuilder<unknown>;
-    key?: string[];
-  }): Promise<number> =>
-    (await new PostgresKeysetSource({ pool: world.pool, ...options }).describe()).estimatedRows;
-  expect(await estimated({ table: 'believed' })).toBe(1_000);
-  // From now on PostgreSQL takes it for a million times as long, also by a filter.
-  await world.postgres("UPDATE pg_class SET reltuples = 1e9 * relpages WHERE relname = 'believed'");
-  expect(await estimated({ table: 'believed' })).toBeGreaterThan(1_000_000);
-  expect(await estimated({ table: 'believed', where: sql`id <= 10` })).toBe(10);
-  expect(await estimated({ table: 'beheld', key: ['id'] })).toBe(1_000);
+  const source = world.source('believed');
+  expect((await source.describe()).estimatedRows).toBe(1_000);
+  await world.postgres('DELETE FROM believed');
+  await using copy = new ResumableMigrator({ source, sink: world.rest('believed') });
+  expect(await copy.run()).toMatchObject({ status: 'completed', rows: 0 });
+  expect(await copy.verify({ mode: 'full' })).toMatchObject({ equal: true });
 });
