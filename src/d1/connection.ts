@@ -110,6 +110,9 @@ export function compiled(query: RawBuilder<unknown>): CompiledQuery {
 
 function prepared(database: D1DatabaseLike, query: RawBuilder<unknown>): D1StatementLike {
   const { sql, parameters } = compiled(query);
+  // In one piece: a binding makes JSON of the statement and its parameters, in more than twice the time where V8 keeps one of them in the
+  // pieces that it was put together from.
+  const statement = database.prepare(JSON.parse(JSON.stringify(sql)) as string);
   // A binding takes strings; over REST the request is written from the bytes of a RowsText.
-  return database.prepare(sql).bind(...(isRemote(database) ? parameters : parameters.map(String)));
+  return statement.bind(...(isRemote(database) ? parameters : parameters.map(String)));
 }

@@ -82,6 +82,23 @@ test.each([
   expect(world.differences()).toEqual({});
 });
 
+test('claims that take longer than a checkpoint bring several all the same', async () => {
+  const world = new World({ rows: 300, mode: 'insert' });
+  const faults = new CrashPoints();
+  const sink = world.sink();
+  const { checkpoints } = sink;
+  const claim = checkpoints.claim.bind(checkpoints);
+  // As where they wait behind writes of megabytes.
+  checkpoints.claim = async (...args) => {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    return await claim(...args);
+  };
+  const run = world.migrator({ concurrency: 4 }, faults, sink).run();
+  expect(await run).toMatchObject({ status: 'completed', completedCheckpoints: 30 });
+  expect(claims(faults)).toBeLessThanOrEqual(18);
+  expect(world.differences()).toEqual({});
+});
+
 test('none is claimed before there is room for it where leases are short beside what a checkpoint takes', async () => {
   const world = new World({ rows: 300, mode: 'insert' });
   const faults = new CrashPoints();

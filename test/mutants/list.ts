@@ -572,8 +572,8 @@ export const mutants: readonly Mutant[] = [
   {
     removes: 'the time in which what is claimed ahead has to be begun',
     file: 'src/engine/copying/scheduler.ts',
-    find: 'Math.min(mostAhead, completed, begun, part)',
-    replace: 'Math.min(mostAhead, completed, part)',
+    find: 'mostAhead, job.leaseMs / eachMs / 2,',
+    replace: 'mostAhead,',
     tests: ['test/engine/claims.test.ts'],
   },
   {
@@ -591,10 +591,17 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/engine/claims.test.ts'],
   },
   {
+    removes: 'the count of what is asked for already where more is claimed ahead',
+    file: 'src/engine/copying/scheduler.ts',
+    find: 'this.#ahead.length + Math.max(0, this.#asked - room)',
+    replace: 'this.#ahead.length',
+    tests: ['test/engine/claims.test.ts'],
+  },
+  {
     removes: 'the part of what is left that other runs may want',
     file: 'src/engine/copying/scheduler.ts',
-    find: 'Math.min(mostAhead, completed, begun, part)',
-    replace: 'Math.min(mostAhead, completed, begun)',
+    find: 'job.leaseMs / eachMs / 2, (this.#unclaimed - lacking) / 2)',
+    replace: 'job.leaseMs / eachMs / 2)',
     tests: ['test/engine/claims.test.ts'],
   },
   {

@@ -74,7 +74,7 @@ export class Scheduler {
   #claimed = 0;
   /** By the `seq` of those that were claimed. */
   readonly #ids = new Map<number, number>();
-  /** For how many that have room claims are under way. */
+  /** How many are asked for by claims that are under way. */
   #asked = 0;
   #nothing: Nothing | null = null;
   #trusts = false;
@@ -101,12 +101,11 @@ export class Scheduler {
         const room = this.#room();
         const next = room > 0 ? this.#ahead.shift() : undefined;
         const nothing = this.#nothing;
-        const lacking = nothing === null ? this.#lacking(room) : 0;
-        const further = nothing === null ? this.#further(lacking) : 0;
+        const wanted = nothing === null ? this.#wanted(room) : 0;
         if (next) {
           this.#start(next);
-        } else if (lacking + further > 0) {
-          track(this.#claims, this.#claim(lacking, further));
+        } else if (wanted > 0) {
+          track(this.#claims, this.#claim(wanted));
         } else if (nothing === null || this.#ahead.length > 0) {
           await Promise.race([...this.#claims, ...this.#reading, ...this.#active]);
         } else if (this.#claims.size > 0) {
@@ -152,9 +151,9 @@ export class Scheduler {
     return this.#parts.planning.added - this.#counted;
   }
 
-  /** Checkpoints that are known and not claimed yet, as far as this run can tell. */
+  /** Checkpoints that are known, and neither claimed nor asked for, as far as this run can tell. */
   get #unclaimed(): number {
-    return this.#parts.left + this.#added - this.#claimed;
+    return this.#parts.left + this.#added - this.#claimed - this.#asked;
   }
 
   /** How many more checkpoints may be begun. */
@@ -165,33 +164,26 @@ export class Scheduler {
     return Math.min(concurrency - this.#reading.size, most - this.#active.size);
   }
 
-  /** How many are to be claimed for that room. Beyond those that are known to be left, one claim at a time asks. */
-  #lacking(room: number): number {
-    const asked = this.#asked;
-    const least = asked === 0 && !(this.#hasAll && this.#active.size > 0) ? 1 : 0;
-    return Math.min(room - asked, Math.max(this.#unclaimed - asked, least));
-  }
-
   /**
-   * How many to claim beyond those that have room: as many as begin before their leases need a renewal, judged by those that are done, and
-   * only a part of what is left, which other runs may want. None where one is copied at a time: what is `in_progress` is what is copied
-   * then.
+   * How many are to be claimed. For the room that there is: of those that are known to be left, and where none is, one claim at a time asks.
+   * Beyond it: as many as begin before their leases need a renewal, judged by those that are done, and only a part of what is left, which
+   * other runs may want. None where one is copied at a time: what is `in_progress` is what is copied then.
    */
-  #further(lacking: number): number {
+  #wanted(room: number): number {
     const { job, concurrency } = this.#parts;
     const { completed } = this.tally;
-    const ahead = this.#ahead.length;
-    if (concurrency === 1 || completed === 0 || this.#claims.size > 0 || ahead > leastAhead) return 0;
+    const least = this.#claims.size > 0 || (this.#hasAll && this.#active.size > 0) ? 0 : 1;
+    const lacking = Math.max(0, Math.min(room - this.#asked, Math.max(this.#unclaimed, least)));
+    const ahead = this.#ahead.length + Math.max(0, this.#asked - room);
+    if (concurrency === 1 || completed === 0 || ahead > leastAhead) return lacking;
     const eachMs = (performance.now() - this.#started) / completed;
-    const begun = Math.floor(job.leaseMs / 2 / eachMs);
-    const part = Math.floor((this.#unclaimed - lacking) / 2);
-    return Math.max(0, Math.min(mostAhead, completed, begun, part) - ahead);
+    const most = Math.min(mostAhead, job.leaseMs / eachMs / 2, (this.#unclaimed - lacking) / 2);
+    return lacking + Math.max(0, Math.floor(most) - ahead);
   }
 
-  async #claim(lacking: number, further: number): Promise<void> {
+  async #claim(most: number): Promise<void> {
     const { job, owner, planning } = this.#parts;
-    const most = lacking + further;
-    this.#asked += lacking;
+    this.#asked += most;
     const { migration, store, retry, leaseMs } = job;
     // Asked for before the claim: checkpoints that come while it is under way must not be slept through.
     const { over, change } = planning;
@@ -217,7 +209,7 @@ export class Scheduler {
     } catch (error) {
       this.#stopFor(error);
     } finally {
-      this.#asked -= lacking;
+      this.#asked -= most;
     }
   }
 
