@@ -145,6 +145,19 @@ describe('figures', () => {
     ]);
   });
 
+  test('a line that has no turn in some rounds is held against the others of its own rounds', () => {
+    const rounds = [
+      [ceiling(1, 1), copy(3)],
+      [ceiling(1, 2), copy(9), { line: 'guide', seconds: 27 } as const],
+      [ceiling(1, 3), copy(6)],
+    ];
+    expect(figuresOf(600, rounds)).toMatchObject([
+      { line: 'rest-ceiling', rounds: [1, 2, 3] },
+      { line: 'rest-copy', toCeiling: 3 },
+      { line: 'guide', rounds: [27], toCeiling: 13.5, toCopy: 3 },
+    ]);
+  });
+
   test('of the ceiling with more and fewer requests at a time, the one with the lower median counts', () => {
     const rounds = [
       [ceiling(1, 1), ceiling(4, 3), copy(9)],

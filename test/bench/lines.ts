@@ -127,38 +127,31 @@ export interface LineFigures {
 
 /** The figures of a table from the measurements of each round, in the order of {@link LINES}. */
 export function figuresOf(rows: number, rounds: readonly (readonly Measured[])[]): LineFigures[] {
-  const best = new Map<LineName, Measured[]>();
+  const best = new Map<LineName, InRounds>();
   for (const line of Object.keys(LINES) as LineName[]) {
-    const variants = new Map<number | undefined, Measured[]>();
-    for (const one of rounds.flat().filter((measured) => measured.line === line)) {
-      variants.set(one.inFlight, [...(variants.get(one.inFlight) ?? []), one]);
-    }
-    const fastest = [...variants.values()].toSorted(
-      (a, b) => median(a.map(secondsOf)) - median(b.map(secondsOf)),
+    const ofLine = rounds.map((round) => round.filter((measured) => measured.line === line));
+    const variants = [...new Set(ofLine.flat().map(({ inFlight }) => inFlight))].map((inFlight) =>
+      ofLine.map((round) => round.find((measured) => measured.inFlight === inFlight)),
     );
-    if (fastest[0]) best.set(line, fastest[0]);
+    const [fastest] = variants.toSorted((a, b) => median(seconds(a, rows)) - median(seconds(b, rows)));
+    if (fastest) best.set(line, fastest);
   }
-  const scaled = (line: LineName): number[] =>
-    (best.get(line) ?? []).map(({ seconds, part }) =>
-      part === undefined ? seconds : (seconds * rows) / part,
-    );
   return [...best].map(([line, measured]) => {
-    const own = scaled(line);
     const ratio = (other: LineName): number | null => {
-      const theirs = scaled(other);
-      const ratios = own.flatMap((seconds, index) => {
+      const theirs = best.get(other) ?? [];
+      const ratios = measured.flatMap((one, index) => {
         const divisor = theirs[index];
-        return divisor === undefined ? [] : [seconds / divisor];
+        return one && divisor ? [scaled(one, rows) / scaled(divisor, rows)] : [];
       });
       return ratios.length > 0 ? round(median(ratios)) : null;
     };
-    const seconds = median(own);
-    const [first] = measured;
+    const own = seconds(measured, rows);
+    const first = measured.find((one) => one !== undefined);
     return {
       line,
       rounds: own.map(round),
-      seconds: round(seconds),
-      rowsPerSecond: Math.round(rows / seconds),
+      seconds: round(median(own)),
+      rowsPerSecond: Math.round(rows / median(own)),
       toCeiling: ratio(LINES[line].ceiling),
       toCopy: ratio('rest-copy'),
       part: first?.part ?? null,
@@ -166,6 +159,19 @@ export function figuresOf(rows: number, rounds: readonly (readonly Measured[])[]
       requests: first?.requests ?? null,
     };
   });
+}
+
+/** What was measured in each round; undefined: nothing. */
+type InRounds = readonly (Measured | undefined)[];
+
+/** Seconds of the rounds in which something was measured. */
+function seconds(measured: InRounds, rows: number): number[] {
+  return measured.flatMap((one) => (one ? [scaled(one, rows)] : []));
+}
+
+/** Seconds for all rows, where a part of them was measured. */
+function scaled(measured: Measured, rows: number): number {
+  return (measured.seconds * rows) / (measured.part ?? rows);
 }
 
 export function median(numbers: readonly number[]): number {
@@ -177,8 +183,4 @@ export function median(numbers: readonly number[]): number {
 
 export function round(value: number): number {
   return Math.round(value * 1000) / 1000;
-}
-
-function secondsOf({ seconds }: Measured): number {
-  return seconds;
 }

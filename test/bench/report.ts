@@ -20,10 +20,11 @@ export function markdown(report: BenchReport): string {
   return [
     '# Benchmarks',
     `This page is written by \`npm run bench -- --write\`, which measures everything on it in one run on one machine:
-PostgreSQL ${versions.postgres}, D1 in workerd ${versions.workerd}, Cloudflare's API before it and the copying process on the same
+PostgreSQL ${versions.postgres}, D1 in workerd ${versions.workerd} with the Worker that answers in the place of Cloudflare's API, and the copying process on the same
 ${machine.cores} cores (${machine.cpu}, ${gigabytes(machine.memoryBytes)} of memory), with Node ${versions.node}, resumable-migrator ${versions.package} and wrangler
 ${versions.wrangler}, on ${date}. Figures of another machine are other figures; the ratios are what stays.`,
-    `In each round, of which there were ${rounds}, every line has its turn, with an empty database of its own, whose servers have answered one request before. Seconds are the median of the rounds, and a
+    `In each round, of which there were ${rounds}, every line has its turn, with an empty database of its own, whose servers have answered one request before; those
+that take minutes, and the one from afar, in every third round. Seconds are the median of the rounds, and a
 ratio is the median of the ratios of each round, so that what slows the machine down for a while slows down both sides.
 After every copy each value of each row in D1 is compared with PostgreSQL; a difference ends the benchmark.`,
     ...tables.flatMap(tableSection),
@@ -90,7 +91,7 @@ function afarSection(tables: readonly TableReport[]): string[] {
   const { roundTripMs, bandwidthBitsPerSecond, quota } = DISTANCE;
   return [
     '## From afar',
-    `The same copy over REST where every request takes ${roundTripMs} ms of way, all share a line of ${bandwidthBitsPerSecond / 1e6} Mbit/s, and the API takes
+    `The same copy over REST through a process that simulates Cloudflare's API: every request takes ${roundTripMs} ms of way, all share a line of ${bandwidthBitsPerSecond / 1e6} Mbit/s, and the API takes
 ${grouped(quota.requests)} requests in five minutes, as Cloudflare's does. The line alone needs the seconds of the fourth column for the bytes of the
 writes.`,
     table(['table', 'rows', 'seconds', 'the line alone', 'requests'], rows),

@@ -13,7 +13,7 @@ import { markdown } from './report.ts';
 const memory = 'memory';
 const words = [...Object.keys(SUBJECTS), memory];
 const help = `npm run bench -- [options]
-  --rounds N     rounds; default 3
+  --rounds N     rounds; default 7. What takes minutes has its turn in the first, the fourth, and so on
   --rows N       rows of the narrow table, ${DRIVE_ROWS} by default; the wide one is smaller in the same proportion
   --only A,B     some of: ${words.join(', ')}
   --large        copies tables of 10 and 20 million rows as well
@@ -33,7 +33,7 @@ interface Settings {
 function readSettings(): Settings | null {
   const { values } = parseArgs({
     options: {
-      rounds: { type: 'string', default: '3' },
+      rounds: { type: 'string', default: '7' },
       rows: { type: 'string', default: String(DRIVE_ROWS) },
       only: { type: 'string', default: words.join(',') },
       large: { type: 'boolean', default: false },

@@ -1,6 +1,6 @@
 import { runChild } from '../child-process.ts';
 import type { SdkJob, SdkResult } from '../sdk-child.ts';
-import { freshTarget } from '../target.ts';
+import { distantTarget } from '../target.ts';
 import { sdkChild } from './rest.ts';
 import type { Subject } from './subject.ts';
 
@@ -13,9 +13,9 @@ export const DISTANCE = {
 
 /** This package over REST as it is from afar. */
 export const fromAfar: Subject = async ({ postgres, table, check }) => {
-  await using target = await freshTarget(postgres, { api: DISTANCE });
+  await using target = await distantTarget(postgres, DISTANCE);
   const job: SdkJob = { kind: 'copy', table: table.table };
   const { seconds } = await runChild<SdkResult>(sdkChild, target.env, job);
   await check(target.d1, 'this package from afar');
-  return [{ line: 'afar', seconds, requests: await target.api.requests() }];
+  return [{ line: 'afar', seconds, requests: await target.requests() }];
 };
