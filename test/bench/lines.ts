@@ -129,9 +129,9 @@ export interface LineFigures {
 export function figuresOf(rows: number, rounds: readonly (readonly Measured[])[]): LineFigures[] {
   const best = new Map<LineName, InRounds>();
   for (const line of Object.keys(LINES) as LineName[]) {
-    const ofLine = rounds.map((round) => round.filter((measured) => measured.line === line));
+    const ofLine = rounds.map((all) => all.filter((measured) => measured.line === line));
     const variants = [...new Set(ofLine.flat().map(({ inFlight }) => inFlight))].map((inFlight) =>
-      ofLine.map((round) => round.find((measured) => measured.inFlight === inFlight)),
+      ofLine.map((all) => all.find((measured) => measured.inFlight === inFlight)),
     );
     const [fastest] = variants.toSorted((a, b) => median(seconds(a, rows)) - median(seconds(b, rows)));
     if (fastest) best.set(line, fastest);
@@ -161,7 +161,7 @@ export function figuresOf(rows: number, rounds: readonly (readonly Measured[])[]
   });
 }
 
-/** What was measured in each round; undefined: nothing. */
+/** What was measured of a line in each round; undefined: nothing. */
 type InRounds = readonly (Measured | undefined)[];
 
 /** Seconds of the rounds in which something was measured. */
