@@ -150,18 +150,38 @@ test('rows that the sink changes whenever they are written end a repair, however
   };
   for (const [key, row] of rows) rows.set(key, row);
   const { rows: mended, after } = await world.migrator(wide).repair({ ...full, signal: controller.signal });
-  expect(mended).toBe(1_000);
+  expect(mended).toBe(1_200);
   expect(after).toMatchObject({ equal: false, counts: { missing: 0, different: 1_200, extra: 0 } });
 });
 
-test('more rows than a result lists are mended in rounds, as long as each leaves fewer', async () => {
+test('however many rows differ, a repair compares twice', async () => {
   const world = await large();
+  const pages = async (method: 'verify' | 'repair'): Promise<number> => {
+    const faults = new CrashPoints();
+    await world.migrator(wide, faults)[method](full);
+    return faults.effects.filter((effect) => effect === 'source.readPage').length;
+  };
+  const compared = await pages('verify');
   world.table.rows.clear();
-  expect(await world.migrator(wide).repair(full)).toMatchObject({
-    before: { counts: { missing: 1_200 } },
-    rows: 1_200,
-    after: { equal: true },
-  });
+  expect(await pages('repair')).toBe(compared * 2);
+  expect(world.differences()).toEqual({});
+});
+
+test('more rows than a result lists are mended, and told as they stood before', async () => {
+  const world = await large();
+  const { rows } = world.table;
+  // Lost, changed, and too many within the plan; and too many behind it.
+  for (let id = 0; id < 1_100; id += 1) rows.delete(identity(id));
+  for (let id = 1_150; id < 1_200; id += 1) rows.set(identity(id), [String(id), 'changed']);
+  for (let id = 5_000; id < 6_010; id += 1) rows.set(identity(id), [String(id), 'outside']);
+  const counts = { missing: 1_100, different: 50, extra: 1_010 };
+  const found = await world.migrator(wide).verify(full);
+  expect(found).toMatchObject({ counts, sourceRows: 1_200, sinkRows: 1_110 });
+  const { before, rows: mended, after } = await world.migrator(wide).repair(full);
+  expect(before).toEqual(found);
+  expect(before.missing).toHaveLength(1_000);
+  expect(mended).toBe(1_100 + 50 + 1_010);
+  expect(after).toMatchObject({ equal: true, sinkRows: 1_200 });
   expect(world.differences()).toEqual({});
 });
 
@@ -300,9 +320,23 @@ test('a signal ends a repair in full between two calls, and it says what it has 
   expect(await world.migrator().repair({ ...full, signal })).toMatchObject({
     before: { status: 'completed', counts: { missing: 1, different: 1, extra: 1 } },
     run: null,
-    rows: 0,
+    rows: 3,
     after: { migration: 'memory', status: 'paused', resumeFrom: 1, rows: 0 },
   });
+});
+
+test('a signal ends a repair in full while it mends, and the next one goes on at what was not compared to its end', async () => {
+  const world = await damaged();
+  // The first reads what differs once more before it is reported.
+  const { signal } = abortedDuring(MemorySource.prototype, 'readRows', 2);
+  const { before, rows, after } = await world.migrator().repair({ ...full, signal });
+  expect(before).toMatchObject({ status: 'paused', resumeFrom: 2, rows: 10, counts: { missing: 0 } });
+  expect(rows).toBe(0);
+  expect(after).toBe(before);
+  const next = await world.migrator().repair({ ...full, from: before.resumeFrom ?? undefined });
+  expect(next).toMatchObject({ before: { counts: { missing: 1, different: 1 } }, after: { rows: 25 } });
+  expect((await world.migrator().repair(full)).after.equal).toBe(true);
+  expect(world.differences()).toEqual({});
 });
 
 test.each(['while it compares', 'while it looks again', 'while it mends'] as const)(

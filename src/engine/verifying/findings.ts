@@ -61,6 +61,9 @@ export interface Findings {
   readonly extra: RowFinding[];
 }
 
+/** Whatever can be wrong with a row. */
+export const findingKinds = ['missing', 'different', 'extra'] as const;
+
 /** Nothing found yet. */
 export function noFindings(): Findings {
   return {
@@ -79,7 +82,7 @@ export const countOf = ({ counts }: Pick<Findings, 'counts'>): number =>
   counts.missing + counts.different + counts.extra;
 
 /** Counts findings, and lists the first of them: memory must not grow with what is wrong. */
-export function note<Kind extends 'missing' | 'different' | 'extra'>(
+export function note<Kind extends (typeof findingKinds)[number]>(
   all: Findings,
   kind: Kind,
   found: Findings[Kind],
@@ -96,7 +99,7 @@ export function merge(all: readonly Findings[]): Findings {
     merged.rows += one.rows;
     merged.expectedRows += one.expectedRows;
     merged.rejectedRows += one.rejectedRows;
-    for (const kind of ['missing', 'different', 'extra'] as const) {
+    for (const kind of findingKinds) {
       note(merged, kind, one[kind]);
       merged.counts[kind] += one.counts[kind] - one[kind].length;
     }

@@ -8,9 +8,9 @@ import type { Prepared } from '../planning/plan.ts';
 import { RunControl } from '../run-control.ts';
 import { runMigration, type RunOptions } from '../run.ts';
 import type { Emit } from '../copying/scheduler.ts';
-import { countOf, type FullVerification, noFindings, type RowFinding } from './findings.ts';
+import { type FullVerification, noFindings, type RowFinding } from './findings.ts';
 import { distinct, keyText, rowsOfKeys, without } from './by-key.ts';
-import { FullVerifier } from './verify-full.ts';
+import { type Found, FullVerifier, type Mend } from './verify-full.ts';
 import { type CountVerification, prepareStored, reopenDifferences, verifyCounts } from './verify.ts';
 
 /**
@@ -31,7 +31,7 @@ export type VerifyResult = CountVerification | FullVerification;
 
 /** What `repair()` did. */
 export interface RepairResult<Result extends VerifyResult = VerifyResult> {
-  /** What the first comparison found: all of it that is listed was mended, unless the signal came. Slices go on at its `resumeFrom`. */
+  /** What the first comparison found: all of it was mended, listed or not, unless the signal came. Slices go on at its `resumeFrom`. */
   readonly before: Result;
   /** The run that copied reopened checkpoints again; null where none had to be. */
   readonly run: RunResult | null;
@@ -62,11 +62,12 @@ async function verifyFull(
   control: RunControl,
   calls: Calls,
   from = 1,
+  mending?: Mend,
 ): Promise<FullVerification> {
   try {
     control.stop.throwIfAborted();
     const prepared = await prepareStored(options, calls);
-    return await new FullVerifier(options, prepared, control, calls).execute(from);
+    return await new FullVerifier(options, prepared, control, calls, mending).execute(from);
   } catch (error) {
     if (!control.stopped || error !== control.stop.reason) throw error;
     // Before anything could be compared.
@@ -130,12 +131,16 @@ async function repairFull(
   const control = new RepairControl({ signal, budget }, options.graceMs);
   const comparing = new Calls(options, control.stop, emit, control);
   try {
-    const before = await verifyFull(options, control, comparing, from);
+    let rows = 0;
+    const before = await verifyFull(options, control, comparing, from, async (prepared, found) => {
+      const mended = await mend(options, prepared, found, calls);
+      rows += mended;
+    });
     // Rows past the planned end, and checkpoints that are not done, are a run's to copy.
     const unplanned = before.uncheckedCheckpoints > 0 || (before.sourceRows ?? 0) > before.rows;
     let run: RunResult | null = null;
-    if (before.equal || (control.stopped && !unplanned && countOf(before) === 0))
-      return { before, run, rows: 0, after: before };
+    if (before.equal || (control.stopped && !unplanned && rows === 0))
+      return { before, run, rows, after: before };
     if (unplanned) {
       const left = {
         milliseconds: milliseconds && milliseconds - (performance.now() - started),
@@ -146,35 +151,22 @@ async function repairFull(
       budget.rows -= run.rows;
       budget.batches -= run.batches;
     }
-    let rows = 0;
-    for (let found = before; ;) {
-      rows += await mend(options, found, calls);
-      const after = await verifyFull(options, control, comparing, from);
-      // A result lists its first findings only. Where there were more another round mends those, as long as that helps.
-      const isLast = control.stopped || after.equal || listsAll(found) || countOf(after) >= countOf(found);
-      if (isLast) return { before, run, rows, after };
-      found = after;
-    }
+    return { before, run, rows, after: await verifyFull(options, control, comparing, from) };
   } finally {
     control.dispose();
   }
 }
 
-function listsAll(found: FullVerification): boolean {
-  return countOf(found) === found.missing.length + found.different.length + found.extra.length;
-}
-
-/** Mends what is listed, until the signal. Answers how many rows. */
+/** Mends what was found, until the signal. Answers how many rows. */
 async function mend(
   options: EngineOptions,
-  { missing, different, extra }: FullVerification,
+  prepared: Prepared,
+  { missing, different, extra }: Found,
   calls: Calls,
 ): Promise<number> {
   const { signal } = calls.context;
   let mended = 0;
-  if (missing.length + different.length + extra.length === 0) return mended;
   try {
-    const prepared = await prepareStored(options, calls);
     const { target, pipeline } = prepared;
     const { readRows } = calls;
     const seqs = new Map(

@@ -9,6 +9,7 @@ import type { Calls } from './calls.ts';
 import { type ComparedRows, ComparisonBatches } from './comparison.ts';
 import {
   countOf,
+  findingKinds,
   type Findings,
   type FullVerification,
   merge,
@@ -35,10 +36,16 @@ interface Compared {
   readonly upper: Key;
 }
 
+/** All that a comparison found at a time. */
+export type Found = Pick<Findings, (typeof findingKinds)[number]>;
+
+/** Mends what was found. */
+export type Mend = (prepared: Prepared, found: Found) => Promise<void>;
+
 /** Ends the reading of rows: the sink could not compare so many at once. */
 class TooMuch extends Error {}
 
-/** Compares every value of every row of the completed checkpoints. Changes nothing; memory does not grow with the table. */
+/** Compares every value of every row of the completed checkpoints. Changes nothing by itself; memory does not grow with the table. */
 export class FullVerifier {
   readonly #options: EngineOptions;
   readonly #prepared: Prepared;
@@ -48,11 +55,13 @@ export class FullVerifier {
   readonly #job: PlainJob;
   readonly #lookup: SourceLookup;
   readonly #limit: BatchLimit;
+  readonly #mend: Mend | undefined;
   #rows = 0;
   #checked = 0;
   #total = 0;
 
-  constructor(options: EngineOptions, prepared: Prepared, control: RunControl, calls: Calls) {
+  /** @param mend - is waited for with all that a batch had, before the next of its checkpoint. */
+  constructor(options: EngineOptions, prepared: Prepared, control: RunControl, calls: Calls, mend?: Mend) {
     const { target, migration, description, pipeline } = prepared;
     if (!target.verifier || !options.source.readRows) {
       throw new MigratorError(
@@ -68,6 +77,7 @@ export class FullVerifier {
     this.#prepared = prepared;
     this.#control = control;
     this.#calls = calls;
+    this.#mend = mend;
     this.#verifier = target.verifier;
     // With a pipeline rows of the source are not rows of a batch.
     this.#limit = new BatchLimit(pipeline ? undefined : options.batchSize, Infinity, () => undefined);
@@ -144,12 +154,18 @@ export class FullVerifier {
   /** Counts the whole tables. What no checkpoint's stretch of keys showed is noted: rows outside the plan, or in a sink with another order. */
   async #totals(all: Findings): Promise<{ sourceRows: number; sinkRows: number | null }> {
     const { stored, target } = this.#prepared;
-    const counted = await countBoth(this.#options, target, undefined, this.#calls);
+    const { sourceRows, sinkRows } = await countBoth(this.#options, target, undefined, this.#calls);
     const { missing, extra } = all.counts;
-    const strays = (counted.sinkRows ?? 0) - (all.expectedRows - missing + extra);
-    if (strays > 0 && !this.#keepsKey) all.counts.extra += strays;
-    else if (strays > 0) note(all, 'extra', await this.#strayRows(strays, all.extra, stored?.end ?? null));
-    return counted;
+    // What was mended is counted as it stood.
+    const counted = sinkRows !== null && this.#mend ? sinkRows - missing + extra : sinkRows;
+    const strays = (counted ?? 0) - (all.expectedRows - missing + extra);
+    if (strays > 0) {
+      if (this.#keepsKey) {
+        const found = await this.#strayRows(strays, all.extra, stored?.end ?? null);
+        await this.#found(all, { missing: [], different: [], extra: found });
+      } else all.counts.extra += strays;
+    }
+    return { sourceRows, sinkRows: counted };
   }
 
   /** Compares one checkpoint. */
@@ -249,21 +265,16 @@ export class FullVerifier {
     findings.rejectedRows += rejects.length;
     this.#rows += rows;
     this.#progress();
-    note(
-      findings,
-      'missing',
-      missing.map((key) => ({ seq, key })),
-    );
-    note(
-      findings,
-      'different',
-      different.map(({ key, columns }) => ({ seq, key, columns })),
-    );
-    note(
-      findings,
-      'extra',
-      extra.map((key) => ({ seq, key })),
-    );
+    await this.#found(findings, {
+      missing: missing.map((key) => ({ seq, key })),
+      different: different.map(({ key, columns }) => ({ seq, key, columns })),
+      extra: extra.map((key) => ({ seq, key })),
+    });
+  }
+
+  async #found(all: Findings, found: Found): Promise<void> {
+    for (const kind of findingKinds) note(all, kind, found[kind]);
+    await this.#mend?.(this.#prepared, found);
   }
 
   /** Looks for `count` keys that only the sink has: behind the plan's end, where most are, then from its first key on. */
