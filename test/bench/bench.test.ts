@@ -23,7 +23,7 @@ async function run(...args: string[]): Promise<{ exitCode: number | null; stdout
 }
 
 test('the command measures every subject on both tables, and prints one JSON object', async () => {
-  const words = 'ceiling,rest,worker,copy,sling,guide,cloudflare,memory';
+  const words = 'ceiling,rest,worker,copy,api,sling,guide,cloudflare,memory';
   const { exitCode, stdout, stderr } = await run(
     '--rows',
     '3000',
@@ -48,6 +48,7 @@ test('the command measures every subject on both tables, and prints one JSON obj
       'worker-copy',
       'worker-verify',
       'copy-out',
+      'api-copy',
       'sling',
       'guide',
       'guide-delayed',
@@ -146,15 +147,17 @@ describe('figures', () => {
   });
 
   test('a line that has no turn in some rounds is held against the others of its own rounds', () => {
+    const through: Measured = { line: 'api-copy', seconds: 13.5 };
     const rounds = [
       [ceiling(1, 1), copy(3)],
-      [ceiling(1, 2), copy(9), { line: 'guide', seconds: 27 } as const],
+      [ceiling(1, 2), copy(9), through, { line: 'guide', seconds: 27 } as const],
       [ceiling(1, 3), copy(6)],
     ];
     expect(figuresOf(600, rounds)).toMatchObject([
       { line: 'rest-ceiling', rounds: [1, 2, 3] },
       { line: 'rest-copy', toCeiling: 3 },
-      { line: 'guide', rounds: [27], toCeiling: 13.5, toCopy: 3 },
+      { line: 'api-copy', toCopy: 1.5 },
+      { line: 'guide', rounds: [27], toCeiling: 13.5, toCopy: 2 },
     ]);
   });
 
@@ -171,8 +174,10 @@ describe('figures', () => {
   });
 
   test('what was measured on a part of the rows is scaled to all of them', () => {
-    expect(figuresOf(1_000, [[copy(2), { line: 'guide', seconds: 3, part: 100 }]])).toMatchObject([
+    const through: Measured = { line: 'api-copy', seconds: 2 };
+    expect(figuresOf(1_000, [[copy(1), through, { line: 'guide', seconds: 3, part: 100 }]])).toMatchObject([
       { line: 'rest-copy', toCeiling: null },
+      { line: 'api-copy', toCopy: 2 },
       { line: 'guide', seconds: 30, rowsPerSecond: 33, toCopy: 15, part: 100 },
     ]);
   });

@@ -6,7 +6,7 @@ import { DRIVE_ROWS } from '../../examples/local/sample-data.ts';
 import { type GrowthPoint, measureGrowth } from './growth.ts';
 import { figuresOf, type LineFigures, type Measured } from './lines.ts';
 import { record } from './recording.ts';
-import { fromAfar } from './subjects/cloudflare.ts';
+import { fromAfar, throughApi } from './subjects/cloudflare.ts';
 import { readingAlone } from './subjects/copy-out.ts';
 import { dumpAndWrangler } from './subjects/dump.ts';
 import { guide, sling } from './subjects/inserts.ts';
@@ -21,14 +21,15 @@ export const SUBJECTS: Readonly<Record<string, readonly Subject[]>> = {
   rest: [overRest],
   worker: [workerCeiling, insideWorker],
   copy: [readingAlone],
+  api: [throughApi],
   dump: [dumpAndWrangler],
   sling: [sling],
   guide: [guide],
   cloudflare: [fromAfar],
 };
 
-/** These take minutes, and are far from all others: they have their turn in the first of every three rounds. */
-const slow: ReadonlySet<Subject> = new Set([dumpAndWrangler, sling, guide, fromAfar]);
+/** These take minutes, or are there for others that do: they have their turn in the first of every three rounds. */
+const slow: ReadonlySet<Subject> = new Set([throughApi, dumpAndWrangler, sling, guide, fromAfar]);
 
 export interface BenchOptions {
   readonly rounds: number;

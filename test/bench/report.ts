@@ -24,7 +24,7 @@ PostgreSQL ${versions.postgres}, D1 in workerd ${versions.workerd} with the Work
 ${machine.cores} cores (${machine.cpu}, ${gigabytes(machine.memoryBytes)} of memory), with Node ${versions.node}, resumable-migrator ${versions.package} and wrangler
 ${versions.wrangler}, on ${date}. Figures of another machine are other figures; the ratios are what stays.`,
     `In each round, of which there were ${rounds}, every line has its turn, with an empty database of its own, whose servers have answered one request before; those
-that take minutes, and the one from afar, in every third round. Seconds are the median of the rounds, and a
+that take minutes, and those through a simulated API, in every third round. Seconds are the median of the rounds, and a
 ratio is the median of the ratios of each round, so that what slows the machine down for a while slows down both sides.
 After every copy each value of each row in D1 is compared with PostgreSQL; a difference ends the benchmark.`,
     ...tables.flatMap(tableSection),
@@ -50,7 +50,7 @@ function tableSection({ name, rows, columns, bytes, lines }: TableReport): strin
     `## ${names[name]}`,
     `${grouped(rows)} rows of ${columns} columns (${made[name]}); ${megabytes(bytes)} of requests.`,
     table(
-      ['', 'seconds', 'rows/s', 'times the ceiling', 'times this package over REST'],
+      ['', 'seconds', 'rows/s', 'times the ceiling', 'times this package'],
       shown.map((figures) => [
         `${LINES[figures.line].label}${noteOf(figures, rows)}`,
         duration(figures.seconds),

@@ -2,7 +2,8 @@ import { runChild } from '../child-process.ts';
 import type { SdkJob, SdkResult } from '../sdk-child.ts';
 import { distantTarget } from '../target.ts';
 import { sdkChild } from './rest.ts';
-import type { Subject } from './subject.ts';
+import { LINES, type Measured } from '../lines.ts';
+import type { Subject, Turn } from './subject.ts';
 
 /** What a request to Cloudflare from a well-connected machine meets. */
 export const DISTANCE = {
@@ -12,10 +13,19 @@ export const DISTANCE = {
 } as const;
 
 /** This package over REST as it is from afar. */
-export const fromAfar: Subject = async ({ postgres, table, check }) => {
-  await using target = await distantTarget(postgres, DISTANCE);
+export const fromAfar: Subject = (turn) => copy(turn, 'afar', DISTANCE);
+
+/** The same without the distance, for ways that would take hours with it. */
+export const throughApi: Subject = (turn) => copy(turn, 'api-copy', {});
+
+async function copy(
+  { postgres, table, check }: Turn,
+  line: 'afar' | 'api-copy',
+  distance: Partial<typeof DISTANCE>,
+): Promise<Measured[]> {
+  await using target = await distantTarget(postgres, distance);
   const job: SdkJob = { kind: 'copy', table: table.table };
   const { seconds } = await runChild<SdkResult>(sdkChild, target.env, job);
-  await check(target.d1, 'this package from afar');
-  return [{ line: 'afar', seconds, requests: await target.requests() }];
-};
+  await check(target.d1, LINES[line].label);
+  return [{ line, seconds, requests: await target.requests() }];
+}

@@ -1,7 +1,7 @@
 import { runChild } from '../child-process.ts';
 import type { InsertsJob } from '../inserts-child.ts';
 import type { Measured } from '../lines.ts';
-import { freshTarget } from '../target.ts';
+import { distantTarget } from '../target.ts';
 import type { Subject, Turn } from './subject.ts';
 
 const child = new URL('../inserts-child.ts', import.meta.url);
@@ -30,7 +30,7 @@ async function insert(
   settings: Pick<InsertsJob, 'parameters' | 'inFlight'>,
   what: string,
 ): Promise<Required<Pick<Measured, 'seconds' | 'requests' | 'part'>>> {
-  await using target = await freshTarget(postgres);
+  await using target = await distantTarget(postgres, {});
   await (await target.d1.database()).prepare(recording.createTable).run();
   const { table: name, columns, part } = table;
   const job: InsertsJob = { table: { table: name, columns }, rows: part.rows, ...settings };
