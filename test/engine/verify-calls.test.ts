@@ -170,7 +170,7 @@ test('however many rows differ, a repair compares twice', async () => {
 test('more rows than a result lists are mended, and told as they stood before', async () => {
   const world = await large();
   const { rows } = world.table;
-  // Lost, changed, and too many within the plan; and too many behind it.
+  // Lost and changed within the plan, and too many behind it.
   for (let id = 0; id < 1_100; id += 1) rows.delete(identity(id));
   for (let id = 1_150; id < 1_200; id += 1) rows.set(identity(id), [String(id), 'changed']);
   for (let id = 5_000; id < 6_010; id += 1) rows.set(identity(id), [String(id), 'outside']);

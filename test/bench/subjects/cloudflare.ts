@@ -15,7 +15,7 @@ export const DISTANCE = {
 /** This package over REST as it is from afar. */
 export const fromAfar: Subject = (turn) => copy(turn, 'afar', DISTANCE);
 
-/** The same without the distance, for ways that would take hours with it. */
+/** The same without the distance: what ways are held against that would take hours with it. */
 export const throughApi: Subject = (turn) => copy(turn, 'api-copy', {});
 
 async function copy(
