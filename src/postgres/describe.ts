@@ -38,11 +38,21 @@ export interface TableDescription {
   readonly hasLargeValues: boolean;
 }
 
-/** Tables up to this many rows are counted; larger ones are estimated by PostgreSQL's planner. */
+/** Up to this many rows are counted; beyond that PostgreSQL's planner estimates them. */
 const countedRows = 100_000;
 
+/**
+ * The same for whoever asks in brief, where the planner has statistics of the whole table: counting reads the rows, which are
+ * hundreds of megabytes in some tables. It shows whether few are left of what the statistics saw.
+ */
+const brieflyCountedRows = 10_000;
+
 /** Reads the catalog, and refuses what cannot be paged by a key. */
-export async function describeTable(query: PgQueryRunner, request: TableRequest): Promise<TableDescription> {
+export async function describeTable(
+  query: PgQueryRunner,
+  request: TableRequest,
+  brief: boolean,
+): Promise<TableDescription> {
   const { schema, table } = request;
   const [found] = await query(sql`
     SELECT c.oid::text, n.nspname::text, c.relkind::text, current_database()::text,
@@ -50,7 +60,7 @@ export async function describeTable(query: PgQueryRunner, request: TableRequest)
       (SELECT coalesce(sum(pg_relation_size(part.reltoastrelid)), 0) FROM pg_class AS part WHERE part.reltoastrelid <> 0
         AND (part.oid = c.oid OR part.oid IN (SELECT relid FROM pg_partition_tree(c.oid) UNION SELECT inhrelid FROM pg_inherits WHERE inhparent = c.oid)))::text,
       (c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid))::text AS children,
-      current_setting('server_encoding') AS encoding
+      current_setting('server_encoding') AS encoding, (c.reltuples >= 0)::text AS analyzed
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE c.relname = ${table} AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
       AND ${schema === undefined ? sql`pg_table_is_visible(c.oid)` : sql`n.nspname = ${schema}`}`);
@@ -64,8 +74,17 @@ export async function describeTable(query: PgQueryRunner, request: TableRequest)
         : 'Check its name (PostgreSQL is case-sensitive here) and its schema; a table outside the search path needs the `schema` option.',
     );
   }
-  const [oid = '', namespace = '', kind = '', database = '', , largeBytes = '0', children, encoding] =
-    found.map((value) => value ?? '');
+  const [
+    oid = '',
+    namespace = '',
+    kind = '',
+    database = '',
+    ,
+    largeBytes = '0',
+    children,
+    encoding,
+    analyzed,
+  ] = found.map((value) => value ?? '');
   const hasChildren = children === 'true';
   const all = await readColumns(query, oid);
   const columns = request.columns === undefined ? all : choose(all, request.columns, shown);
@@ -76,6 +95,7 @@ export async function describeTable(query: PgQueryRunner, request: TableRequest)
   const where = request.where ?? sql`true`;
   if ((kind !== 'r' && kind !== 'p') || hasChildren)
     await checkKeyByReading(query, { from, where, key, shown });
+  const isKnown = kind === 'r' && analyzed === 'true' && request.where === undefined;
   const extra = key.filter((column) => !columns.includes(column));
   const travelling = [...columns, ...extra];
   return {
@@ -92,7 +112,7 @@ export async function describeTable(query: PgQueryRunner, request: TableRequest)
     all,
     key,
     keyIndexes: key.map((column) => travelling.indexOf(column)),
-    ...(await estimate(query, from, where, columns)),
+    ...(await estimate(query, { from, where, columns }, brief && isKnown ? brieflyCountedRows : countedRows)),
     hasLargeValues: Number(largeBytes) > 0,
   };
 }
@@ -250,9 +270,8 @@ async function checkKeyByReading(
 
 async function estimate(
   query: PgQueryRunner,
-  from: RawBuilder<unknown>,
-  where: RawBuilder<unknown>,
-  columns: readonly PostgresColumn[],
+  { from, where, columns }: Pick<TableDescription, 'from' | 'where' | 'columns'>,
+  most: number,
 ): Promise<{ estimatedRows: number; estimatedRowBytes: number }> {
   const names = columns.map((column) => sql.id('source', column.source));
   const [plan] = await query(
@@ -262,11 +281,11 @@ async function estimate(
   const explained: unknown = typeof plan?.[0] === 'string' ? JSON.parse(plan[0]) : plan?.[0];
   const [{ Plan: root }] = explained as [{ Plan: Record<string, unknown> }];
   const [counted] = await query(
-    sql`SELECT count(*)::text FROM (SELECT 1 FROM ${from} WHERE ${where} LIMIT ${sql.lit(countedRows + 1)}) AS counted`,
+    sql`SELECT count(*)::text FROM (SELECT 1 FROM ${from} WHERE ${where} LIMIT ${sql.lit(most + 1)}) AS counted`,
   );
   const rows = Number(counted?.[0]);
   return {
-    estimatedRows: rows <= countedRows ? rows : Math.max(rows, Number(root['Plan Rows'])),
+    estimatedRows: rows <= most ? rows : Math.max(rows, Number(root['Plan Rows'])),
     // Text is longer than what PostgreSQL stores, by a factor that only a page shows.
     estimatedRowBytes: Number(root['Plan Width'] ?? 0) * 2 + 16,
   };

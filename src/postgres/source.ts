@@ -78,7 +78,7 @@ export class PostgresKeysetSource<
 
   async describe(context?: CallContext, brief: boolean = false): Promise<SourceDescription> {
     const description = this.#transactions.run(async (query): Promise<TableDescription & KeyFacts> => {
-      const table = await describeTable(query, this.#request);
+      const table = await describeTable(query, this.#request, brief);
       return { ...table, ...(await readKeyFacts(query, table, brief)) };
     }, context);
     this.#description = description;

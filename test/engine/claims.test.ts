@@ -5,7 +5,7 @@ import { heldWrites, settled } from './held-writes.ts';
 import { World } from './world.ts';
 
 /** Checkpoints that a run holds at the most before there is room for them. */
-const mostAhead = 5;
+const mostAhead = 8;
 
 function claims(faults: CrashPoints): number {
   return faults.effects.filter((effect) => effect === 'store.claim').length;

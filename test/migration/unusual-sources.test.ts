@@ -342,6 +342,26 @@ test('rows that are too large are found below a parent and in a materialized vie
     expect(await world.source(table, { key: ['id'] }).findOversizedRow(2_000_000), table).toEqual(['7']);
 });
 
+test('a table of which PostgreSQL has statistics is counted to its end for a plan, and for a run as far as it may be nearly empty', async () => {
+  await world.postgres(
+    'CREATE TABLE known (id int PRIMARY KEY) WITH (autovacuum_enabled = false)',
+    'INSERT INTO known SELECT generate_series(1, 12000)',
+  );
+  const estimate = async (brief: boolean, where?: RawBuilder<boolean>): Promise<number> =>
+    (await world.source('known', where ? { where } : {}).describe(undefined, brief)).estimatedRows;
+  // Nobody has analyzed it: the planner goes by its pages alone.
+  expect(await estimate(true)).toBe(12_000);
+  await world.postgres(
+    'ANALYZE known',
+    "UPDATE pg_class SET reltuples = reltuples * 2 WHERE relname = 'known'",
+  );
+  expect([await estimate(true), await estimate(false)]).toEqual([24_000, 12_000]);
+  // Of how many rows a filter leaves the planner may be far off.
+  expect(await estimate(true, sql<boolean>`id % 2 >= 0`)).toBe(12_000);
+  await world.postgres('DELETE FROM known WHERE id > 10000');
+  expect(await estimate(true)).toBe(10_000);
+});
+
 test('a table of which the planner believes that it is large is counted, as one that was emptied is nothing to copy', async () => {
   await world.postgres(
     'CREATE TABLE believed (id int PRIMARY KEY) WITH (autovacuum_enabled = false)',

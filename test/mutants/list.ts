@@ -789,8 +789,22 @@ export const mutants: readonly Mutant[] = [
   {
     removes: 'the count of a table that the planner takes for a large one',
     file: 'src/postgres/describe.ts',
-    find: 'rows <= countedRows ? rows : Math.max(',
+    find: 'rows <= most ? rows : Math.max(',
     replace: 'Math.max(',
+    tests: ['test/migration/unusual-sources.test.ts'],
+  },
+  {
+    removes: 'the count of a filtered table of which there are statistics',
+    file: 'src/postgres/describe.ts',
+    find: ' && request.where === undefined;',
+    replace: ';',
+    tests: ['test/migration/unusual-sources.test.ts'],
+  },
+  {
+    removes: 'the count of a table that was never analyzed',
+    file: 'src/postgres/describe.ts',
+    find: " && analyzed === 'true'",
+    replace: '',
     tests: ['test/migration/unusual-sources.test.ts'],
   },
   {

@@ -16,7 +16,7 @@ const longestWaitMs = 2_000;
  * Checkpoints that are claimed before there is room for them, at the most, and those that are left of them when more are asked for: one
  * request brings several, and nobody waits for it.
  */
-const mostAhead = 5;
+const mostAhead = 8;
 const leastAhead = 2;
 
 /** Errors after which no other checkpoint could succeed either: the run stops at once. */
