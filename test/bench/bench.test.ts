@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { bench, type BenchReport } from './bench.ts';
+import { bench, type BenchReport, isSlowTurn } from './bench.ts';
 import { runChild } from './child-process.ts';
 import { figuresOf, type Measured } from './lines.ts';
 import type { SdkJob, SdkResult } from './sdk-child.ts';
@@ -166,11 +166,33 @@ describe('figures', () => {
       [ceiling(1, 1), ceiling(4, 3), copy(9)],
       [ceiling(1, 8), ceiling(4, 3), copy(9)],
       [ceiling(1, 8), ceiling(4, 3), copy(9)],
+      [ceiling(1, 8), ceiling(4, 3), copy(9)],
     ];
     expect(figuresOf(10, rounds)).toMatchObject([
-      { line: 'rest-ceiling', inFlight: 4, rounds: [3, 3, 3] },
+      { line: 'rest-ceiling', inFlight: 4, rounds: [3, 3, 3, 3], toCeiling: 1 },
       { line: 'rest-copy', inFlight: null, toCeiling: 3 },
     ]);
+  });
+
+  test('which of them counts in a round the others say, not its own luck', () => {
+    const rounds = [
+      [ceiling(1, 2), ceiling(4, 3), copy(6)],
+      [ceiling(1, 5), ceiling(4, 3), copy(6)],
+      [ceiling(1, 2), ceiling(4, 3), copy(6)],
+    ];
+    // With two of three rounds the one at a time is ahead; without one of these it is not.
+    expect(figuresOf(10, rounds)).toMatchObject([
+      { line: 'rest-ceiling', inFlight: 1, seconds: 2 },
+      { line: 'rest-copy', toCeiling: 2 },
+    ]);
+    // Where there is one round, there is nothing else to go by.
+    expect(figuresOf(10, rounds.slice(1, 2))).toMatchObject([{ inFlight: 4 }, { toCeiling: 2 }]);
+  });
+
+  test('what takes minutes has its turn in three rounds, however many there are', () => {
+    const turns = (rounds: number): number[] =>
+      Array.from({ length: rounds }, (_, index) => index + 1).filter((round) => isSlowTurn(round, rounds));
+    expect([1, 2, 3, 7, 30].map(turns)).toEqual([[1], [1, 2], [1, 2, 3], [1, 4, 7], [1, 11, 21]]);
   });
 
   test('what was measured on a part of the rows is scaled to all of them', () => {

@@ -28,8 +28,15 @@ export const SUBJECTS: Readonly<Record<string, readonly Subject[]>> = {
   cloudflare: [fromAfar],
 };
 
-/** These take minutes, or are there for others that do: they have their turn in the first of every three rounds. */
+/** These take minutes, or are there for others that do: they have their turn in {@link slowTurns} of the rounds. */
 const slow: ReadonlySet<Subject> = new Set([throughApi, dumpAndWrangler, sling, guide, fromAfar]);
+
+const slowTurns = 3;
+
+/** Whether what takes minutes has its turn in a round, the first of which is 1. */
+export function isSlowTurn(round: number, rounds: number): boolean {
+  return (round - 1) % Math.ceil(rounds / slowTurns) === 0;
+}
 
 export interface BenchOptions {
   readonly rounds: number;
@@ -84,7 +91,9 @@ export async function bench({ rows, rounds, subjects, lengths, log }: BenchOptio
     for (let n = 1; n <= rounds; n += 1) {
       for (const { name, table, recording, measured } of measuredTables) {
         const ofRound: Measured[] = [];
-        for (const subject of subjects.filter((one) => n % 3 === 1 || !slow.has(one))) {
+        const turns = subjects.filter((one) => isSlowTurn(n, rounds) || !slow.has(one));
+        // What comes first, or behind what, may matter.
+        for (const subject of n % 2 === 0 ? turns.toReversed() : turns) {
           const turn = { postgres, table, recording, check: checkOf(table) };
           for (const one of await subject(turn)) {
             ofRound.push(one);

@@ -30,7 +30,7 @@ export const LINES: Readonly<Record<LineName, LineMeaning>> = {
   'rest-ceiling': {
     label: 'ceiling over REST',
     meaning:
-      'The requests of a run, recorded beforehand, are posted from memory back to back, by the fastest of 1, 2 and 4 at a time. Who writes the same statements over this API cannot be faster.',
+      'The requests of a run, recorded beforehand, are posted from memory back to back, by the fastest of 1, 2 and 4 at a time; for the ratio of a round that is the one which was the fastest in the others. Who writes the same statements over this API cannot be faster.',
     ceiling: 'rest-ceiling',
   },
   'rest-copy': {
@@ -137,26 +137,35 @@ export interface LineFigures {
   readonly requests: number | null;
 }
 
-/** The figures of a table from the measurements of each round, in the order of {@link LINES}. */
+/**
+ * The figures of a table from the measurements of each round, in the order of {@link LINES}. Which of several variants of a line stands for
+ * it in a ratio the other rounds say: judged by its own, one that was lucky there would be taken for a fast one.
+ */
 export function figuresOf(rows: number, rounds: readonly (readonly Measured[])[]): LineFigures[] {
-  const best = new Map<LineName, InRounds>();
+  const variants = new Map<LineName, InRounds[]>();
   for (const line of Object.keys(LINES) as LineName[]) {
     const ofLine = rounds.map((all) => all.filter((measured) => measured.line === line));
-    const variants = [...new Set(ofLine.flat().map(({ inFlight }) => inFlight))].map((inFlight) =>
+    const known = [...new Set(ofLine.flat().map(({ inFlight }) => inFlight))].map((inFlight) =>
       ofLine.map((all) => all.find((measured) => measured.inFlight === inFlight)),
     );
-    const [fastest] = variants.toSorted((a, b) => median(seconds(a, rows)) - median(seconds(b, rows)));
-    if (fastest) best.set(line, fastest);
+    if (known.length > 0) variants.set(line, known);
   }
-  return [...best].map(([line, measured]) => {
+  const inRound = (line: LineName, index: number): Measured | undefined => {
+    const known = variants.get(line) ?? [];
+    const others = known.map((variant) => variant.with(index, undefined));
+    const [fastest = 0] = fastestOf(rounds.length > 1 ? others : known, rows);
+    return known[fastest]?.[index];
+  };
+  return [...variants].map(([line, known]) => {
     const ratio = (other: LineName): number | null => {
-      const theirs = best.get(other) ?? [];
-      const ratios = measured.flatMap((one, index) => {
-        const divisor = theirs[index];
+      const ratios = rounds.flatMap((_, index) => {
+        const [one, divisor] = [inRound(line, index), inRound(other, index)];
         return one && divisor ? [scaled(one, rows) / scaled(divisor, rows)] : [];
       });
       return ratios.length > 0 ? round(median(ratios)) : null;
     };
+    const [fastest = 0] = fastestOf(known, rows);
+    const measured = known[fastest] ?? [];
     const own = seconds(measured, rows);
     const first = measured.find((one) => one !== undefined);
     return {
@@ -171,6 +180,12 @@ export function figuresOf(rows: number, rounds: readonly (readonly Measured[])[]
       requests: first?.requests ?? null,
     };
   });
+}
+
+/** The places of variants, by the median of their seconds. */
+function fastestOf(variants: readonly InRounds[], rows: number): number[] {
+  const medians = variants.map((variant) => median(seconds(variant, rows)));
+  return [...medians.keys()].toSorted((a, b) => (medians[a] ?? 0) - (medians[b] ?? 0));
 }
 
 /** What was measured of a line in each round; undefined: nothing. */
