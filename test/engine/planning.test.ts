@@ -366,10 +366,12 @@ test('a sink is asked while the source is described, and what it answers is what
   const sink = world.sink();
   const calls: string[] = [];
   const answered = Promise.withResolvers<unknown>();
+  const isAsked = Promise.withResolvers<void>();
   const prepare = sink.prepare.bind(sink);
   const asking = Object.assign(sink, {
     ask: async (): Promise<unknown> => {
       calls.push('asked');
+      isAsked.resolve();
       return await answered.promise;
     },
     prepare: async (shape: Parameters<typeof prepare>[0], context?: object, asked?: Promise<unknown>) => {
@@ -380,14 +382,15 @@ test('a sink is asked while the source is described, and what it answers is what
   const source = world.source();
   const describe = source.describe.bind(source);
   const described = told(source, undefined, async () => {
-    calls.push('described');
-    // Whoever waited for the answer before would wait for ever.
+    calls.push('describing');
+    // Whoever waited for one before beginning with the other would wait for ever.
+    await isAsked.promise;
     answered.resolve('an answer');
     return await describe();
   });
   const migrator = new ResumableMigrator({ source: described, sink: asking });
   expect(await migrator.run()).toMatchObject({ status: 'completed', rows: 5 });
-  expect(calls).toEqual(['asked', 'described', 'prepared with an answer']);
+  expect(calls).toEqual(['describing', 'asked', 'prepared with an answer']);
 });
 
 test('what a sink cannot answer is tried again, and told only where the source has nothing to tell', async () => {

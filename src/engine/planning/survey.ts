@@ -79,12 +79,12 @@ export async function survey(
 ): Promise<Survey> {
   const { source, sink, store } = options;
   const known = options.name ?? source.name;
-  // Both sides at the same time, where that can be; what is wrong with the source is told first.
+  // Both sides at the same time, where that can be: the source first, whose answers take longer, and of which what is wrong is told first.
+  const describing = source.describe(context, brief);
   const early = known === undefined ? null : store.readPlan(known, context);
-  early?.catch(() => undefined);
   const asked = sink.ask?.(context);
-  asked?.catch(() => undefined);
-  const description = await source.describe(context, brief);
+  for (const one of [describing, early, asked]) one?.catch(() => undefined);
+  const description = await describing;
   const migration = options.name ?? description.name;
   const { key } = description;
   const { transform, validate, onReject } = options;
