@@ -101,10 +101,10 @@ function fixedRequests({ ddl }: EstimateFacts, { checkpoints, newCheckpoints }: 
   return prepare + Math.ceil(newCheckpoints / 500) + (newCheckpoints === checkpoints ? 1 : 2);
 }
 
-/** One claim brings all that there is room for, then as many bring one, and each of the others about two, or one where one is copied at a time. */
+/** One claim brings all that there is room for, then as many bring one, and each of the others about four, or one where one is copied at a time. */
 function claimsOf({ checkpoints, concurrency }: Workload): number {
   const rest = Math.max(0, checkpoints - concurrency);
-  const each = Math.min(2, concurrency);
+  const each = concurrency > 1 ? 4 : 1;
   return (
     Math.min(1, checkpoints) + Math.min(concurrency, rest) + Math.ceil(Math.max(0, rest - concurrency) / each)
   );
