@@ -60,7 +60,7 @@ export async function describeTable(
       (SELECT coalesce(sum(pg_relation_size(part.reltoastrelid)), 0) FROM pg_class AS part WHERE part.reltoastrelid <> 0
         AND (part.oid = c.oid OR part.oid IN (SELECT relid FROM pg_partition_tree(c.oid) UNION SELECT inhrelid FROM pg_inherits WHERE inhparent = c.oid)))::text,
       (c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid))::text AS children,
-      current_setting('server_encoding') AS encoding, (c.reltuples >= 0)::text AS analyzed
+      current_setting('server_encoding') AS encoding, (c.reltuples > 0)::text AS analyzed
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE c.relname = ${table} AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
       AND ${schema === undefined ? sql`pg_table_is_visible(c.oid)` : sql`n.nspname = ${schema}`}`);

@@ -2,11 +2,12 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { bench, type BenchReport, isSlowTurn } from './bench.ts';
+import { bench, type BenchReport, slowRounds, turnsOf } from './bench.ts';
 import { runChild } from './child-process.ts';
 import { figuresOf, type Measured } from './lines.ts';
 import type { SdkJob, SdkResult } from './sdk-child.ts';
-import { overRest, sdkChild } from './subjects/rest.ts';
+import { fromAfar } from './subjects/cloudflare.ts';
+import { overRest, restCeiling, sdkChild } from './subjects/rest.ts';
 import type { Subject } from './subjects/subject.ts';
 import { freshTarget } from './target.ts';
 
@@ -189,10 +190,20 @@ describe('figures', () => {
     expect(figuresOf(10, rounds.slice(1, 2))).toMatchObject([{ inFlight: 4 }, { toCeiling: 2 }]);
   });
 
-  test('what takes minutes has its turn in three rounds, however many there are', () => {
-    const turns = (rounds: number): number[] =>
-      Array.from({ length: rounds }, (_, index) => index + 1).filter((round) => isSlowTurn(round, rounds));
-    expect([1, 2, 3, 7, 30].map(turns)).toEqual([[1], [1, 2], [1, 2, 3], [1, 4, 7], [1, 11, 21]]);
+  test('what takes minutes has its turn in three rounds at the most, and every second round goes the other way round', () => {
+    expect([1, 2, 3, 4, 7, 30].map(slowRounds)).toEqual([
+      [1],
+      [1, 2],
+      [1, 2, 3],
+      [1, 3],
+      [1, 4, 7],
+      [1, 11, 21],
+    ]);
+    const turns = (round: number): Subject[] => turnsOf([restCeiling, fromAfar, overRest], round, 7);
+    expect(turns(1)).toEqual([restCeiling, fromAfar, overRest]);
+    expect(turns(2)).toEqual([overRest, restCeiling]);
+    expect(turns(3)).toEqual([restCeiling, overRest]);
+    expect(turns(4)).toEqual([overRest, fromAfar, restCeiling]);
   });
 
   test('what was measured on a part of the rows is scaled to all of them', () => {

@@ -28,14 +28,21 @@ export const SUBJECTS: Readonly<Record<string, readonly Subject[]>> = {
   cloudflare: [fromAfar],
 };
 
-/** These take minutes, or are there for others that do: they have their turn in {@link slowTurns} of the rounds. */
+/** These take minutes, or are there for others that do: they have their turn in {@link slowRounds}. */
 const slow: ReadonlySet<Subject> = new Set([throughApi, dumpAndWrangler, sling, guide, fromAfar]);
 
-const slowTurns = 3;
+const mostSlowRounds = 3;
 
-/** Whether what takes minutes has its turn in a round, the first of which is 1. */
-export function isSlowTurn(round: number, rounds: number): boolean {
-  return (round - 1) % Math.ceil(rounds / slowTurns) === 0;
+/** The rounds in which what takes minutes has its turn; the first round is 1. */
+export function slowRounds(rounds: number): number[] {
+  const every = Math.ceil(rounds / mostSlowRounds);
+  return Array.from({ length: Math.ceil(rounds / every) }, (_, index) => index * every + 1);
+}
+
+/** What has its turn in a round. What comes first, or behind what, may matter, so every second round goes the other way round. */
+export function turnsOf(subjects: readonly Subject[], round: number, rounds: number): Subject[] {
+  const turns = subjects.filter((one) => slowRounds(rounds).includes(round) || !slow.has(one));
+  return round % 2 === 0 ? turns.toReversed() : turns;
 }
 
 export interface BenchOptions {
@@ -91,9 +98,7 @@ export async function bench({ rows, rounds, subjects, lengths, log }: BenchOptio
     for (let n = 1; n <= rounds; n += 1) {
       for (const { name, table, recording, measured } of measuredTables) {
         const ofRound: Measured[] = [];
-        const turns = subjects.filter((one) => isSlowTurn(n, rounds) || !slow.has(one));
-        // What comes first, or behind what, may matter.
-        for (const subject of n % 2 === 0 ? turns.toReversed() : turns) {
+        for (const subject of turnsOf(subjects, n, rounds)) {
           const turn = { postgres, table, recording, check: checkOf(table) };
           for (const one of await subject(turn)) {
             ofRound.push(one);

@@ -1,5 +1,5 @@
 import { grouped } from '../../examples/cli/demo-report.ts';
-import { type BenchReport, isSlowTurn, type TableReport } from './bench.ts';
+import { type BenchReport, slowRounds, type TableReport } from './bench.ts';
 import { smallYoungSpace } from './growth.ts';
 import { LINES, type LineFigures, type LineName } from './lines.ts';
 import { DISTANCE } from './subjects/cloudflare.ts';
@@ -24,7 +24,7 @@ PostgreSQL ${versions.postgres}, D1 in workerd ${versions.workerd} with the Work
 ${machine.cores} cores (${machine.cpu}, ${gigabytes(machine.memoryBytes)} of memory), with Node ${versions.node}, resumable-migrator ${versions.package} and wrangler
 ${versions.wrangler}, on ${date}. Figures of another machine are other figures; the ratios are what stays.`,
     `In each round, of which there were ${rounds}, every line has its turn, in the one order and in the other, with an empty database of its own, whose servers have answered one request
-before; those that take minutes, and those through a simulated API, in ${slowTurnsOf(rounds)} of them. Seconds are the median of the rounds, and a
+before; those that take minutes, and those through a simulated API, in ${slowRounds(rounds).length} of them. Seconds are the median of the rounds, and a
 ratio is the median of the ratios of each round, so that what slows the machine down for a while slows down both sides.
 After every copy each value of each row in D1 is compared with PostgreSQL; a difference ends the benchmark.`,
     ...tables.flatMap(tableSection),
@@ -32,10 +32,6 @@ After every copy each value of each row in D1 is compared with PostgreSQL; a dif
     ...afarSection(tables),
     ...growthSection(report, growth.length),
   ].join('\n\n');
-}
-
-function slowTurnsOf(rounds: number): number {
-  return Array.from({ length: rounds }, (_, index) => index + 1).filter((n) => isSlowTurn(n, rounds)).length;
 }
 
 const names: Readonly<Record<TableReport['name'], string>> = {

@@ -13,7 +13,7 @@ import { markdown } from './report.ts';
 const memory = 'memory';
 const words = [...Object.keys(SUBJECTS), memory];
 const help = `npm run bench -- [options]
-  --rounds N     rounds; default 7. What takes minutes has its turn in three of them
+  --rounds N     rounds; default 7. What takes minutes has its turn in three of them at the most
   --rows N       rows of the narrow table, ${DRIVE_ROWS} by default; the wide one is smaller in the same proportion
   --only A,B     some of: ${words.join(', ')}
   --large        copies tables of 10 and 20 million rows as well

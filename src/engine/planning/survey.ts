@@ -79,7 +79,7 @@ export async function survey(
 ): Promise<Survey> {
   const { source, sink, store } = options;
   const known = options.name ?? source.name;
-  // Both sides at the same time, where that can be: the source first, whose answers take longer, and of which what is wrong is told first.
+  // Both sides at the same time, where that can be: the source first, as its answers take longer. What is wrong with it is told first as well.
   const describing = source.describe(context, brief);
   const early = known === undefined ? null : store.readPlan(known, context);
   const asked = sink.ask?.(context);
