@@ -68,6 +68,8 @@ export class PageRows implements ByteRows, BinaryRows {
   readonly digits: Float64Array;
   readonly places: Uint8Array;
   plainFrom = 0;
+  /** Where the server checks no encoding rows do not come as bytes. */
+  readonly isUtf8: boolean = true;
   stride = 0;
   readonly firsts: Int32Array;
   /** Bytes of a message, where it is a row without nulls all of whose values have the bytes of their types; 0: these are not known. */

@@ -46,6 +46,23 @@ const anyTexts = fc.oneof(
 );
 const settings = { seed, numRuns: 500 };
 
+/** Bytes that are no UTF-8. */
+const broken: readonly (readonly number[])[] = [
+  [0xff],
+  [0xc0, 0x80],
+  [0xc3],
+  [0xe2, 0x82],
+  [0xe0, 0x9f, 0xbf],
+  [0xed, 0xa0, 0x80],
+  [0xf0, 0x8f, 0xbf, 0xbf],
+  [0xf4, 0x90, 0x80, 0x80],
+  [0xf5, 0x80, 0x80, 0x80],
+  [0x80],
+  [0xe2, 0x28, 0xa1],
+  [0xf0, 0x9f, 0x98, 0x41],
+  [0xdf, 0x41],
+];
+
 /** A column of each type that has a way of its own into the text. */
 const types: readonly LogicalType[] = ['integer', 'float', 'text', 'bytes', 'json', 'boolean', 'timestamp'];
 
@@ -513,21 +530,6 @@ describe.each([
 
   test('takes bytes that are no UTF-8 for what a reader takes them for, and the rows behind them for what they are', async () => {
     const encoder = new D1Encoder(await formsFor(['text', 'text']), Infinity, isEscaped);
-    const broken: readonly (readonly number[])[] = [
-      [0xff],
-      [0xc0, 0x80],
-      [0xc3],
-      [0xe2, 0x82],
-      [0xe0, 0x9f, 0xbf],
-      [0xed, 0xa0, 0x80],
-      [0xf0, 0x8f, 0xbf, 0xbf],
-      [0xf4, 0x90, 0x80, 0x80],
-      [0xf5, 0x80, 0x80, 0x80],
-      [0x80],
-      [0xe2, 0x28, 0xa1],
-      [0xf0, 0x9f, 0x98, 0x41],
-      [0xdf, 0x41],
-    ];
     const whole = [
       'é',
       '東',
@@ -549,7 +551,8 @@ describe.each([
       const [starts, ends] = [Int32Array.of(0, value.length), Int32Array.of(value.length, value.length + 1)];
       const text = (_row: number, column: number): string =>
         read(source.subarray(starts[column], ends[column]));
-      expect(addBytes(encoder, { ...byteRowOf(['', '']), source, starts, ends, text })).toBe(true);
+      const row = { ...byteRowOf(['', '']), source, starts, ends, isUtf8: undefined, text };
+      expect(addBytes(encoder, row)).toBe(true);
     }
     expect(rowsOf(encoder.take())).toEqual(values.map((value) => [read(value), 'z']));
     // That the broken ones are, and the others are not.
@@ -557,6 +560,20 @@ describe.each([
       ...broken.map(() => true),
       ...whole.map(() => false),
     ]);
+  });
+
+  test('copies texts of every length to the byte, and touches nothing beside them', async () => {
+    const encoder = new D1Encoder(await formsFor(['integer', 'text', 'text']), Infinity, isEscaped);
+    const rows = Array.from({ length: 60 }, (_, length) => [
+      '7'.repeat(1 + (length % 5)),
+      'xé東😀'.repeat(15).slice(0, length),
+      '😀'.repeat(length >> 1),
+    ]);
+    const all = byteRowsOf(rows);
+    expect(encoder.addBytes(all, 0, all.rows)).toBe(all.rows);
+    const batch = encoder.take();
+    expect(rowsOf(batch)).toEqual(rows.map((row) => row.map((value) => value.toWellFormed())));
+    expect(batch.bytes).toBe(bytesOf(batch.text.toString()).length);
   });
 
   test('takes half of a pair of surrogates for what a reader takes it for', async () => {
@@ -643,6 +660,22 @@ describe.each([
       expect(addBytes(encoder, byteRowOf([value]))).toBe(true);
     expect(rowsOf(encoder.take())).toEqual([['12.5'], [null], ['0'], ['0']]);
   });
+});
+
+test('a text that is no UTF-8, though its source says so, is refused where nothing else would tell', async () => {
+  for (const bytes of [...broken, [0xf0, 0x7f], [0xff, 0x7f], [0xf8, 0xff], [0x01, 0xf4, 0x7f]]) {
+    for (const before of [0, 1, 3, 6, 7, 20]) {
+      const encoder = new D1Encoder(await formsFor(['integer', 'text']), Infinity);
+      const text = Uint8Array.from([...bytesOf('a'.repeat(before)), ...bytes, 0x62]);
+      const [starts, ends] = [Int32Array.of(0, 1), Int32Array.of(1, 1 + text.length)];
+      const source = Uint8Array.from([0x37, ...text]);
+      expect(addBytes(encoder, { ...byteRowOf(['', '']), source, starts, ends })).toBe(true);
+      const { text: written } = encoder.take();
+      expect(() => written.toString(), [...text].join(' ')).toThrow(
+        expect.objectContaining({ code: 'SOURCE_FAILED', retryable: false }),
+      );
+    }
+  }
 });
 
 describe('a request', () => {

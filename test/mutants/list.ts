@@ -291,8 +291,8 @@ export const mutants: readonly Mutant[] = [
   {
     removes: 'the look at bytes that are no UTF-8, where none is escaped (bytes of rows)',
     file: 'src/d1/rows/copying.ts',
-    find: '(seen & highBits) === 0 || isUtf8(source, start, stop)',
-    replace: 'true',
+    find: '!source.isUtf8 || ',
+    replace: '',
     tests: ['test/d1/rows.test.ts'],
   },
   {
@@ -305,7 +305,14 @@ export const mutants: readonly Mutant[] = [
   {
     removes: 'the room for a text (bytes of rows)',
     file: 'src/d1/rows/copying.ts',
-    find: 'if (stop + shift > bytes.length) return -1;',
+    find: ' || stop + at - start > target.bytes.length',
+    replace: '',
+    tests: ['test/d1/rows.test.ts'],
+  },
+  {
+    removes: 'the refusal of a text that is no UTF-8 though its source says so (bytes of rows)',
+    file: 'src/d1/rows/rows-text.ts',
+    find: ', fatal: true',
     replace: '',
     tests: ['test/d1/rows.test.ts'],
   },

@@ -38,7 +38,7 @@ export function byteRowsOf(
     ends[place] = at;
   }
   const text = (row: number, column: number): string | null => rows[row]?.[column] ?? null;
-  return { rows: rows.length, columns, source, starts, ends, digits, places, text };
+  return { rows: rows.length, columns, source, starts, ends, digits, places, isUtf8: true, text };
 }
 
 /** A row by itself. */

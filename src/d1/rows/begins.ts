@@ -1,3 +1,4 @@
+import { countDigits, writeAscii, writeDigits } from '../../digits.ts';
 import { point, space, zero } from './characters.ts';
 import { kinds, type Layout } from './layout.ts';
 
@@ -32,12 +33,15 @@ export class Begins {
     return [this.at[rows] as number, this.#escapes[rows] as number];
   }
 
-  /** As a JSON array of places in the text, from 1 on. */
-  toList(headroom: number): string {
-    const list: number[] = [];
-    for (let row = 0; row < this.#rows; row += 1)
-      list.push((this.at[row] as number) - (this.#escapes[row] as number) - headroom + 1);
-    return `[${list.join()}]`;
+  /** Writes a JSON array of places in the text, from 1 on. Returns where it ends. */
+  writeList(to: DataView, at: number, headroom: number): number {
+    let next = writeAscii(to, at, '[');
+    for (let row = 0; row < this.#rows; row += 1) {
+      const place = (this.at[row] as number) - (this.#escapes[row] as number) - headroom + 1;
+      if (row > 0) next = writeAscii(to, next, ',');
+      next = writeDigits(to, next, place, countDigits(place));
+    }
+    return writeAscii(to, next, ']');
   }
 
   /** Moves the rows apart, from one layout into another of wider fields. */

@@ -1,7 +1,7 @@
 import type { ByteRows } from '../../contract/index.ts';
 import { four, powersOfTen, writeDigits } from '../../digits.ts';
 import { letterF, letterT, minus, one, space, zero } from './characters.ts';
-import { copyNumber, copyPlain, copyWords, type Memory, pointOf } from './copying.ts';
+import { copyBytes, copyNumber, copyPlain, type Memory, pointOf } from './copying.ts';
 import { writeDecimal } from './decimals.ts';
 import { kinds, type Layout } from './layout.ts';
 
@@ -59,7 +59,7 @@ export function fillColumn(
       if (kind === short)
         next =
           start >= plainFrom
-            ? copyWords(source, start, end, target, field)
+            ? copyBytes(source, start, end, target, field)
             : copyPlain(source, start, end, target, field);
       else {
         const mark = kind === integer ? start - 1 : pointOf(source, start, end);

@@ -17,8 +17,11 @@ import {
 export class Memory {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly words: DataView;
+  /** True: its texts are UTF-8. False: nobody knows. */
+  readonly isUtf8: boolean;
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, isUtf8: boolean = false) {
+    this.isUtf8 = isUtf8;
     this.bytes = bytes as Uint8Array<ArrayBuffer>;
     this.words = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
@@ -127,66 +130,29 @@ export function copyPlain(source: Memory, start: number, stop: number, target: M
   return (refused & highBits) === 0 ? stop + shift : -1;
 }
 
-/** Copies four bytes or more, whatever they are. Returns what is behind the copy; -1: they are fewer. */
-export function copyWords(
-  { words: from }: Memory,
-  start: number,
-  stop: number,
-  { words }: Memory,
-  at: number,
-): number {
-  const last = stop - 4;
-  if (last < start) return -1;
+/**
+ * Copies UTF-8, eight bytes at a time as a double: they never are a NaN, of which a copy may differ.
+ *
+ * @returns what is behind the copy.
+ */
+export function copyBytes(source: Memory, start: number, stop: number, target: Memory, at: number): number {
+  const { bytes: from, words: fromWords } = source;
+  const { bytes, words } = target;
+  const last = stop - 8;
   const shift = at - start;
-  for (let index = start; index < last; index += 4) words.setInt32(index + shift, from.getInt32(index));
-  words.setInt32(last + shift, from.getInt32(last));
+  if (last >= start) {
+    for (let index = start; index < last; index += 8)
+      words.setFloat64(index + shift, fromWords.getFloat64(index, true), true);
+    // Some of the last eight may have been copied before.
+    words.setFloat64(last + shift, fromWords.getFloat64(last, true), true);
+  } else for (let index = start; index < stop; index += 1) bytes[index + shift] = from[index] as number;
   return stop + shift;
 }
 
-/**
- * Copies a text in UTF-8: all of it, and then a look at what is not ASCII. Steps that do not wait for each other cost half as much.
- *
- * @returns what is behind the copy; -1: it is no UTF-8, or there is no room.
- */
+/** Copies a text. Returns what is behind the copy; -1: nobody knows that it is UTF-8, or there is no room. */
 export function copyText(source: Memory, start: number, stop: number, target: Memory, at: number): number {
-  const { bytes: from, words: fromWords } = source;
-  const { bytes, words } = target;
-  const lastWord = stop - 4;
-  const shift = at - start;
-  let seen = 0;
-  if (stop + shift > bytes.length) return -1;
-  for (let index = start; index < lastWord; index += 4) {
-    const word = fromWords.getInt32(index);
-    seen |= word;
-    words.setInt32(index + shift, word);
-  }
-  if (lastWord >= start) {
-    // Some of the last four may have been copied before.
-    const word = fromWords.getInt32(lastWord);
-    seen |= word;
-    words.setInt32(lastWord + shift, word);
-  } else
-    for (let index = start; index < stop; index += 1) {
-      const byte = from[index] as number;
-      seen |= byte;
-      bytes[index + shift] = byte;
-    }
-  return (seen & highBits) === 0 || isUtf8(source, start, stop) ? stop + shift : -1;
-}
-
-function isUtf8(source: Memory, start: number, stop: number): boolean {
-  const { bytes, words } = source;
-  const lastWord = stop - 4;
-  let index = start;
-  while (index < stop) {
-    while (index <= lastWord && (words.getInt32(index) & highBits) === 0) index += 4;
-    if (index <= lastWord) index += Math.clz32(words.getInt32(index) & highBits) >>> 3;
-    if (index === stop) break;
-    const size = (bytes[index] as number) < 0x80 ? 1 : sizeOf(source, index, stop);
-    if (size === 0) return false;
-    index += size;
-  }
-  return true;
+  if (!source.isUtf8 || stop + at - start > target.bytes.length) return -1;
+  return copyBytes(source, start, stop, target, at);
 }
 
 /**

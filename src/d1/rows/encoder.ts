@@ -307,6 +307,7 @@ function bytesOf(row: TextRow): ByteRows {
     ends,
     digits: noDigits,
     places: noPlaces,
+    isUtf8: true,
     text: (_row, column) => row[column] ?? null,
   };
 }

@@ -1,5 +1,5 @@
 import type { ByteRows } from '../../contract/index.ts';
-import { countDigits, writeDigits } from '../../digits.ts';
+import { countDigits, powersOfTen, writeDigits } from '../../digits.ts';
 import { Begins } from './begins.ts';
 import { BufferPool } from './buffer-pool.ts';
 import { longestEscape, space } from './characters.ts';
@@ -17,6 +17,9 @@ const smallPart = 1 / 4;
 
 /** A row has so many in the array that the statement makes where all are of one length. */
 const listBytes = 2;
+
+/** And in the array of where each begins: seven digits and a comma. */
+const placeBytes = 8;
 
 const wholeNumber = /^-?\d+$/;
 
@@ -129,7 +132,7 @@ export class RowWriter {
   /** A text behind the fields. */
   text(column: number, text: string): void {
     const bytes = encoder.encode(text);
-    const memory = new Memory(bytes);
+    const memory = new Memory(bytes, true);
     for (let room = bytes.length; !this.#behind(memory, 0, bytes.length, column); room *= 2)
       this.#makeRoom(longestEscape + room);
   }
@@ -209,9 +212,9 @@ export class RowWriter {
   }
 
   /** What the bytes of rows stand in. */
-  #from({ source }: ByteRows): Memory {
+  #from({ source, isUtf8 }: ByteRows): Memory {
     // The same for all rows of a chunk.
-    if (source !== this.#source.bytes) this.#source = new Memory(source);
+    if (source !== this.#source.bytes) this.#source = new Memory(source, isUtf8);
     return this.#source;
   }
 
@@ -236,10 +239,9 @@ export class RowWriter {
     const { rows } = this;
     const listAt = layout.hasTexts || rows === 0 ? this.#at - this.#escapes - headroom + 1 : null;
     if (listAt !== null) {
-      const list = this.#begins.toList(headroom);
       this.#end = this.#at;
-      this.#makeRoom(list.length);
-      this.#at += encoder.encodeInto(list, this.#memory.bytes.subarray(this.#at)).written;
+      this.#makeRoom(rows * placeBytes + 2);
+      this.#at = this.#begins.writeList(this.#memory.words, this.#at, headroom);
     }
     const [bytes, end, nulls, uneven] = [this.#memory.bytes, this.#at, this.#nulls, this.#uneven];
     const length = end - this.#escapes - headroom;
@@ -269,7 +271,7 @@ export class RowWriter {
    */
   #length(end: number, escapes: number, rows: number): number {
     const bytes = end - escapes - headroom;
-    return this.#layout.hasTexts ? bytes + rows * 8 + 2 : Math.max(bytes, rows * listBytes);
+    return this.#layout.hasTexts ? bytes + rows * placeBytes + 2 : Math.max(bytes, rows * listBytes);
   }
 
   #field(field: number, text: string): void {
@@ -300,8 +302,7 @@ export class RowWriter {
   #count(field: number, bytes: number): void {
     const width = this.#layout.widths[field] as number;
     const offset = this.#layout.offsets[field] as number;
-    const needed = countDigits(bytes);
-    if (needed > width) this.#need(field, needed);
+    if (bytes >= (powersOfTen[width] as number)) this.#need(field, countDigits(bytes));
     else writeDigits(this.#memory.words, this.#at + offset, bytes, width);
   }
 

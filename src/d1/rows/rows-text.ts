@@ -1,4 +1,6 @@
-const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+import { MigratorError } from '../../errors.ts';
+
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true });
 const encoder = new TextEncoder();
 
 /** Bytes that a writer leaves free before a text, for what a request has before it. */
@@ -28,7 +30,15 @@ export class RowsText {
   }
 
   toString(): string {
-    const text = decoder.decode(this.bytes);
+    let text: string;
+    try {
+      text = decoder.decode(this.bytes);
+    } catch (cause) {
+      throw new MigratorError('SOURCE_FAILED', 'A text is no UTF-8, though the source says so.', {
+        help: 'Mend it there, or pass a Kysely instance, whose driver replaces it.',
+        cause,
+      });
+    }
     return this.isEscaped ? (JSON.parse(`"${text}"`) as string) : text;
   }
 
