@@ -577,6 +577,13 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/engine/claims.test.ts'],
   },
   {
+    removes: 'the waiting until a part of what is claimed ahead is left',
+    file: 'src/engine/copying/scheduler.ts',
+    find: '(ahead > most * leastPart ? 0 : most - ahead)',
+    replace: 'Math.max(0, most - ahead)',
+    tests: ['test/engine/claims.test.ts'],
+  },
+  {
     removes: 'the time in which what is claimed ahead has to be begun',
     file: 'src/engine/copying/scheduler.ts',
     find: 'mostAhead, job.leaseMs / eachMs / 2,',

@@ -13,11 +13,11 @@ import type { Tally } from './tally.ts';
 const longestWaitMs = 2_000;
 
 /**
- * Checkpoints that are claimed before there is room for them, at the most, and those that are left of them when more are asked for: one
+ * Checkpoints that are claimed before there is room for them, at the most, and the part that is left of them when more are asked for: one
  * request brings several, and nobody waits for it.
  */
 const mostAhead = 8;
-const leastAhead = 2;
+const leastPart = 1 / 4;
 
 /** Errors after which no other checkpoint could succeed either: the run stops at once. */
 const fatalCodes: ReadonlySet<string> = new Set([
@@ -175,10 +175,10 @@ export class Scheduler {
     const least = this.#claims.size > 0 || (this.#hasAll && this.#active.size > 0) ? 0 : 1;
     const lacking = Math.max(0, Math.min(room - this.#asked, Math.max(this.#unclaimed, least)));
     const ahead = this.#ahead.length + Math.max(0, this.#asked - room);
-    if (concurrency === 1 || completed === 0 || ahead > leastAhead) return lacking;
+    if (concurrency === 1 || completed === 0) return lacking;
     const eachMs = (performance.now() - this.#started) / completed;
-    const most = Math.min(mostAhead, job.leaseMs / eachMs / 2, (this.#unclaimed - lacking) / 2);
-    return lacking + Math.max(0, Math.floor(most) - ahead);
+    const most = Math.floor(Math.min(mostAhead, job.leaseMs / eachMs / 2, (this.#unclaimed - lacking) / 2));
+    return lacking + (ahead > most * leastPart ? 0 : most - ahead);
   }
 
   async #claim(most: number): Promise<void> {
