@@ -34,7 +34,7 @@ export class RowsText {
     try {
       text = decoder.decode(this.bytes);
     } catch (cause) {
-      throw new MigratorError('SOURCE_FAILED', 'A text is no UTF-8, though the source says so.', {
+      throw new MigratorError('SOURCE_FAILED', 'The source says that a text is UTF-8, and it is not.', {
         help: 'Mend it there, or pass a Kysely instance, whose driver replaces it.',
         cause,
       });
