@@ -377,3 +377,70 @@ test('a table of which the planner believes that it is large is counted, as one 
   expect(await copy.run()).toMatchObject({ status: 'completed', rows: 0 });
   expect(await copy.verify({ mode: 'full' })).toMatchObject({ equal: true });
 });
+
+describe('a text that is no UTF-8 in a database whose encoding is UTF-8', () => {
+  let pool: ReturnType<typeof poolOf>;
+  const read = [
+    [1, 'before'],
+    [2, 'é \ufffd( and more than eight bytes'],
+    [3, 'behind'],
+  ];
+  const rowsInD1 = async (): Promise<unknown[]> =>
+    (await world.d1('SELECT id, v FROM damaged ORDER BY id')).map((row) => Object.values(row));
+
+  beforeAll(async () => {
+    await world.postgres(
+      "CREATE DATABASE damaged TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'",
+    );
+    const url = new URL(world.stack.env.DATABASE_URL);
+    url.pathname = '/damaged';
+    const unchecked = poolOf({ connectionString: url.href, max: 1 });
+    await unchecked.query('CREATE TABLE damaged (id int PRIMARY KEY, v text)');
+    await unchecked.query(
+      String.raw`INSERT INTO damaged VALUES (1, 'before'), (2, E'\303\251 \303( and more than eight bytes'), (3, 'behind')`,
+    );
+    await unchecked.end();
+    // As a fault of the disk, or of an old release, may leave it.
+    await world.postgres(
+      "UPDATE pg_database SET encoding = pg_char_to_encoding('UTF8') WHERE datname = 'damaged'",
+    );
+    pool = poolOf({ connectionString: url.href, max: 4 });
+  });
+  afterAll(async () => {
+    await pool.end();
+  });
+
+  test('is refused by a binding before anything of its batch is sent, and the run says what to do', async () => {
+    expect((await pool.query('SHOW server_encoding')).rows).toEqual([{ server_encoding: 'UTF8' }]);
+    const source = new PostgresKeysetSource({ pool, table: 'damaged' });
+    const run = new ResumableMigrator({ source, sink: world.binding('damaged') }).run();
+    await expect(run).rejects.toMatchObject({
+      code: 'CHECKPOINTS_FAILED',
+      cause: {
+        code: 'SOURCE_FAILED',
+        place: { checkpoint: 1 },
+        help: expect.stringContaining('Kysely') as unknown,
+      },
+    });
+    expect(await rowsInD1()).toEqual([]);
+    const db = new Kysely<Record<string, Record<string, unknown>>>({
+      dialect: new PostgresDialect({ pool }),
+    });
+    const texts = new PostgresKeysetSource({ db, table: 'damaged' });
+    const again = new ResumableMigrator({ source: texts, sink: world.binding('damaged') });
+    expect(await again.run()).toMatchObject({ status: 'completed' });
+    expect(await rowsInD1()).toEqual(read);
+  });
+
+  test('is replaced over REST, and the rows behind it are what they are', async () => {
+    await world.d1('DROP TABLE IF EXISTS damaged');
+    const source = new PostgresKeysetSource({ pool, table: 'damaged' });
+    const run = new ResumableMigrator({
+      name: 'damaged over REST',
+      source,
+      sink: world.rest('damaged'),
+    }).run();
+    expect(await run).toMatchObject({ status: 'completed', rows: 3 });
+    expect(await rowsInD1()).toEqual(read);
+  });
+});
