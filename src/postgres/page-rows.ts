@@ -68,8 +68,7 @@ export class PageRows implements ByteRows, BinaryRows {
   readonly digits: Float64Array;
   readonly places: Uint8Array;
   plainFrom = 0;
-  /** Where the server checks no encoding rows do not come as bytes. */
-  readonly isUtf8: boolean = true;
+  readonly isUtf8: boolean;
   stride = 0;
   readonly firsts: Int32Array;
   /** Bytes of a message, where it is a row without nulls all of whose values have the bytes of their types; 0: these are not known. */
@@ -103,6 +102,8 @@ export class PageRows implements ByteRows, BinaryRows {
   ) {
     this.#memory = memory;
     this.#described = columns;
+    // Where the server checks no encoding rows do not come as bytes. Before its version 16 a "char" may be any byte all the same.
+    this.isUtf8 = columns.every(({ baseType }) => !baseType.startsWith('"char"'));
     this.columns = columns.length;
     this.#singles = Int32Array.from(singles);
     this.#nulls = new Uint8Array(columns.length);

@@ -310,6 +310,13 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/d1/rows.test.ts'],
   },
   {
+    removes: 'the look at texts beside values that may be any byte',
+    file: 'src/postgres/page-rows.ts',
+    find: `columns.every(({ baseType }) => !baseType.startsWith('"char"'))`,
+    replace: 'true',
+    tests: ['test/postgres/byte-rows.test.ts'],
+  },
+  {
     removes: 'the refusal of a text that is no UTF-8 though its source says so (bytes of rows)',
     file: 'src/d1/rows/rows-text.ts',
     find: ', fatal: true',

@@ -608,6 +608,30 @@ test('a database that checks no encoding gives texts, not bytes', async ({ skip 
   await pool.end();
 });
 
+test('texts are said to be UTF-8 but where a type may hold any byte', async () => {
+  await world.postgres(
+    'CREATE TABLE of_texts (id int PRIMARY KEY, v text, j jsonb, n name, c char(3), l char[])',
+    `CREATE TABLE of_bytes (id int PRIMARY KEY, v text, c "char")`,
+    `CREATE TABLE of_lists (id int PRIMARY KEY, v text, c "char"[])`,
+    `CREATE DOMAIN flag AS "char"`,
+    `CREATE TABLE of_flags (id int PRIMARY KEY, c flag, v text)`,
+    `INSERT INTO of_texts VALUES (1, 'é', '{}', 'n', 'c', '{a}')`,
+    `INSERT INTO of_bytes VALUES (1, 'é', 'c')`,
+    `INSERT INTO of_lists VALUES (1, 'é', '{c}')`,
+    `INSERT INTO of_flags VALUES (1, 'c', 'é')`,
+  );
+  const said: unknown[] = [];
+  for (const table of ['of_texts', 'of_bytes', 'of_lists', 'of_flags'])
+    await world.source(table).readPage({
+      lower: null,
+      upper: ['1'],
+      limit: 10,
+      onRow: () => said.push(`${table} came as texts`),
+      onBytes: ({ isUtf8 }) => said.push(isUtf8),
+    });
+  expect(said).toEqual([true, false, false, false]);
+});
+
 /** Names the first row and column that differ; null: none. */
 function firstDifference(found: readonly TextRow[], expected: readonly TextRow[]): string | null {
   for (let row = 0; row < Math.max(found.length, expected.length); row += 1) {
