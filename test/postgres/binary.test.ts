@@ -347,7 +347,7 @@ describe('a table whose columns come in the server’s own form', () => {
 
   test('ends with an error where a value has not the bytes that its form has', () => {
     const codec = codecOf({ name: 'float8', schema: 'pg_catalog', kind: 'b', element: null });
-    const rows = new PageRows([{ codec } as PostgresColumn], [true]);
+    const rows = new PageRows([{ codec, baseType: 'double precision' } as PostgresColumn], [true]);
     const chunk = Buffer.from([0x44, 0, 0, 0, 14, 0, 1, 0, 0, 0, 4, 1, 2, 3, 4]);
     const count = {
       characters: 0,
@@ -358,7 +358,13 @@ describe('a table whose columns come in the server’s own form', () => {
     const refused = expect.objectContaining({ code: 'SOURCE_FAILED', retryable: false });
     expect(() => rows.take(chunk, 0, count, () => undefined)).toThrow(refused);
     // Another has as many too many: the row is as long as it should be.
-    const both = new PageRows([{ codec } as PostgresColumn, { codec } as PostgresColumn], [true, true]);
+    const both = new PageRows(
+      [
+        { codec, baseType: 'double precision' } as PostgresColumn,
+        { codec, baseType: 'double precision' } as PostgresColumn,
+      ],
+      [true, true],
+    );
     const lengths = Buffer.alloc(7 + 4 + 12 + 4 + 4);
     lengths[0] = 0x44;
     lengths.writeInt32BE(lengths.length - 1, 1);

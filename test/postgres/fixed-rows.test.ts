@@ -90,7 +90,7 @@ test('a chunk ends anywhere, and what stands behind its rows is left', () => {
   const all = Buffer.concat([...values.map(message), ready]);
   const whole = all.length - ready.length;
   for (let cut = 0; cut <= all.length; cut += 1) {
-    const rows = new PageRows([{ codec } as PostgresColumn], [true]);
+    const rows = new PageRows([{ codec, baseType: 'double precision' } as PostgresColumn], [true]);
     const taken: (string | null)[] = [];
     const count = {
       characters: 0,
