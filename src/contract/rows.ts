@@ -72,7 +72,7 @@ export interface ByteRows {
   readonly ends: Int32Array;
   /** Texts from here on are of ASCII alone, which JSON takes as it is, and no space ends them: nobody needs to look. Left out: nothing is known. */
   readonly plainFrom?: number | undefined;
-  /** True: all texts are known to be UTF-8, as a server has checked them. Left out: a sink looks. */
+  /** True: all texts are known to be UTF-8, as a server has checked them. Left out: a sink has to look, which takes longer. */
   readonly isUtf8?: boolean | undefined;
   /** The digits of each decimal number as a whole number of up to 15, with its sign, and never a negative zero. */
   readonly digits: Float64Array;

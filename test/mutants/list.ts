@@ -310,6 +310,13 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/d1/rows.test.ts'],
   },
   {
+    removes: 'the other way of texts that are shorter than a step (bytes of rows)',
+    file: 'src/d1/rows/copying.ts',
+    find: 'if (last >= start) {',
+    replace: 'if (last >= 0) {',
+    tests: ['test/d1/rows.test.ts'],
+  },
+  {
     removes: 'the look at texts beside values that may be any byte',
     file: 'src/postgres/page-rows.ts',
     find: `columns.every(({ baseType }) => !baseType.startsWith('"char"'))`,

@@ -14,9 +14,9 @@ export function byteRowsOf(
   const columns = rows[0]?.length ?? 0;
   const values = rows.flat();
   const parts = values.map((value) => new TextEncoder().encode(value ?? ''));
-  // What an encoder must not run into.
+  // What an encoder must not run into: between values as well, as where their lengths stand there.
   const around = new Uint8Array([0x22, 0x5c]);
-  const source = Buffer.concat([around, ...parts, around]);
+  const source = Buffer.concat([around, ...parts.flatMap((part) => [part, around])]);
   // As of a source whose lists are longer than the rows that it hands over.
   const length = values.length + 3;
   const [starts, ends] = [new Int32Array(length).fill(7), new Int32Array(length).fill(7)];
@@ -36,6 +36,7 @@ export function byteRowsOf(
     }
     at += part.length;
     ends[place] = at;
+    at += around.length;
   }
   const text = (row: number, column: number): string | null => rows[row]?.[column] ?? null;
   return { rows: rows.length, columns, source, starts, ends, digits, places, isUtf8: true, text };
